@@ -1,0 +1,204 @@
+// The arguments of each kernel, as plain structs of pointers and extents. Activations are f32, row major,
+// (rows, width) with no padding. A kernel never allocates, never throws and never waits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "formats/dtype.h"
+#include "kernels/step.h"
+
+namespace medlar::kernels {
+
+// y[t] = scale * table[token_ids[t]]
+struct EmbedArgs {
+  const void* table;  // (vocab, dim) of `type`
+  DType type;
+  std::int64_t dim;
+  float scale;
+  float* y;  // (T, dim)
+};
+
+// y[r] = x[rows[r]]
+struct GatherRowsArgs {
+  const float* x;  // (T, dim)
+  std::int64_t dim;
+  float* y;  // (R, dim)
+};
+
+// y = x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019), over each of `rows x per_row` vectors;
+// with a residual, y = residual + that.
+struct RmsNormArgs {
+  const float* x;         // (rows, per_row, dim)
+  const float* weight;    // (dim), or null for no scale
+  const float* residual;  // like x, or null
+  RowCount rows;
+  std::int64_t per_row;  // vectors a row: heads, or 1
+  std::int64_t dim;
+  float eps;
+  float* y;  // like x
+};
+
+enum class BinaryOp : std::uint8_t { add, mul };
+
+// y = a op b; b is (width) and repeats for each row when `broadcast`.
+struct BinaryArgs {
+  BinaryOp op;
+  const float* a;  // (rows, width)
+  const float* b;  // (rows, width) or (width)
+  bool broadcast;
+  RowCount rows;
+  std::int64_t width;
+  float* y;
+};
+
+enum class UnaryOp : std::uint8_t {
+  scale,    // parameter * x
+  softcap,  // parameter * tanh(x / parameter)   (Gemma 2)
+  silu,
+  gelu,     // tanh approximation
+};
+
+struct UnaryArgs {
+  UnaryOp op;
+  float parameter;
+  const float* x;  // (rows, width)
+  RowCount rows;
+  std::int64_t width;
+  float* y;
+};
+
+enum class Activation : std::uint8_t { none, silu, gelu };  // gelu: the tanh approximation
+
+// y = activation(gate) * up   (Shazeer 2020)
+struct GluArgs {
+  Activation activation;
+  const float* gate;  // (rows, width)
+  const float* up;    // (rows, width)
+  RowCount rows;
+  std::int64_t width;
+  float* y;
+};
+
+// How activations are stored for a product with a weight format's blocks.
+enum class ActKind : std::uint8_t {
+  f32,     // as they are
+  q8_32,   // int8 with one f32 scale per 32 values, and scale x sum per 32
+  q8_256,  // int8 with one f32 scale per 256 values, and sums per 16
+};
+
+// Rows of activations made ready for LinearArgs; with `norm`, RMS-normalised first.
+struct PrepareArgs {
+  const float* x;      // (rows, width)
+  bool norm;
+  const float* norm_weight;  // (width), or null for no scale
+  float eps;
+  RowCount rows;
+  std::int64_t width;
+  ActKind kind;
+  std::byte* y;  // rows x act_bytes(kind, width)
+};
+
+// The leaf of a product: y[m * ldy + j] = dot(row j of weight, x[m]) for j < n and m < rows.
+struct RowsDot {
+  const std::byte* weight;  // n rows of row_bytes
+  std::int64_t row_bytes;
+  std::int64_t n, k;
+  const std::byte* x;  // rows x act_bytes(kind, k), of the kind the entry wants
+  std::int64_t rows;
+  float* y;
+  std::int64_t ldy;
+  std::span<std::byte> scratch;  // this thread's
+};
+using RowsDotFn = void (*)(const RowsDot&);
+
+// One weight matrix that reads the shared, prepared input.
+struct LinearOut {
+  const void* weight;     // (n, k) of `type`, rows contiguous
+  RowsDotFn dot;          // the kernel for `type`
+  DType type;
+  std::int64_t n;
+  const float* bias;      // (n), or null
+  const float* residual;  // (rows, n) added to the result, or null; may equal y
+  float* y;               // (rows, n)
+};
+
+inline constexpr int kMaxLinearOuts = 3;
+
+// y_i = x W_i^T + bias_i + residual_i for up to three matrices in one sweep (QKV; gate and up). With an
+// activation, there are two matrices (gate, up) of the same n and outs[0].y = activation(gate) * up.
+struct LinearArgs {
+  const std::byte* x;  // rows x act_bytes(kind, k), from PrepareArgs
+  ActKind kind;
+  RowCount rows;
+  std::int64_t k;
+  int outs;
+  LinearOut out[kMaxLinearOuts];
+  Activation glu;
+};
+
+enum class RopeStyle : std::uint8_t {
+  adjacent,  // rotates (x[2i], x[2i+1])          (llama)
+  halves,    // rotates (x[i], x[i + rope_dim/2]) (neox: qwen, gemma, phi)
+};
+
+// Rotary position embedding (Su et al. 2021). Angles are position * inv_freq[i]; values past rope_dim pass through.
+struct RopeArgs {
+  const float* x;         // (T, heads, head_dim)
+  std::int64_t heads, head_dim, rope_dim;
+  RopeStyle style;
+  const float* inv_freq;  // (rope_dim / 2)
+  float magnitude;        // multiplies sin and cos (YaRN), else 1
+  float* y;               // like x; may equal x
+};
+
+// The keys and values of one layer, in pages: page p, head h, token t starts at
+// base + p * page_bytes + (h * kPageTokens + t) * row_bytes, where row_bytes is a row of dim values of `type`.
+struct KvPages {
+  std::byte* base;
+  DType type;
+  std::int64_t heads, dim;
+  std::int64_t row_bytes, page_bytes;
+};
+
+// Writes row t of x to its sequence's page at its position.
+struct KvWriteArgs {
+  const float* x;  // (T, heads, dim)
+  KvPages to;
+  int group;  // which page table
+};
+
+// Everything between the QKV product and attention, in one pass: optional per-head norms of q and k, rotary
+// embedding of both, and the cache writes of k and v.
+struct AttendPrepareArgs {
+  float* q;        // (T, heads, dim), replaced in place
+  const float* k;  // (T, kv heads, dim)
+  const float* v;  // (T, kv heads, v dim)
+  std::int64_t heads, head_dim;
+  const float* q_norm;  // (head_dim), or null for no norm
+  const float* k_norm;
+  float eps;
+  std::int64_t rope_dim;  // 0: no rotation
+  RopeStyle style;
+  const float* inv_freq;
+  float magnitude;
+  KvPages k_to, v_to;
+  int group;
+};
+
+// Causal attention of each token over its own sequence's cache, heads grouped over KV heads:
+// y = softmax(cap(scale q k^T)) v, with keys at positions (p - window, p] where window > 0.
+struct AttentionArgs {
+  const float* q;  // (T, heads, head_dim)
+  std::int64_t heads;
+  KvPages k, v;
+  int group;
+  float scale;
+  float softcap;          // 0: none
+  std::int64_t window;    // 0: none
+  const float* sinks;     // (heads) logits that take probability and give nothing (gpt-oss), or null
+  float* y;  // (T, heads, v.dim)
+};
+
+}  // namespace medlar::kernels

@@ -1,0 +1,40 @@
+// Kernel entries: what exists, for which types, on which instruction set. "Supported" means "there is an entry".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "formats/dtype.h"
+#include "kernels/args.h"
+
+namespace medlar::kernels {
+
+// Instruction sets a table is compiled for, in rising order of preference within an architecture.
+enum class Isa : std::uint8_t { scalar, avx2, avx512, amx, neon };
+
+// Entries that take one of the structs in args.h run one step of a program on one thread's slice.
+using StepFn = void (*)(const void* args, const Step& step, const Slice& slice);
+
+enum class KernelOp : std::uint8_t {
+  embed, gather_rows, rms_norm, binary, unary, glu, prepare, linear, rope, kv_write, attend_prepare, attention,
+  rows_dot,  // the leaf of linear, keyed by weight type
+};
+
+struct KernelEntry {
+  KernelOp op;
+  DType type;  // weight or KV type the entry is for; f32 where it is for all
+  ActKind act;  // of rows_dot: the activations it multiplies with; else f32
+  Isa isa;
+  std::string_view name;
+  StepFn step = nullptr;         // every op but rows_dot
+  RowsDotFn rows_dot = nullptr;  // rows_dot only
+  // Bytes of scratch a thread needs to run `args`; null: none.
+  std::size_t (*scratch)(const void* args, int max_tokens) = nullptr;
+};
+
+// Bytes of one prepared row of `width` values, a multiple of 64.
+std::size_t act_bytes(ActKind kind, std::int64_t width);
+
+}  // namespace medlar::kernels
