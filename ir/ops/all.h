@@ -1,0 +1,20 @@
+// The one list of operations.
+#pragma once
+
+#include <variant>
+
+#include "ir/ops/attention.h"
+#include "ir/ops/elementwise.h"
+#include "ir/ops/embed.h"
+#include "ir/ops/gather_rows.h"
+#include "ir/ops/linear.h"
+#include "ir/ops/reshape.h"
+#include "ir/ops/rms_norm.h"
+#include "ir/ops/rope.h"
+#include "ir/ops/sources.h"
+
+namespace medlar::ir {
+
+using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Reshape, Rope, KvWrite, Attention>;
+
+}  // namespace medlar::ir

@@ -1,0 +1,62 @@
+// What every backend offers: a graph is lowered to a Program, and a Program runs steps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "ir/graph.h"
+#include "kernels/step.h"
+
+namespace medlar::runtime {
+
+struct ProgramOptions {
+  int max_tokens = 512;     // T of the largest step
+  int max_logit_rows = 1;   // R of the largest step
+  int max_sequences = 1;    // rows of the page tables
+  DType k_type = DType::q8_0;
+  DType v_type = DType::q8_0;
+  // Pages of KV cache for each group of layers that share a window.
+  std::array<std::int32_t, kernels::kMaxKvGroups> kv_pages{};
+  bool fuse = true;
+  bool exact = false;         // keep activations f32 in products instead of quantizing them
+  bool guard = false;         // tests: bytes around every buffer that must not change (Program::check_guards)
+};
+
+// Bytes that running a graph takes, known before anything is loaded.
+struct MemoryPlan {
+  std::int64_t weights = 0;      // clean pages of the mapped file
+  std::int64_t kv = 0;           // at most; pages are touched as they are used
+  std::int64_t activations = 0;  // the arena, tables included
+  std::int64_t scratch = 0;      // all threads
+};
+
+// A graph lowered for one device. One thread at a time.
+class Program {
+ public:
+  virtual ~Program() = default;
+  // Runs the batch and waits for it. Pointers in `step` must stay valid during the call.
+  virtual void run(const kernels::Step& step) = 0;
+  // (R, vocab) of the last step, f32, on the host.
+  virtual std::span<const float> logits() const = 0;
+  virtual const MemoryPlan& memory() const = 0;
+  // Gives the memory of pages nobody uses back to the system.
+  virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
+  // Names of the kernel entries this program runs, one a step, in order.
+  virtual std::vector<std::string_view> kernels() const = 0;
+  // Throws Error(device) naming the step when a guard byte changed (ProgramOptions::guard).
+  virtual void check_guards() const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  // Throws Error(unsupported) naming the operation or type that has no kernel here.
+  virtual std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) = 0;
+  virtual MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) = 0;
+};
+
+}  // namespace medlar::runtime

@@ -1,0 +1,125 @@
+#include "runtime/cpu/backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "runtime/cpu/lower.h"
+
+namespace medlar::runtime {
+namespace {
+
+using namespace cpu;  // NOLINT
+
+constexpr std::size_t kGuardBytes = 64;
+constexpr std::byte kGuard{0xA5};
+
+class CpuProgram final : public Program {
+ public:
+  CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table, std::shared_ptr<Team> team)
+      : team_(std::move(team)), kv_(layout_kv(graph, options)), vocab_(graph[graph.output()].type.width()) {
+    Lowering lowering(graph, options, table);
+    ArenaBuilder arena(options.guard ? kGuardBytes : 0);
+    lowering.emit(arena, kv_, nullptr);
+    arena_ = PageMemory(arena.place());
+    kv_memory_ = PageMemory(kv_.bytes);
+    arena.set_base(arena_.data());
+    calls_ = lowering.emit(arena, kv_, kv_memory_.data());
+    logits_ = lowering.output();
+    for (const StepCall& call : calls_)
+      if (call.entry->scratch) scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
+    scratch_bytes_ = (scratch_bytes_ + 4095) / 4096 * 4096;
+    scratch_ = PageMemory(scratch_bytes_ * static_cast<std::size_t>(team_->size()));
+    guards_ = arena.guards();
+    for (std::span<std::byte> guard : guards_) std::fill(guard.begin(), guard.end(), kGuard);
+    memory_ = measure(graph);
+  }
+
+  void run(const kernels::Step& step) override {
+    rows_ = step.logit_rows;
+    team_->run([&](int index) {
+      const kernels::Slice slice{index, team_->size(),
+                                 scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
+      for (const StepCall& call : calls_) {
+        call.entry->step(call.arguments(), step, slice);
+        team_->barrier(index);
+      }
+    });
+  }
+
+  std::span<const float> logits() const override {
+    return {logits_, static_cast<std::size_t>(rows_) * static_cast<std::size_t>(vocab_)};
+  }
+  const MemoryPlan& memory() const override { return memory_; }
+
+  void release_pages(int group, std::span<const std::int32_t> pages) override {
+    for (const auto* parts : {&kv_.k, &kv_.v})
+      for (std::size_t layer = 0; layer < parts->size(); ++layer) {
+        if (groups_[layer] != group) continue;
+        const KvLayout::Part& part = (*parts)[layer];
+        const auto bytes = static_cast<std::size_t>(part.pages.page_bytes);
+        for (std::int32_t page : pages) kv_memory_.release(part.offset + static_cast<std::size_t>(page) * bytes, bytes);
+      }
+  }
+
+  std::vector<std::string_view> kernels() const override {
+    std::vector<std::string_view> names;
+    for (const StepCall& call : calls_) names.push_back(call.entry->name);
+    return names;
+  }
+
+  void check_guards() const override {
+    for (std::span<const std::byte> guard : guards_)
+      if (std::any_of(guard.begin(), guard.end(), [](std::byte b) { return b != kGuard; }))
+        fail(ErrorKind::device, "a kernel wrote past the end of its buffer");
+  }
+
+ private:
+  MemoryPlan measure(const ir::Graph& graph) {
+    for (const ir::KvLayer& layer : graph.kv_layers()) groups_.push_back(layer.group);
+    std::int64_t tables = 0;
+    for (const auto& t : graph.tables()) tables += static_cast<std::int64_t>(t.size() * sizeof(float));
+    return {graph.weight_bytes(), static_cast<std::int64_t>(kv_.bytes), static_cast<std::int64_t>(arena_.size()) + tables,
+            static_cast<std::int64_t>(scratch_.size())};
+  }
+
+  std::shared_ptr<Team> team_;
+  KvLayout kv_;
+  std::vector<int> groups_;  // KV group of each layer
+  PageMemory arena_, kv_memory_, scratch_;
+  std::size_t scratch_bytes_ = 0;  // a thread
+  std::vector<StepCall> calls_;
+  std::vector<std::span<std::byte>> guards_;
+  const float* logits_ = nullptr;
+  std::int64_t vocab_ = 0;
+  std::int32_t rows_ = 0;
+  MemoryPlan memory_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(std::shared_ptr<Team> team, const kernels::CpuTable& table) : team_(std::move(team)), table_(table) {}
+
+  std::string_view name() const override { return "cpu"; }
+  std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
+    return std::make_unique<CpuProgram>(graph, options, table_, team_);
+  }
+  // Memory is only reserved, not touched, by a program; so the plan is the program's own.
+  MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
+    return CpuProgram(graph, options, table_, team_).memory();
+  }
+
+ private:
+  std::shared_ptr<Team> team_;
+  const kernels::CpuTable& table_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Team> team, const kernels::CpuTable& table) {
+  return std::make_unique<CpuBackend>(std::move(team), table);
+}
+
+}  // namespace medlar::runtime

@@ -1,0 +1,250 @@
+#include "runtime/cpu/lower.h"
+
+#include <numeric>
+#include <utility>
+
+#include "formats/all.h"
+
+namespace medlar::runtime::cpu {
+
+using namespace kernels;  // NOLINT: this file is about their arguments
+using ir::Value;
+
+std::byte* ArenaBuilder::touch(int id, std::size_t bytes, int step) {
+  const auto i = static_cast<std::size_t>(id);
+  if (!base_) {
+    if (buffers_.size() <= i) buffers_.resize(i + 1, {.bytes = 0, .first = -1, .last = -1});
+    ir::Lifetime& b = buffers_[i];
+    if (b.first < 0) b.first = step;
+    b.bytes = std::max(b.bytes, bytes);
+    b.last = std::max(b.last, step);
+    return nullptr;
+  }
+  return base_ + layout_.offsets[i];
+}
+
+std::size_t ArenaBuilder::place() {
+  // Guard bytes can only be checked where no other buffer ever lies.
+  if (guard_bytes_)
+    for (ir::Lifetime& b : buffers_) b.first = 0, b.last = kForever;
+  layout_ = ir::pack(buffers_, guard_bytes_);
+  return layout_.bytes;
+}
+
+std::vector<std::span<std::byte>> ArenaBuilder::guards() const {
+  std::vector<std::span<std::byte>> spans;
+  for (std::size_t i = 0; i < buffers_.size() && guard_bytes_; ++i)
+    if (buffers_[i].bytes) spans.emplace_back(base_ + layout_.offsets[i] + buffers_[i].bytes, guard_bytes_);
+  return spans;
+}
+
+KvLayout layout_kv(const ir::Graph& graph, const ProgramOptions& options) {
+  KvLayout layout;
+  const auto part = [&](DType type, std::int64_t heads, std::int64_t dim, int group) {
+    if (dim % format_info(type).block_length != 0)
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("a head of {} values cannot be cached as {}", dim, format_info(type).name),
+                  "use a KV type without blocks: --kv-k f16 --kv-v f16");
+    const std::int64_t row = row_bytes(type, dim);
+    KvLayout::Part p{layout.bytes, {nullptr, type, heads, dim, row, row * heads * kPageTokens}};
+    const auto pages = static_cast<std::size_t>(options.kv_pages[static_cast<std::size_t>(group)]);
+    layout.bytes += pages * static_cast<std::size_t>(p.pages.page_bytes);
+    layout.bytes = (layout.bytes + 4095) / 4096 * 4096;
+    return p;
+  };
+  for (const ir::KvLayer& layer : graph.kv_layers()) {
+    layout.k.push_back(part(options.k_type, layer.heads, layer.k_dim, layer.group));
+    layout.v.push_back(part(options.v_type, layer.heads, layer.v_dim, layer.group));
+  }
+  return layout;
+}
+
+// Visits one group and emits its calls.
+struct Emitter {
+  Lowering& l;
+  ArenaBuilder& arena;
+  const KvLayout& kv;
+  std::byte* kv_base;
+  std::vector<StepCall>& calls;
+  int temporaries;  // ids of buffers that are not values
+
+  const ir::Graph& g() const { return l.graph_; }
+  int step() const { return static_cast<int>(calls.size()); }
+  template <class Op>
+  const Op& op(Value v) const { return std::get<Op>(g()[v].op); }
+  Value in(Value v, std::size_t i) const { return g()[v].inputs[i]; }
+  bool has_input(Value v, std::size_t i) const { return g()[v].inputs.size() > i; }
+  const ir::ValueType& type(Value v) const { return g()[v].type; }
+
+  void call(KernelOp op, DType type, StepArgs args) { calls.push_back({&l.table_.find(op, type), std::move(args)}); }
+
+  std::int64_t max_rows(RowCount rows) const {
+    return rows == RowCount::tokens ? l.options_.max_tokens : rows == RowCount::logit_rows ? l.options_.max_logit_rows : 1;
+  }
+  float* buffer(Value v, int at) {
+    const auto bytes = static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
+    return reinterpret_cast<float*>(arena.touch(l.storage_[static_cast<std::size_t>(v.id)], bytes, at));
+  }
+  float* buffer(Value v) { return buffer(v, step()); }
+
+  // A weight's or table's bytes.
+  const void* bytes(Value v) const {
+    if (const auto* w = g().get_if<ir::Weight>(v)) return g().weights()[static_cast<std::size_t>(w->index)].tensor.bytes.data();
+    return g().tables()[static_cast<std::size_t>(op<ir::Table>(v).index)].data();
+  }
+  const float* floats(Value v) const { return v ? static_cast<const float*>(bytes(v)) : nullptr; }
+
+  KvPages pages(const KvLayout::Part& part) const {
+    KvPages p = part.pages;
+    p.base = kv_base ? kv_base + part.offset : nullptr;
+    return p;
+  }
+  KvPages pages(int layer, ir::KvPart part) const {
+    return pages((part == ir::KvPart::key ? kv.k : kv.v)[static_cast<std::size_t>(layer)]);
+  }
+  int group_of(int layer) const { return g().kv_layers()[static_cast<std::size_t>(layer)].group; }
+
+  // --- groups
+  void operator()(const ir::Single& s) {
+    std::visit([&](const auto& o) { single(s.node, o); }, g()[s.node].op);
+  }
+
+  void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, n.result); }
+
+  void operator()(const ir::LinearGroup& group) {
+    const Value first = group.outs[0].linear;
+    const ActKind kind = rows_dot(first).act;
+    const RowCount rows = type(group.input).rows;
+    const std::int64_t k = type(group.input).width();
+    const std::byte* x = prepare(group, kind);
+    LinearArgs args{.x = x, .kind = kind, .rows = rows, .k = k, .outs = static_cast<int>(group.outs.size()), .out = {},
+                    .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none};
+    for (std::size_t i = 0; i < group.outs.size(); ++i) {
+      const auto& out = group.outs[i];
+      const Value w = in(out.linear, 1);
+      const Value result = group.glu ? group.glu : out.result;
+      args.out[i] = {.weight = bytes(w), .dot = rows_dot(out.linear).rows_dot, .type = type(w).dtype, .n = type(w).shape[0],
+                     .bias = has_input(out.linear, 2) ? floats(in(out.linear, 2)) : nullptr,
+                     .residual = out.residual ? buffer(out.residual) : nullptr, .y = buffer(result)};
+    }
+    call(KernelOp::linear, DType::f32, args);
+  }
+
+  const KernelEntry& rows_dot(Value linear) const {
+    return l.table_.rows_dot(type(in(linear, 1)).dtype, l.options_.exact);
+  }
+
+  // The group's input, normalised and stored as its products want it.
+  const std::byte* prepare(const ir::LinearGroup& group, ActKind kind) {
+    const RowCount rows = type(group.input).rows;
+    const std::int64_t width = type(group.input).width();
+    const std::size_t row = act_bytes(kind, width);
+    if (kind == ActKind::f32 && !group.norm && row == static_cast<std::size_t>(width) * sizeof(float))
+      return reinterpret_cast<const std::byte*>(buffer(group.input));
+    const int id = temporaries++;
+    const std::size_t size = row * static_cast<std::size_t>(max_rows(rows));
+    PrepareArgs args{.x = buffer(group.input), .norm = static_cast<bool>(group.norm), .norm_weight = nullptr, .eps = 0,
+                     .rows = rows, .width = width, .kind = kind, .y = arena.touch(id, size, step())};
+    if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
+    call(KernelOp::prepare, DType::f32, args);
+    return arena.touch(id, size, step());
+  }
+
+  void operator()(const ir::AttendPrepare& a) {
+    const ir::KvWrite& key = op<ir::KvWrite>(a.key_write);
+    const ir::KvWrite& value = op<ir::KvWrite>(a.value_write);
+    const Shape& heads = type(a.q_result).shape;
+    AttendPrepareArgs args{.q = buffer(a.q), .k = buffer(a.k), .v = buffer(a.v), .heads = heads[0], .head_dim = heads[1],
+                           .q_norm = a.q_norm ? floats(in(a.q_norm, 1)) : nullptr,
+                           .k_norm = a.k_norm ? floats(in(a.k_norm, 1)) : nullptr, .eps = 0, .rope_dim = 0,
+                           .style = RopeStyle::adjacent, .inv_freq = nullptr, .magnitude = 1,
+                           .k_to = pages(key.layer, key.part), .v_to = pages(value.layer, value.part),
+                           .group = group_of(key.layer)};
+    if (const Value n = a.q_norm ? a.q_norm : a.k_norm) args.eps = op<ir::RmsNorm>(n).eps;
+    if (a.q_rope) {
+      const ir::Rope& rope = op<ir::Rope>(a.q_rope);
+      args.rope_dim = 2 * type(in(a.q_rope, 1)).width();
+      args.style = rope.style, args.magnitude = rope.magnitude, args.inv_freq = floats(in(a.q_rope, 1));
+    }
+    call(KernelOp::attend_prepare, args.k_to.type, args);
+  }
+
+  // --- single operations
+  void single(Value, const ir::Weight&) {}
+  void single(Value, const ir::Table&) {}
+  void single(Value, const ir::Reshape&) {}
+  void single(Value v, const ir::Embed& o) {
+    const Value table = in(v, 0);
+    call(KernelOp::embed, type(table).dtype,
+         EmbedArgs{bytes(table), type(table).dtype, type(v).width(), o.scale, buffer(v)});
+  }
+  void single(Value v, const ir::GatherRows&) {
+    call(KernelOp::gather_rows, DType::f32, GatherRowsArgs{buffer(in(v, 0)), type(v).width(), buffer(v)});
+  }
+  void single(Value v, const ir::RmsNorm&) { norm(v, {}, v); }
+  void single(Value v, const ir::Linear&) {
+    (*this)(ir::LinearGroup{.input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});
+  }
+  void single(Value v, const ir::Binary& o) {
+    const Value b = in(v, 1);
+    const bool broadcast = type(b).storage != ir::Storage::rows;
+    call(KernelOp::binary, DType::f32,
+         BinaryArgs{o.op, buffer(in(v, 0)), broadcast ? floats(b) : buffer(b), broadcast, type(v).rows, type(v).width(), buffer(v)});
+  }
+  void single(Value v, const ir::Unary& o) {
+    call(KernelOp::unary, DType::f32, UnaryArgs{o.op, o.parameter, buffer(in(v, 0)), type(v).rows, type(v).width(), buffer(v)});
+  }
+  void single(Value v, const ir::Glu& o) {
+    call(KernelOp::glu, DType::f32,
+         GluArgs{o.activation, buffer(in(v, 0)), buffer(in(v, 1)), type(v).rows, type(v).width(), buffer(v)});
+  }
+  void single(Value v, const ir::Rope& o) {
+    const Shape& s = type(v).shape;
+    call(KernelOp::rope, DType::f32,
+         RopeArgs{buffer(in(v, 0)), s[0], s[1], 2 * type(in(v, 1)).width(), o.style, floats(in(v, 1)), o.magnitude, buffer(v)});
+  }
+  void single(Value v, const ir::KvWrite& o) {
+    const KvPages to = pages(o.layer, o.part);
+    call(KernelOp::kv_write, to.type, KvWriteArgs{buffer(in(v, 0)), to, group_of(o.layer)});
+  }
+  void single(Value v, const ir::Attention& o) {
+    const KvPages k = pages(o.layer, ir::KvPart::key);
+    call(KernelOp::attention, k.type,
+         AttentionArgs{.q = buffer(in(v, 0)), .heads = type(v).shape[0], .k = k, .v = pages(o.layer, ir::KvPart::value),
+                       .group = group_of(o.layer), .scale = o.scale, .softcap = o.softcap,
+                       .window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window,
+                       .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr, .y = buffer(v)});
+  }
+
+  void norm(Value norm, Value residual, Value result) {
+    const Shape& s = type(norm).shape;
+    call(KernelOp::rms_norm, DType::f32,
+         RmsNormArgs{.x = buffer(in(norm, 0)), .weight = floats(in(norm, 1)), .residual = residual ? buffer(residual) : nullptr,
+                     .rows = type(norm).rows, .per_row = s.rows(), .dim = s.back(), .eps = op<ir::RmsNorm>(norm).eps,
+                     .y = buffer(result)});
+  }
+};
+
+Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const CpuTable& table)
+    : graph_(graph), options_(options), table_(table), storage_(graph.nodes().size()) {
+  ir::FusionOptions fusion = options.fuse ? ir::FusionOptions{} : ir::FusionOptions::none();
+  fusion.share_input = [&](DType a, DType b) { return table.rows_dot(a, options.exact).act == table.rows_dot(b, options.exact).act; };
+  groups_ = ir::fuse(graph, fusion);
+  std::iota(storage_.begin(), storage_.end(), 0);
+  const auto share = [&](Value v, Value with) { storage_[static_cast<std::size_t>(v.id)] = storage_[static_cast<std::size_t>(with.id)]; };
+  for (const ir::Group& group : groups_) {
+    if (const auto* s = std::get_if<ir::Single>(&group); s && graph.get_if<ir::Reshape>(s->node)) share(s->node, graph[s->node].inputs[0]);
+    if (const auto* a = std::get_if<ir::AttendPrepare>(&group)) share(a->q_result, a->q);
+  }
+}
+
+std::vector<StepCall> Lowering::emit(ArenaBuilder& arena, const KvLayout& kv, std::byte* kv_base) {
+  std::vector<StepCall> calls;
+  Emitter emitter{*this, arena, kv, kv_base, calls, static_cast<int>(graph_.nodes().size())};
+  for (const ir::Group& group : groups_) std::visit(emitter, group);
+  output_ = emitter.buffer(graph_.output());
+  arena.keep(storage_[static_cast<std::size_t>(graph_.output().id)]);
+  return calls;
+}
+
+}  // namespace medlar::runtime::cpu
