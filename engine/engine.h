@@ -1,0 +1,170 @@
+// The public API: an Engine is a loaded model; a Session is one conversation's timeline on it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler/options.h"
+#include "engine/sampler/sampler.h"
+#include "formats/dtype.h"
+#include "runtime/backend.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace medlar {
+
+enum class Device : std::uint8_t { automatic, cpu, emulator };
+// Throws Error(usage) listing the names.
+Device parse_device(std::string_view name);
+
+struct EngineOptions {
+  std::int64_t context = 0;  // tokens a session can hold; 0: the model's own, at most kDefaultContext
+  DType k_type = DType::q8_0;
+  DType v_type = DType::q8_0;
+  int threads = 0;  // 0: the machine's performance cores
+  int batch = 512;  // tokens read at once
+  Device device = Device::automatic;
+  bool exact = false;  // f32 activations and f32 KV: slower, for comparing
+  bool fuse = true;
+};
+
+inline constexpr std::int64_t kDefaultContext = 32768;
+
+// What a model file says about itself.
+struct ModelDescription {
+  std::string name, architecture;
+  std::int64_t parameters = 0;
+  std::int64_t file_bytes = 0;
+  std::int64_t layers = 0, dim = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;
+  std::int64_t trained_context = 0;
+  struct Type {
+    DType type;
+    std::int64_t tensors = 0, bytes = 0;
+  };
+  std::vector<Type> types;  // the quantization mix, most bytes first
+  std::string chat_template;  // empty: none
+};
+
+// Reads the description without loading anything. Throws what opening a model file throws.
+ModelDescription describe(const std::filesystem::path& path);
+
+enum class FinishReason : std::uint8_t {
+  stop,       // the model ended its turn, or a stop string appeared
+  length,     // max_tokens, or the context is full: Generation::message says which
+  cancelled,  // the caller asked
+  no_token,   // no token can follow: logits are not numbers, or all are banned
+};
+std::string_view to_string(FinishReason reason);
+
+struct GenerateOptions {
+  std::int64_t max_tokens = -1;  // -1: until the context is full
+  SamplerOptions sampler;
+  std::vector<std::string> stop;  // the answer ends before the first of these
+  bool ignore_end = false;        // go on past end-of-turn tokens (benchmarks)
+  int top_logprobs = 0;           // log probabilities reported for each token
+  const std::atomic<bool>* cancel = nullptr;  // looked at before every step
+  // Text as it becomes certain: whole characters, and nothing that may still turn into a stop string.
+  std::function<void(std::string_view)> on_text;
+  // While the prompt is read: tokens done, tokens to do.
+  std::function<void(std::int64_t, std::int64_t)> on_prompt;
+};
+
+struct Usage {
+  std::int64_t prompt_tokens = 0;
+  std::int64_t cached_tokens = 0;  // of the prompt, already in the session's cache
+  std::int64_t completion_tokens = 0;
+};
+
+struct Timings {
+  double prompt_ms = 0;  // reading what was not cached
+  double ttft_ms = 0;    // from the call to the first token
+  double decode_ms = 0;  // from the first token to the last
+  // Tokens a second; 0 where nothing was measured.
+  double prompt_tps = 0, decode_tps = 0;
+};
+
+struct TokenInfo {
+  std::int32_t token = 0;
+  float logprob = 0;
+  std::vector<TokenProbability> best;
+};
+
+struct Generation {
+  std::string text;
+  std::vector<std::int32_t> tokens;  // sampled, the end-of-turn token excluded
+  FinishReason finish = FinishReason::stop;
+  std::string message;  // why it ended, where `finish` alone does not say
+  Usage usage;
+  Timings timings;
+  std::uint64_t seed = 0;
+  std::vector<TokenInfo> logprobs;  // with GenerateOptions::top_logprobs
+};
+
+class Session;
+
+// Immutable after load, shared by its sessions. Sessions take turns: one runs at a time.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  // Maps the file and lowers the model; no weights are copied. Throws Error: not_found, bad_file, unsupported,
+  // out_of_memory, device.
+  static std::shared_ptr<Engine> load(const std::filesystem::path& path, const EngineOptions& options = {});
+  ~Engine();
+
+  const ModelDescription& description() const;
+  const text::Tokenizer& tokenizer() const;
+  // The model's own template, or the one its special tokens imply; null for a model that only completes text.
+  const text::ChatTemplate* chat_template() const;
+  bool ends_turn(std::int32_t token) const;
+
+  std::int64_t context() const;
+  int threads() const;
+  std::string_view device() const;
+  double load_ms() const;
+  const runtime::MemoryPlan& memory_plan() const;
+
+  // Throws Error(limit) while another session is open: this engine holds one timeline's cache.
+  Session open_session();
+
+ private:
+  friend class Session;
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One timeline of tokens. Move-only; keeps its engine alive.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Continues `prompt` (the whole timeline so far). The part that equals what the session already holds is not
+  // read again. Throws Error(limit) when the prompt leaves no room in the context; Error(io) when the model's file
+  // was damaged meanwhile.
+  Generation generate(std::span<const std::int32_t> prompt, const GenerateOptions& options);
+
+  // Reads `tokens` from the start and hands over the logits after each: `first` is the position of the first row of
+  // `logits`, (rows, vocab). Throws as generate() does.
+  using Rows = std::function<void(std::int64_t first, std::span<const float> logits)>;
+  void score(std::span<const std::int32_t> tokens, const Rows& rows);
+
+  std::span<const std::int32_t> tokens() const;  // what the cache holds
+  void reset();
+
+ private:
+  friend class Engine;
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace medlar

@@ -1,0 +1,66 @@
+#include "nn/blocks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace medlar::nn {
+namespace {
+
+// YaRN keeps frequencies that turn often within the trained context and interpolates slow ones, with a ramp between.
+struct YarnRamp {
+  double low, high;
+
+  explicit YarnRamp(const RopeConfig& c) {
+    // The dimension whose frequency makes `turns` full turns over the trained context.
+    const auto dimension = [&](double turns) {
+      const auto context = static_cast<double>(c.original_context);
+      return static_cast<double>(c.dim) * std::log(context / (turns * 2 * std::numbers::pi)) / (2 * std::log(c.theta));
+    };
+    low = std::max(0.0, std::floor(dimension(c.beta_fast)));
+    high = std::min(static_cast<double>(c.dim) - 1, std::ceil(dimension(c.beta_slow)));
+  }
+  // 1: keep the frequency; 0: interpolate it.
+  double keep(double i) const { return 1 - std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0); }
+};
+
+float magnitude(const RopeConfig& c) {
+  if (c.scaling != RopeScaling::yarn) return 1;
+  return c.attention_factor * (c.factor > 1 ? 0.1F * std::log(c.factor) + 1 : 1);
+}
+
+}  // namespace
+
+std::vector<float> rope_frequencies(const RopeConfig& c) {
+  const auto half = static_cast<std::size_t>(c.dim / 2);
+  if (!c.divisors.empty() && c.divisors.size() != half)
+    fail(ErrorKind::bad_file, "rope_freqs.weight has {} values for {} frequencies", c.divisors.size(), half);
+  const YarnRamp ramp(c);
+  std::vector<float> inv_freq(half);
+  for (std::size_t i = 0; i < half; ++i) {
+    const double plain = std::pow(static_cast<double>(c.theta), -2.0 * static_cast<double>(i) / static_cast<double>(c.dim));
+    double f = plain;
+    if (c.scaling == RopeScaling::linear) f = plain / c.factor;
+    if (c.scaling == RopeScaling::yarn) {
+      const double keep = ramp.keep(static_cast<double>(i));
+      f = plain / c.factor * (1 - keep) + plain * keep;
+    }
+    inv_freq[i] = static_cast<float>(c.divisors.empty() ? f : f / static_cast<double>(c.divisors[i]));
+  }
+  return inv_freq;
+}
+
+Rope rope(Graph& g, const RopeConfig& config, ir::RopeStyle style) {
+  return {g.table(rope_frequencies(config)), {style, magnitude(config)}};
+}
+
+Value attend(Graph& g, Value q, Value k, Value v, const Attend& how) {
+  const Value keys = ir::kv_write(g, k, how.layer, ir::KvPart::key);
+  const Value values = ir::kv_write(g, v, how.layer, ir::KvPart::value);
+  const Value y = ir::attention(g, q, keys, values, {how.layer, how.scale, how.softcap});
+  return ir::reshape(g, y, {g[y].type.width()});
+}
+
+}  // namespace medlar::nn
