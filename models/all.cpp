@@ -1,0 +1,18 @@
+// The one list of architectures.
+#include <array>
+
+#include "models/all.h"
+
+namespace medlar::models {
+
+std::span<const Architecture> architectures() {
+  static constexpr std::array<Architecture, 4> kAll = {{
+      {"llama", "Llama 2 and 3, Mistral, SmolLM2", build_llama},
+      {"qwen2", "Qwen 2 and 2.5", build_qwen2},
+      {"qwen3", "Qwen 3", build_qwen3},
+      {"gemma3", "Gemma 3 (text)", build_gemma3},
+  }};
+  return kAll;
+}
+
+}  // namespace medlar::models

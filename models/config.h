@@ -1,0 +1,68 @@
+// Configuration reflection: each hyperparameter is listed once, with its key, its range and its default.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "checkpoint/gguf.h"
+#include "nn/blocks.h"
+
+namespace medlar::models {
+
+struct Range {
+  std::int64_t low = 1, high = std::int64_t{1} << 24;
+};
+
+// Reads "<architecture>.<key>" into fields. Throws Error(bad_file) naming the key that is missing or out of range.
+class ConfigReader {
+ public:
+  ConfigReader(const gguf::Metadata& metadata, std::string_view architecture) : metadata_(metadata), prefix_(architecture) {}
+
+  void operator()(std::string_view key, std::int64_t& field, Range range = {}) const;
+  void operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const;
+  void operator()(std::string_view key, float& field) const;
+  void operator()(std::string_view key, float& field, float otherwise) const;
+  void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
+
+ private:
+  std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
+  std::int64_t in_range(std::string_view key, std::int64_t value, Range range) const;
+  float finite(std::string_view key, float value) const;
+
+  const gguf::Metadata& metadata_;
+  std::string prefix_;
+};
+
+// What every decoder-only transformer has.
+struct DecoderConfig {
+  std::int64_t layers = 0, context = 0, dim = 0, ffn = 0, heads = 0, kv_heads = 0, head_dim = 0, v_dim = 0;
+  float eps = 0;
+  nn::RopeConfig rope;
+  std::int64_t vocab = 0;  // from the embedding's shape
+
+  template <class Visitor>
+  void visit(Visitor& v) {
+    v("block_count", layers, Range{1, 1024});
+    v("context_length", context, Range{1, std::int64_t{1} << 32});
+    v("embedding_length", dim, Range{1, 1 << 20});
+    v("feed_forward_length", ffn, Range{1, 1 << 22});
+    v("attention.head_count", heads, Range{1, 1 << 14});
+    v("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
+    v("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
+    v("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
+    v("attention.layer_norm_rms_epsilon", eps);
+    v("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
+    v("rope.freq_base", rope.theta, 10000.0F);
+    v("rope.scaling.type", rope.scaling, nn::RopeScaling::none);
+    v("rope.scaling.factor", rope.factor, 1.0F);
+    v("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
+    v("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32}, context);
+  }
+};
+
+// The relations between hyperparameters that every decoder keeps. Throws Error(bad_file) naming the keys.
+void check(const DecoderConfig& config, std::string_view architecture);
+
+}  // namespace medlar::models

@@ -1,0 +1,48 @@
+#include "models/weights.h"
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "formats/all.h"
+
+namespace medlar::models {
+
+ir::Value WeightBinder::bind(const std::string& name, const Shape& shape) {
+  const TensorView* tensor = file_.find_tensor(name);
+  if (!tensor) fail(ErrorKind::bad_file, "{}: tensor {} is missing", file_.name(), name);
+  if (tensor->shape != shape)
+    fail(ErrorKind::bad_file, "{}: tensor {} is ({}), but the hyperparameters say ({})", file_.name(), name,
+         fmt::join(tensor->shape.dims(), ", "), fmt::join(shape.dims(), ", "));
+  return graph_.weight(name, *tensor);
+}
+
+ir::Value WeightBinder::bind_f32(const std::string& name, std::int64_t size) {
+  const ir::Value v = bind(name, {size});
+  if (graph_[v].type.dtype != DType::f32)
+    fail(ErrorKind::unsupported, "{}: tensor {} is {}; norms and biases must be f32", file_.name(), name,
+         format_info(graph_[v].type.dtype).name);
+  return v;
+}
+
+void WeightBinder::operator()(std::string_view name, nn::Embedding& e, std::int64_t vocab, std::int64_t dim) {
+  e.table = bind(fmt::format("{}{}.weight", prefix_, name), {vocab, dim});
+}
+
+void WeightBinder::operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in, Bias bias) {
+  l.weight = bind(fmt::format("{}{}.weight", prefix_, name), {out, in});
+  const std::string bias_name = fmt::format("{}{}.bias", prefix_, name);
+  if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name))) l.bias = bind_f32(bias_name, out);
+}
+
+void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim) {
+  n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), eps_};
+}
+
+std::span<const float> WeightBinder::values(std::string_view name) const {
+  const TensorView* tensor = file_.find_tensor(prefix_ + std::string(name) + ".weight");
+  if (!tensor) return {};
+  if (tensor->type != DType::f32) fail(ErrorKind::unsupported, "{}: tensor {}.weight must be f32", file_.name(), name);
+  return {reinterpret_cast<const float*>(tensor->bytes.data()), static_cast<std::size_t>(tensor->shape.elements())};
+}
+
+}  // namespace medlar::models
