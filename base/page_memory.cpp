@@ -1,9 +1,9 @@
 #include "base/page_memory.h"
 
+#include <utility>
+
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <utility>
 
 #include "base/error.h"
 

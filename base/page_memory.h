@@ -1,4 +1,5 @@
-// Anonymous memory straight from the system: zeroed, page aligned, committed as it is touched, given back by range.
+// Anonymous memory straight from the system: zeroed, page aligned, committed as it is touched, given back by
+// range.
 #pragma once
 
 #include <cstddef>

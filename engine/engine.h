@@ -49,7 +49,7 @@ struct ModelDescription {
     DType type;
     std::int64_t tensors = 0, bytes = 0;
   };
-  std::vector<Type> types;  // the quantization mix, most bytes first
+  std::vector<Type> types;    // the quantization mix, most bytes first
   std::string chat_template;  // empty: none
 };
 
@@ -67,9 +67,9 @@ std::string_view to_string(FinishReason reason);
 struct GenerateOptions {
   std::int64_t max_tokens = -1;  // -1: until the context is full
   SamplerOptions sampler;
-  std::vector<std::string> stop;  // the answer ends before the first of these
-  bool ignore_end = false;        // go on past end-of-turn tokens (benchmarks)
-  int top_logprobs = 0;           // log probabilities reported for each token
+  std::vector<std::string> stop;              // the answer ends before the first of these
+  bool ignore_end = false;                    // go on past end-of-turn tokens (benchmarks)
+  int top_logprobs = 0;                       // log probabilities reported for each token
   const std::atomic<bool>* cancel = nullptr;  // looked at before every step
   // Text as it becomes certain: whole characters, and nothing that may still turn into a stop string.
   std::function<void(std::string_view)> on_text;
@@ -113,8 +113,8 @@ class Session;
 // Immutable after load, shared by its sessions. Sessions take turns: one runs at a time.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
-  // Maps the file and lowers the model; no weights are copied. Throws Error: not_found, bad_file, unsupported,
-  // out_of_memory, device.
+  // Maps the file and lowers the model; no weights are copied. Throws Error: not_found, bad_file,
+  // unsupported, out_of_memory, device.
   static std::shared_ptr<Engine> load(const std::filesystem::path& path, const EngineOptions& options = {});
   ~Engine();
 
@@ -147,13 +147,13 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // Continues `prompt` (the whole timeline so far). The part that equals what the session already holds is not
-  // read again. Throws Error(limit) when the prompt leaves no room in the context; Error(io) when the model's file
-  // was damaged meanwhile.
+  // Continues `prompt` (the whole timeline so far). The part that equals what the session already holds is
+  // not read again. Throws Error(limit) when the prompt leaves no room in the context; Error(io) when the
+  // model's file was damaged meanwhile.
   Generation generate(std::span<const std::int32_t> prompt, const GenerateOptions& options);
 
-  // Reads `tokens` from the start and hands over the logits after each: `first` is the position of the first row of
-  // `logits`, (rows, vocab). Throws as generate() does.
+  // Reads `tokens` from the start and hands over the logits after each: `first` is the position of the first
+  // row of `logits`, (rows, vocab). Throws as generate() does.
   using Rows = std::function<void(std::int64_t first, std::span<const float> logits)>;
   void score(std::span<const std::int32_t> tokens, const Rows& rows);
 

@@ -24,8 +24,10 @@ KvCache::KvCache(const KvCacheOptions& options)
     : stride_(pages_for(options.max_positions)), sequences_(at(options.max_sequences)) {
   MEDLAR_ASSERT(options.windows.size() == options.pages.size() && options.windows.size() <= kMaxKvGroups);
   for (std::size_t i = 0; i < options.windows.size(); ++i) {
-    Group group{options.windows[i], std::vector<std::int32_t>(at(options.max_sequences * stride_), -1),
-                std::vector<std::int32_t>(at(options.pages[i])), {}};
+    Group group{options.windows[i],
+                std::vector<std::int32_t>(at(options.max_sequences * stride_), -1),
+                std::vector<std::int32_t>(at(options.pages[i])),
+                {}};
     std::iota(group.free.rbegin(), group.free.rend(), 0);  // page 0 is taken first
     groups_.push_back(std::move(group));
   }
@@ -88,6 +90,8 @@ bool KvCache::truncate(int sequence, std::int64_t length) {
 
 void KvCache::clear(int sequence) { truncate(sequence, 0); }
 
-std::vector<std::int32_t> KvCache::take_released(int group) { return std::exchange(groups_[at(group)].released, {}); }
+std::vector<std::int32_t> KvCache::take_released(int group) {
+  return std::exchange(groups_[at(group)].released, {});
+}
 
 }  // namespace medlar

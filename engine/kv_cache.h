@@ -1,4 +1,5 @@
-// The KV cache's bookkeeping: which pages hold which positions of which sequence. The bytes are the Program's.
+// The KV cache's bookkeeping: which pages hold which positions of which sequence. The bytes are the
+// Program's.
 #pragma once
 
 #include <array>
@@ -24,7 +25,8 @@ struct KvCacheOptions {
   std::int64_t max_positions = 0;  // of one sequence
 };
 
-// Positions of a group's sliding window that can be rewound without reading the text again, beyond the window.
+// Positions of a group's sliding window that can be rewound without reading the text again, beyond the
+// window.
 inline constexpr std::int64_t kRewindSlack = 4 * kPageTokens;
 
 class KvCache {
@@ -38,8 +40,8 @@ class KvCache {
   // Makes room for positions up to length + count and drops pages that have slid out of every window.
   // False when there are not enough free pages; then nothing changed.
   bool extend(int sequence, std::int64_t count);
-  // Forgets positions from `length` on. False when the pages that would be needed have already slid away: then
-  // only truncating to 0 is possible.
+  // Forgets positions from `length` on. False when the pages that would be needed have already slid away:
+  // then only truncating to 0 is possible.
   bool truncate(int sequence, std::int64_t length);
   void clear(int sequence);
 
@@ -59,7 +61,9 @@ class KvCache {
   };
 
   static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-  std::int32_t& page(Group& group, int sequence, std::int64_t index) { return group.table[at(sequence * stride_ + index)]; }
+  std::int32_t& page(Group& group, int sequence, std::int64_t index) {
+    return group.table[at(sequence * stride_ + index)];
+  }
   void drop(Group& group, int sequence, std::int64_t begin, std::int64_t end);
 
   std::int64_t stride_;

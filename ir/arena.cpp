@@ -11,7 +11,8 @@ ArenaLayout pack(std::span<const Lifetime> lifetimes, std::size_t gap) {
   };
   std::vector<std::size_t> order(lifetimes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
 
   ArenaLayout layout{std::vector<std::size_t>(lifetimes.size()), 0};
   std::vector<std::size_t> placed;  // by offset

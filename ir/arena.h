@@ -22,7 +22,8 @@ struct ArenaLayout {
 inline constexpr std::size_t kArenaAlignment = 64;
 
 // Buffers whose lifetimes meet do not overlap. Largest first, each at the lowest offset that is free
-// (greedy by size; Pisarchyk & Lee 2020). `gap` bytes are kept free behind each buffer, for guard bytes in tests.
+// (greedy by size; Pisarchyk & Lee 2020). `gap` bytes are kept free behind each buffer, for guard bytes in
+// tests.
 ArenaLayout pack(std::span<const Lifetime> lifetimes, std::size_t gap = 0);
 
 }  // namespace medlar::ir

@@ -13,12 +13,22 @@ inline Value linear(Graph& g, Value x, Value weight, Value bias = {}) {
 }
 inline Value add(Graph& g, Value a, Value b) { return g.add(Binary{BinaryOp::add}, {a, b}); }
 inline Value mul(Graph& g, Value a, Value b) { return g.add(Binary{BinaryOp::mul}, {a, b}); }
-inline Value scale(Graph& g, Value x, float by) { return by == 1 ? x : g.add(Unary{UnaryOp::scale, by}, {x}); }
-inline Value softcap(Graph& g, Value x, float cap) { return cap == 0 ? x : g.add(Unary{UnaryOp::softcap, cap}, {x}); }
-inline Value glu(Graph& g, Activation activation, Value gate, Value up) { return g.add(Glu{activation}, {gate, up}); }
-inline Value reshape(Graph& g, Value x, Shape shape) { return g[x].type.shape == shape ? x : g.add(Reshape{shape}, {x}); }
+inline Value scale(Graph& g, Value x, float by) {
+  return by == 1 ? x : g.add(Unary{UnaryOp::scale, by}, {x});
+}
+inline Value softcap(Graph& g, Value x, float cap) {
+  return cap == 0 ? x : g.add(Unary{UnaryOp::softcap, cap}, {x});
+}
+inline Value glu(Graph& g, Activation activation, Value gate, Value up) {
+  return g.add(Glu{activation}, {gate, up});
+}
+inline Value reshape(Graph& g, Value x, Shape shape) {
+  return g[x].type.shape == shape ? x : g.add(Reshape{shape}, {x});
+}
 inline Value rope(Graph& g, Value x, Value inv_freq, Rope how) { return g.add(how, {x, inv_freq}); }
 inline Value kv_write(Graph& g, Value x, int layer, KvPart part) { return g.add(KvWrite{layer, part}, {x}); }
-inline Value attention(Graph& g, Value q, Value keys, Value values, Attention how) { return g.add(how, {q, keys, values}); }
+inline Value attention(Graph& g, Value q, Value keys, Value values, Attention how) {
+  return g.add(how, {q, keys, values});
+}
 
 }  // namespace medlar::ir

@@ -58,7 +58,8 @@ class Fuser {
 
   // The rms_norm under `x` when the group of linears would be its only reader.
   Value norm_under(Value x, std::size_t readers) const {
-    return g_.get_if<RmsNorm>(x) && free(x) && g_[x].type.shape.rank() == 1 && users_[index(x)].size() == readers
+    return g_.get_if<RmsNorm>(x) && free(x) && g_[x].type.shape.rank() == 1 &&
+                   users_[index(x)].size() == readers
                ? x
                : Value{};
   }
@@ -84,7 +85,8 @@ class Fuser {
     LinearGroup group;
     for (Value user : users_[index(input(v, 0))]) {
       if (std::ssize(group.outs) == kernels::kMaxLinearOuts) break;
-      if (!g_.get_if<Linear>(user) || !free(user) || !options_.share_input(weight_type(v), weight_type(user))) continue;
+      if (!g_.get_if<Linear>(user) || !free(user) || !options_.share_input(weight_type(v), weight_type(user)))
+        continue;
       group.outs.push_back({.linear = user, .result = user});
     }
     if (group.outs.size() == 1) attach_residual(group.outs[0]);
@@ -128,15 +130,19 @@ class Fuser {
     if (!g_.get_if<Attention>(v)) return;
     const Value q_result = input(v, 0), key_write = input(v, 1), value_write = input(v, 2);
     if (!free(key_write) || !free(value_write) || !used_once(q_result)) return;
-    if (!used_once(input(key_write, 0)) || !g_.get_if<KvWrite>(key_write) || !g_.get_if<KvWrite>(value_write)) return;
+    if (!used_once(input(key_write, 0)) || !g_.get_if<KvWrite>(key_write) || !g_.get_if<KvWrite>(value_write))
+      return;
     const Peeled q = peel(q_result), k = peel(input(key_write, 0));
     const Value values = through_reshape(input(value_write, 0));
     if (static_cast<bool>(q.rope) != static_cast<bool>(k.rope)) return;
-    if (q.rope && (input(q.rope, 1) != input(k.rope, 1) || !same(*g_.get_if<Rope>(q.rope), *g_.get_if<Rope>(k.rope)))) return;
+    if (q.rope &&
+        (input(q.rope, 1) != input(k.rope, 1) || !same(*g_.get_if<Rope>(q.rope), *g_.get_if<Rope>(k.rope))))
+      return;
     if (q.norm && k.norm && g_.get_if<RmsNorm>(q.norm)->eps != g_.get_if<RmsNorm>(k.norm)->eps) return;
     if (is_leaf(q.source) || !used_once(q.source)) return;  // q is overwritten
     if (!q.rope && !q.norm) return;
-    take(AttendPrepare{q.source, k.source, values, q.norm, k.norm, q.rope, k.rope, q_result, key_write, value_write});
+    take(AttendPrepare{q.source, k.source, values, q.norm, k.norm, q.rope, k.rope, q_result, key_write,
+                       value_write});
   }
 
   static bool same(const Rope& a, const Rope& b) { return a.style == b.style && a.magnitude == b.magnitude; }
@@ -155,7 +161,8 @@ std::vector<Group> in_order(const Graph& graph, std::vector<Group> groups) {
   std::vector<std::vector<Value>> nodes;
   for (const Group& group : groups) {
     nodes.push_back(members(graph, group));
-    for (Value v : nodes.back()) group_of[static_cast<std::size_t>(v.id)] = static_cast<int>(nodes.size() - 1);
+    for (Value v : nodes.back())
+      group_of[static_cast<std::size_t>(v.id)] = static_cast<int>(nodes.size() - 1);
   }
   std::vector<std::set<int>> readers(groups.size());
   std::vector<int> waiting(groups.size(), 0);
@@ -164,7 +171,8 @@ std::vector<Group> in_order(const Graph& graph, std::vector<Group> groups) {
     for (Value v : nodes[i])
       for (Value in : graph[v].inputs) reads.insert(group_of[static_cast<std::size_t>(in.id)]);
     for (int from : reads)
-      if (from >= 0 && from != static_cast<int>(i) && readers[static_cast<std::size_t>(from)].insert(static_cast<int>(i)).second)
+      if (from >= 0 && from != static_cast<int>(i) &&
+          readers[static_cast<std::size_t>(from)].insert(static_cast<int>(i)).second)
         ++waiting[i];
   }
   std::set<std::pair<int, int>> ready;  // (first node, group)

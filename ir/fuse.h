@@ -1,5 +1,5 @@
-// Fusion: which plain operations run as one step. A fused step is a set of plain nodes, so its meaning is always
-// its own expansion; no second definition exists.
+// Fusion: which plain operations run as one step. A fused step is a set of plain nodes, so its meaning is
+// always its own expansion; no second definition exists.
 #pragma once
 
 #include <functional>
@@ -30,10 +30,10 @@ struct LinearGroup {
 
 // [norm] -> [rope] of q and k, and the cache writes of k and v.
 struct AttendPrepare {
-  Value q, k, v;            // what the group reads; q is replaced in place
-  Value q_norm, k_norm;     // rms_norm nodes, or none
-  Value q_rope, k_rope;     // rope nodes, or none
-  Value q_result;           // what attention reads
+  Value q, k, v;         // what the group reads; q is replaced in place
+  Value q_norm, k_norm;  // rms_norm nodes, or none
+  Value q_rope, k_rope;  // rope nodes, or none
+  Value q_result;        // what attention reads
   Value key_write, value_write;
 };
 

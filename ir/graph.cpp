@@ -11,7 +11,8 @@ namespace {
 
 std::string type_string(const ValueType& type) {
   static constexpr std::string_view kRows[] = {"1", "tokens", "logit_rows"};
-  std::string s = type.storage == Storage::rows ? fmt::format("({}", kRows[static_cast<int>(type.rows)]) : "(";
+  std::string s =
+      type.storage == Storage::rows ? fmt::format("({}", kRows[static_cast<int>(type.rows)]) : "(";
   for (std::int64_t d : type.shape.dims()) s += fmt::format("{}{}", s == "(" ? "" : ", ", d);
   s += ")";
   if (type.storage == Storage::weight) s += fmt::format(" {}", format_info(type.dtype).name);
@@ -29,8 +30,10 @@ Value Graph::add(Op op, std::vector<Value> inputs) {
   }
   ValueType type = std::visit(
       [&](const auto& o) -> ValueType {
-        if constexpr (requires { o.infer(types); }) return o.infer(types);
-        else MEDLAR_ASSERT(!"leaves are added by weight() and table()");
+        if constexpr (requires { o.infer(types); })
+          return o.infer(types);
+        else
+          MEDLAR_ASSERT(!"leaves are added by weight() and table()");
         return {};
       },
       op);
@@ -56,7 +59,8 @@ int Graph::add_kv_layer(KvLayer layer) {
   auto it = std::find(group_windows_.begin(), group_windows_.end(), layer.window);
   if (it == group_windows_.end()) {
     if (group_windows_.size() == kernels::kMaxKvGroups)
-      fail(ErrorKind::unsupported, "the model has more than {} different attention windows", kernels::kMaxKvGroups);
+      fail(ErrorKind::unsupported, "the model has more than {} different attention windows",
+           kernels::kMaxKvGroups);
     it = group_windows_.insert(it, layer.window);
   }
   layer.group = static_cast<int>(it - group_windows_.begin());
@@ -71,7 +75,8 @@ void Graph::set_output(Value logits) {
 
 std::int64_t Graph::weight_bytes() const {
   std::int64_t total = 0;
-  for (const NamedTensor& w : weights_) total += row_bytes(w.tensor.type, w.tensor.shape.back()) * w.tensor.shape.rows();
+  for (const NamedTensor& w : weights_)
+    total += row_bytes(w.tensor.type, w.tensor.shape.back()) * w.tensor.shape.rows();
   return total;
 }
 
@@ -79,8 +84,10 @@ void Graph::verify() const {
   expect(static_cast<bool>(output_), "graph", "an output");
   const std::vector<int> uses = use_counts(*this);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    for (Value v : nodes_[i].inputs) expect(v.id < static_cast<std::int32_t>(i), op_name(nodes_[i].op), "inputs made before it");
-    expect(uses[i] > 0, op_name(nodes_[i].op), "to be used");
+    for (Value v : nodes_[i].inputs)
+      expect(v.id < static_cast<std::int32_t>(i), op_name(nodes_[i].op), "inputs made before it");
+    const bool leaf = nodes_[i].type.storage == Storage::weight || nodes_[i].type.storage == Storage::table;
+    expect(leaf || uses[i] > 0, op_name(nodes_[i].op), "to be used");
   }
 }
 
@@ -101,8 +108,10 @@ std::string to_string(const Graph& graph) {
   for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
     const Node& node = graph.nodes()[i];
     text += fmt::format("%{} = {}", i, op_name(node.op));
-    for (std::size_t j = 0; j < node.inputs.size(); ++j) text += fmt::format("{} %{}", j ? "," : "", node.inputs[j].id);
-    if (const auto* w = std::get_if<Weight>(&node.op)) text += " " + graph.weights()[static_cast<std::size_t>(w->index)].name;
+    for (std::size_t j = 0; j < node.inputs.size(); ++j)
+      text += fmt::format("{} %{}", j ? "," : "", node.inputs[j].id);
+    if (const auto* w = std::get_if<Weight>(&node.op))
+      text += " " + graph.weights()[static_cast<std::size_t>(w->index)].name;
     text += " : " + type_string(node.type) + "\n";
   }
   return text;

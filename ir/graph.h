@@ -33,7 +33,8 @@ struct KvLayer {
 
 class Graph {
  public:
-  // Appends an operation; its type follows from the inputs' types. Throws Error(bad_file) when they do not fit.
+  // Appends an operation; its type follows from the inputs' types. Throws Error(bad_file) when they do not
+  // fit.
   Value add(Op op, std::vector<Value> inputs = {});
   Value weight(std::string name, TensorView tensor);
   Value table(std::vector<float> values);
@@ -44,7 +45,9 @@ class Graph {
   std::span<const Node> nodes() const { return nodes_; }
   const Node& operator[](Value v) const { return nodes_[static_cast<std::size_t>(v.id)]; }
   template <class OpType>
-  const OpType* get_if(Value v) const { return v ? std::get_if<OpType>(&(*this)[v].op) : nullptr; }
+  const OpType* get_if(Value v) const {
+    return v ? std::get_if<OpType>(&(*this)[v].op) : nullptr;
+  }
 
   std::span<const NamedTensor> weights() const { return weights_; }
   std::span<const std::vector<float>> tables() const { return tables_; }
@@ -54,7 +57,7 @@ class Graph {
 
   // Bytes of weights in the file that this graph reads.
   std::int64_t weight_bytes() const;
-  // Every value is used or is the output; every input precedes its user. Throws Error(bad_file).
+  // Every result is used or is the output; every input precedes its user. Throws Error(bad_file).
   void verify() const;
 
  private:

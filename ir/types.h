@@ -34,7 +34,9 @@ struct ValueType {
   DType dtype = DType::f32;
   Shape shape;
 
-  static ValueType activations(RowCount rows, Shape shape) { return {Storage::rows, rows, DType::f32, shape}; }
+  static ValueType activations(RowCount rows, Shape shape) {
+    return {Storage::rows, rows, DType::f32, shape};
+  }
   std::int64_t width() const { return shape.elements(); }
   friend bool operator==(const ValueType&, const ValueType&) = default;
 };

@@ -1,7 +1,7 @@
 // The one list of architectures.
-#include <array>
-
 #include "models/all.h"
+
+#include <array>
 
 namespace medlar::models {
 

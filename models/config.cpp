@@ -19,7 +19,8 @@ void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range r
   field = in_range(key, metadata_.get<std::int64_t>(full(key)), range);
 }
 
-void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const {
+void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range,
+                              std::int64_t otherwise) const {
   const auto found = metadata_.find<std::int64_t>(full(key));
   field = found ? in_range(key, *found, range) : otherwise;
 }
@@ -50,11 +51,17 @@ void ConfigReader::operator()(std::string_view key, nn::RopeScaling& field, nn::
 
 void check(const DecoderConfig& c, std::string_view a) {
   if (c.heads % c.kv_heads != 0)
-    fail(ErrorKind::bad_file, "{0}.attention.head_count ({1}) is not a multiple of {0}.attention.head_count_kv ({2})", a, c.heads, c.kv_heads);
+    fail(ErrorKind::bad_file,
+         "{0}.attention.head_count ({1}) is not a multiple of {0}.attention.head_count_kv ({2})", a, c.heads,
+         c.kv_heads);
   if (c.rope.dim > c.head_dim || c.rope.dim % 2 != 0)
-    fail(ErrorKind::bad_file, "{0}.rope.dimension_count ({1}) must be even and at most {0}.attention.key_length ({2})", a, c.rope.dim, c.head_dim);
+    fail(ErrorKind::bad_file,
+         "{0}.rope.dimension_count ({1}) must be even and at most {0}.attention.key_length ({2})", a,
+         c.rope.dim, c.head_dim);
   if (!(c.eps >= 0) || !(c.rope.theta > 0) || !(c.rope.factor > 0))
-    fail(ErrorKind::bad_file, "{0}: the norm's epsilon ({1}), rope.freq_base ({2}) or rope.scaling.factor ({3}) is out of range", a, c.eps, c.rope.theta, c.rope.factor);
+    fail(ErrorKind::bad_file,
+         "{0}: the norm's epsilon ({1}), rope.freq_base ({2}) or rope.scaling.factor ({3}) is out of range",
+         a, c.eps, c.rope.theta, c.rope.factor);
 }
 
 }  // namespace medlar::models

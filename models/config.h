@@ -15,10 +15,12 @@ struct Range {
   std::int64_t low = 1, high = std::int64_t{1} << 24;
 };
 
-// Reads "<architecture>.<key>" into fields. Throws Error(bad_file) naming the key that is missing or out of range.
+// Reads "<architecture>.<key>" into fields. Throws Error(bad_file) naming the key that is missing or out of
+// range.
 class ConfigReader {
  public:
-  ConfigReader(const gguf::Metadata& metadata, std::string_view architecture) : metadata_(metadata), prefix_(architecture) {}
+  ConfigReader(const gguf::Metadata& metadata, std::string_view architecture)
+      : metadata_(metadata), prefix_(architecture) {}
 
   void operator()(std::string_view key, std::int64_t& field, Range range = {}) const;
   void operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const;
@@ -43,22 +45,23 @@ struct DecoderConfig {
   std::int64_t vocab = 0;  // from the embedding's shape
 
   template <class Visitor>
-  void visit(Visitor& v) {
-    v("block_count", layers, Range{1, 1024});
-    v("context_length", context, Range{1, std::int64_t{1} << 32});
-    v("embedding_length", dim, Range{1, 1 << 20});
-    v("feed_forward_length", ffn, Range{1, 1 << 22});
-    v("attention.head_count", heads, Range{1, 1 << 14});
-    v("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
-    v("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
-    v("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
-    v("attention.layer_norm_rms_epsilon", eps);
-    v("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
-    v("rope.freq_base", rope.theta, 10000.0F);
-    v("rope.scaling.type", rope.scaling, nn::RopeScaling::none);
-    v("rope.scaling.factor", rope.factor, 1.0F);
-    v("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
-    v("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32}, context);
+  void visit(Visitor& key) {
+    key("block_count", layers, Range{1, 1024});
+    key("context_length", context, Range{1, std::int64_t{1} << 32});
+    key("embedding_length", dim, Range{1, 1 << 20});
+    key("feed_forward_length", ffn, Range{1, 1 << 22});
+    key("attention.head_count", heads, Range{1, 1 << 14});
+    key("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
+    key("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
+    key("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
+    key("attention.layer_norm_rms_epsilon", eps);
+    key("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
+    key("rope.freq_base", rope.theta, 10000.0F);
+    key("rope.scaling.type", rope.scaling, nn::RopeScaling::none);
+    key("rope.scaling.factor", rope.factor, 1.0F);
+    key("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
+    key("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32},
+        context);
   }
 };
 

@@ -14,7 +14,8 @@ std::int64_t vocabulary(const gguf::File& file);
 // Throws Error(unsupported) when the file is a mixture of experts.
 void refuse_experts(const gguf::File& file, std::string_view architecture);
 
-// M is a model file's struct: name, Config cfg, embedding, output, std::vector<Layer> layers, visit(), forward().
+// M is a model file's struct: name, Config cfg, embedding, output, std::vector<Layer> layers, visit(),
+// forward().
 template <class M>
 Model build_decoder(const gguf::File& file) {
   refuse_experts(file, M::name);

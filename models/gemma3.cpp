@@ -1,5 +1,5 @@
-// Gemma 3 (text): norms before and after each block, per-head q/k norm, GeGLU, five sliding-window layers to one
-// global layer, each kind with its own rope base (Gemma Team 2025).
+// Gemma 3 (text): norms before and after each block, per-head q/k norm, GeGLU, five sliding-window layers to
+// one global layer, each kind with its own rope base (Gemma Team 2025).
 #include <cmath>
 
 #include "models/all.h"
@@ -19,15 +19,17 @@ struct Gemma3 {
     float local_theta = 10000;
 
     template <class Visitor>
-    void visit(Visitor& v) {
-      DecoderConfig::visit(v);
-      v("attention.sliding_window", window, Range{1, std::int64_t{1} << 32});
-      v("attention.sliding_window_pattern", pattern, Range{1, 1024}, 6);
-      v("rope.freq_base_swa", local_theta, 10000.0F);
+    void visit(Visitor& key) {
+      DecoderConfig::visit(key);
+      key("attention.sliding_window", window, Range{1, std::int64_t{1} << 32});
+      key("attention.sliding_window_pattern", pattern, Range{1, 1024}, 6);
+      key("rope.freq_base_swa", local_theta, 10000.0F);
     }
     bool global(std::size_t layer) const { return static_cast<std::int64_t>(layer + 1) % pattern == 0; }
     // The 27B model scales queries by its width per head, the others by the head itself.
-    float query_scale() const { return 1 / std::sqrt(static_cast<float>(layers == 62 ? dim / heads : head_dim)); }
+    float query_scale() const {
+      return 1 / std::sqrt(static_cast<float>(layers == 62 ? dim / heads : head_dim));
+    }
   };
 
   struct Layer {
@@ -35,20 +37,20 @@ struct Gemma3 {
     nn::Linear q, k, v, o, gate, up, down;
 
     template <class Visitor>
-    void visit(Visitor& v, const Config& c) {
-      v("attn_norm", attn_norm, c.dim);
-      v("attn_q", q, c.heads * c.head_dim, c.dim);
-      v("attn_k", k, c.kv_heads * c.head_dim, c.dim);
-      v("attn_v", this->v, c.kv_heads * c.v_dim, c.dim);
-      v("attn_q_norm", q_norm, c.head_dim);
-      v("attn_k_norm", k_norm, c.head_dim);
-      v("attn_output", o, c.dim, c.heads * c.v_dim);
-      v("post_attention_norm", attn_post_norm, c.dim);
-      v("ffn_norm", ffn_norm, c.dim);
-      v("ffn_gate", gate, c.ffn, c.dim);
-      v("ffn_up", up, c.ffn, c.dim);
-      v("ffn_down", down, c.dim, c.ffn);
-      v("post_ffw_norm", ffn_post_norm, c.dim);
+    void visit(Visitor& tensor, const Config& c) {
+      tensor("attn_norm", attn_norm, c.dim);
+      tensor("attn_q", q, c.heads * c.head_dim, c.dim);
+      tensor("attn_k", k, c.kv_heads * c.head_dim, c.dim);
+      tensor("attn_v", v, c.kv_heads * c.v_dim, c.dim);
+      tensor("attn_q_norm", q_norm, c.head_dim);
+      tensor("attn_k_norm", k_norm, c.head_dim);
+      tensor("attn_output", o, c.dim, c.heads * c.v_dim);
+      tensor("post_attention_norm", attn_post_norm, c.dim);
+      tensor("ffn_norm", ffn_norm, c.dim);
+      tensor("ffn_gate", gate, c.ffn, c.dim);
+      tensor("ffn_up", up, c.ffn, c.dim);
+      tensor("ffn_down", down, c.dim, c.ffn);
+      tensor("post_ffw_norm", ffn_post_norm, c.dim);
     }
   };
 
@@ -59,22 +61,27 @@ struct Gemma3 {
   std::vector<Layer> layers;
 
   template <class Visitor>
-  void visit(Visitor& v) {
-    v("token_embd", embedding, cfg.vocab, cfg.dim);
-    v("output_norm", output_norm, cfg.dim);
-    if (v.has("output")) v("output", output, cfg.vocab, cfg.dim);
-    else output.weight = embedding.table;  // tied
+  void visit(Visitor& tensor) {
+    tensor("token_embd", embedding, cfg.vocab, cfg.dim);
+    tensor("output_norm", output_norm, cfg.dim);
+    if (tensor.has("output"))
+      tensor("output", output, cfg.vocab, cfg.dim);
+    else
+      output.weight = embedding.table;  // tied
   }
 
   Value forward(Graph& g) const {
     const nn::Rope global_rope = nn::rope(g, cfg.rope, ir::RopeStyle::halves);
-    const nn::Rope local_rope = nn::rope(g, {.dim = cfg.rope.dim, .theta = cfg.local_theta}, ir::RopeStyle::halves);
+    const nn::Rope local_rope =
+        nn::rope(g, {.dim = cfg.rope.dim, .theta = cfg.local_theta}, ir::RopeStyle::halves);
     Value x = embedding(g, std::sqrt(static_cast<float>(cfg.dim)));  // (tokens, dim)
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Layer& l = layers[i];
       const nn::Rope& rope = cfg.global(i) ? global_rope : local_rope;
-      const int layer = g.add_kv_layer(
-          {.heads = cfg.kv_heads, .k_dim = cfg.head_dim, .v_dim = cfg.v_dim, .window = cfg.global(i) ? 0 : cfg.window});
+      const int layer = g.add_kv_layer({.heads = cfg.kv_heads,
+                                        .k_dim = cfg.head_dim,
+                                        .v_dim = cfg.v_dim,
+                                        .window = cfg.global(i) ? 0 : cfg.window});
       Value h = l.attn_norm(g, x);
       const Value q = rope(g, l.q_norm(g, nn::heads(g, l.q(g, h), cfg.heads)));
       const Value k = rope(g, l.k_norm(g, nn::heads(g, l.k(g, h), cfg.kv_heads)));

@@ -18,16 +18,16 @@ struct Llama {
     nn::Linear q, k, v, o, gate, up, down;
 
     template <class Visitor>
-    void visit(Visitor& v, const DecoderConfig& c) {
-      v("attn_norm", attn_norm, c.dim);
-      v("attn_q", q, c.heads * c.head_dim, c.dim, Bias::optional);
-      v("attn_k", k, c.kv_heads * c.head_dim, c.dim, Bias::optional);
-      v("attn_v", this->v, c.kv_heads * c.v_dim, c.dim, Bias::optional);
-      v("attn_output", o, c.dim, c.heads * c.v_dim, Bias::optional);
-      v("ffn_norm", ffn_norm, c.dim);
-      v("ffn_gate", gate, c.ffn, c.dim, Bias::optional);
-      v("ffn_up", up, c.ffn, c.dim, Bias::optional);
-      v("ffn_down", down, c.dim, c.ffn, Bias::optional);
+    void visit(Visitor& tensor, const DecoderConfig& c) {
+      tensor("attn_norm", attn_norm, c.dim);
+      tensor("attn_q", q, c.heads * c.head_dim, c.dim, Bias::optional);
+      tensor("attn_k", k, c.kv_heads * c.head_dim, c.dim, Bias::optional);
+      tensor("attn_v", v, c.kv_heads * c.v_dim, c.dim, Bias::optional);
+      tensor("attn_output", o, c.dim, c.heads * c.v_dim, Bias::optional);
+      tensor("ffn_norm", ffn_norm, c.dim);
+      tensor("ffn_gate", gate, c.ffn, c.dim, Bias::optional);
+      tensor("ffn_up", up, c.ffn, c.dim, Bias::optional);
+      tensor("ffn_down", down, c.dim, c.ffn, Bias::optional);
     }
   };
 
@@ -38,11 +38,13 @@ struct Llama {
   std::vector<Layer> layers;
 
   template <class Visitor>
-  void visit(Visitor& v) {
-    v("token_embd", embedding, cfg.vocab, cfg.dim);
-    v("output_norm", output_norm, cfg.dim);
-    if (v.has("output")) v("output", output, cfg.vocab, cfg.dim);
-    else output.weight = embedding.table;  // tied
+  void visit(Visitor& tensor) {
+    tensor("token_embd", embedding, cfg.vocab, cfg.dim);
+    tensor("output_norm", output_norm, cfg.dim);
+    if (tensor.has("output"))
+      tensor("output", output, cfg.vocab, cfg.dim);
+    else
+      output.weight = embedding.table;  // tied
   }
 
   Value forward(Graph& g) const {

@@ -18,7 +18,8 @@ std::int64_t vocabulary(const gguf::File& file) {
 
 void refuse_experts(const gguf::File& file, std::string_view architecture) {
   if (file.metadata().get_or<std::int64_t>(fmt::format("{}.expert_count", architecture), 0) > 0)
-    throw Error(ErrorKind::unsupported, fmt::format("{}: {} with experts cannot run yet", file.name(), architecture),
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: {} with experts cannot run yet", file.name(), architecture),
                 "choose a dense model");
 }
 
@@ -29,7 +30,8 @@ Model build(const gguf::File& file) {
     if (a.name == name) return a.build(file);
     known.push_back(a.name);
   }
-  throw Error(ErrorKind::unsupported, fmt::format("{}: architecture \"{}\" cannot run yet", file.name(), name),
+  throw Error(ErrorKind::unsupported,
+              fmt::format("{}: architecture \"{}\" cannot run yet", file.name(), name),
               fmt::format("these can: {}", fmt::join(known, ", ")));
 }
 

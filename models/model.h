@@ -24,8 +24,9 @@ struct Architecture {
 // Every architecture that runs; models/all.cpp is the one list.
 std::span<const Architecture> architectures();
 
-// Builds the forward pass of the file's architecture. The file must outlive the graph. Throws Error(unsupported)
-// naming an architecture that is not known, and Error(bad_file) naming the key or tensor that is wrong.
+// Builds the forward pass of the file's architecture. The file must outlive the graph. Throws
+// Error(unsupported) naming an architecture that is not known, and Error(bad_file) naming the key or tensor
+// that is wrong.
 Model build(const gguf::File& file);
 
 }  // namespace medlar::models

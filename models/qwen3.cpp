@@ -18,18 +18,18 @@ struct Qwen3 {
     nn::Linear q, k, v, o, gate, up, down;
 
     template <class Visitor>
-    void visit(Visitor& v, const DecoderConfig& c) {
-      v("attn_norm", attn_norm, c.dim);
-      v("attn_q", q, c.heads * c.head_dim, c.dim);
-      v("attn_k", k, c.kv_heads * c.head_dim, c.dim);
-      v("attn_v", this->v, c.kv_heads * c.v_dim, c.dim);
-      v("attn_q_norm", q_norm, c.head_dim);
-      v("attn_k_norm", k_norm, c.head_dim);
-      v("attn_output", o, c.dim, c.heads * c.v_dim);
-      v("ffn_norm", ffn_norm, c.dim);
-      v("ffn_gate", gate, c.ffn, c.dim);
-      v("ffn_up", up, c.ffn, c.dim);
-      v("ffn_down", down, c.dim, c.ffn);
+    void visit(Visitor& tensor, const DecoderConfig& c) {
+      tensor("attn_norm", attn_norm, c.dim);
+      tensor("attn_q", q, c.heads * c.head_dim, c.dim);
+      tensor("attn_k", k, c.kv_heads * c.head_dim, c.dim);
+      tensor("attn_v", v, c.kv_heads * c.v_dim, c.dim);
+      tensor("attn_q_norm", q_norm, c.head_dim);
+      tensor("attn_k_norm", k_norm, c.head_dim);
+      tensor("attn_output", o, c.dim, c.heads * c.v_dim);
+      tensor("ffn_norm", ffn_norm, c.dim);
+      tensor("ffn_gate", gate, c.ffn, c.dim);
+      tensor("ffn_up", up, c.ffn, c.dim);
+      tensor("ffn_down", down, c.dim, c.ffn);
     }
   };
 
@@ -40,11 +40,13 @@ struct Qwen3 {
   std::vector<Layer> layers;
 
   template <class Visitor>
-  void visit(Visitor& v) {
-    v("token_embd", embedding, cfg.vocab, cfg.dim);
-    v("output_norm", output_norm, cfg.dim);
-    if (v.has("output")) v("output", output, cfg.vocab, cfg.dim);
-    else output.weight = embedding.table;  // tied
+  void visit(Visitor& tensor) {
+    tensor("token_embd", embedding, cfg.vocab, cfg.dim);
+    tensor("output_norm", output_norm, cfg.dim);
+    if (tensor.has("output"))
+      tensor("output", output, cfg.vocab, cfg.dim);
+    else
+      output.weight = embedding.table;  // tied
   }
 
   Value forward(Graph& g) const {

@@ -28,10 +28,12 @@ void WeightBinder::operator()(std::string_view name, nn::Embedding& e, std::int6
   e.table = bind(fmt::format("{}{}.weight", prefix_, name), {vocab, dim});
 }
 
-void WeightBinder::operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in, Bias bias) {
+void WeightBinder::operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
+                              Bias bias) {
   l.weight = bind(fmt::format("{}{}.weight", prefix_, name), {out, in});
   const std::string bias_name = fmt::format("{}{}.bias", prefix_, name);
-  if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name))) l.bias = bind_f32(bias_name, out);
+  if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name)))
+    l.bias = bind_f32(bias_name, out);
 }
 
 void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim) {
@@ -41,8 +43,10 @@ void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_
 std::span<const float> WeightBinder::values(std::string_view name) const {
   const TensorView* tensor = file_.find_tensor(prefix_ + std::string(name) + ".weight");
   if (!tensor) return {};
-  if (tensor->type != DType::f32) fail(ErrorKind::unsupported, "{}: tensor {}.weight must be f32", file_.name(), name);
-  return {reinterpret_cast<const float*>(tensor->bytes.data()), static_cast<std::size_t>(tensor->shape.elements())};
+  if (tensor->type != DType::f32)
+    fail(ErrorKind::unsupported, "{}: tensor {}.weight must be f32", file_.name(), name);
+  return {reinterpret_cast<const float*>(tensor->bytes.data()),
+          static_cast<std::size_t>(tensor->shape.elements())};
 }
 
 }  // namespace medlar::models

@@ -13,8 +13,8 @@ namespace medlar::models {
 
 enum class Bias : std::uint8_t { none, required, optional };
 
-// Binds a file's tensors to a graph. Throws Error(bad_file) naming a tensor that is missing or has another shape
-// than the hyperparameters say, and Error(unsupported) for a norm or bias that is not f32.
+// Binds a file's tensors to a graph. Throws Error(bad_file) naming a tensor that is missing or has another
+// shape than the hyperparameters say, and Error(unsupported) for a norm or bias that is not f32.
 class WeightBinder {
  public:
   WeightBinder(const gguf::File& file, ir::Graph& graph, float eps) : file_(file), graph_(graph), eps_(eps) {}
@@ -23,10 +23,13 @@ class WeightBinder {
   void prefix(std::string prefix) { prefix_ = std::move(prefix); }
 
   void operator()(std::string_view name, nn::Embedding& e, std::int64_t vocab, std::int64_t dim);
-  void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in, Bias bias = Bias::none);
+  void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
+                  Bias bias = Bias::none);
   void operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim);
 
-  bool has(std::string_view name) const { return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr; }
+  bool has(std::string_view name) const {
+    return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;
+  }
   // An f32 tensor's values, or empty when the file has none of this name.
   std::span<const float> values(std::string_view name) const;
 

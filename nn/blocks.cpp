@@ -9,7 +9,8 @@
 namespace medlar::nn {
 namespace {
 
-// YaRN keeps frequencies that turn often within the trained context and interpolates slow ones, with a ramp between.
+// YaRN keeps frequencies that turn often within the trained context and interpolates slow ones, with a ramp
+// between.
 struct YarnRamp {
   double low, high;
 
@@ -17,7 +18,8 @@ struct YarnRamp {
     // The dimension whose frequency makes `turns` full turns over the trained context.
     const auto dimension = [&](double turns) {
       const auto context = static_cast<double>(c.original_context);
-      return static_cast<double>(c.dim) * std::log(context / (turns * 2 * std::numbers::pi)) / (2 * std::log(c.theta));
+      return static_cast<double>(c.dim) * std::log(context / (turns * 2 * std::numbers::pi)) /
+             (2 * std::log(c.theta));
     };
     low = std::max(0.0, std::floor(dimension(c.beta_fast)));
     high = std::min(static_cast<double>(c.dim) - 1, std::ceil(dimension(c.beta_slow)));
@@ -40,7 +42,8 @@ std::vector<float> rope_frequencies(const RopeConfig& c) {
   const YarnRamp ramp(c);
   std::vector<float> inv_freq(half);
   for (std::size_t i = 0; i < half; ++i) {
-    const double plain = std::pow(static_cast<double>(c.theta), -2.0 * static_cast<double>(i) / static_cast<double>(c.dim));
+    const double plain =
+        std::pow(static_cast<double>(c.theta), -2.0 * static_cast<double>(i) / static_cast<double>(c.dim));
     double f = plain;
     if (c.scaling == RopeScaling::linear) f = plain / c.factor;
     if (c.scaling == RopeScaling::yarn) {

@@ -29,7 +29,9 @@ struct Embedding {
 };
 
 // (tokens, n * d) as (tokens, n, d).
-inline Value heads(Graph& g, Value x, std::int64_t n) { return ir::reshape(g, x, {n, g[x].type.width() / n}); }
+inline Value heads(Graph& g, Value x, std::int64_t n) {
+  return ir::reshape(g, x, {n, g[x].type.width() / n});
+}
 
 inline Value swiglu(Graph& g, Value gate, Value up) { return ir::glu(g, ir::Activation::silu, gate, up); }
 inline Value geglu(Graph& g, Value gate, Value up) { return ir::glu(g, ir::Activation::gelu, gate, up); }

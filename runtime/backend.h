@@ -13,16 +13,16 @@
 namespace medlar::runtime {
 
 struct ProgramOptions {
-  int max_tokens = 512;     // T of the largest step
-  int max_logit_rows = 1;   // R of the largest step
-  int max_sequences = 1;    // rows of the page tables
+  int max_tokens = 512;    // T of the largest step
+  int max_logit_rows = 1;  // R of the largest step
+  int max_sequences = 1;   // rows of the page tables
   DType k_type = DType::q8_0;
   DType v_type = DType::q8_0;
   // Pages of KV cache for each group of layers that share a window.
   std::array<std::int32_t, kernels::kMaxKvGroups> kv_pages{};
   bool fuse = true;
-  bool exact = false;         // keep activations f32 in products instead of quantizing them
-  bool guard = false;         // tests: bytes around every buffer that must not change (Program::check_guards)
+  bool exact = false;  // keep activations f32 in products instead of quantizing them
+  bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };
 
 // Bytes that running a graph takes, known before anything is loaded.

@@ -43,7 +43,8 @@ void Candidates::assign_best(std::span<const float> logits, std::size_t k) {
 
 void Candidates::keep_best(std::size_t k) {
   if (k < size_ && !sorted_) {
-    std::nth_element(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(k), all_.begin() + static_cast<std::ptrdiff_t>(size_), better);
+    std::nth_element(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(k),
+                     all_.begin() + static_cast<std::ptrdiff_t>(size_), better);
   }
   truncate(k);
   sort();

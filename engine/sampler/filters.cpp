@@ -49,7 +49,8 @@ void typical(Candidates& candidates, float p, std::size_t min_keep) {
     if (c.probability > 0) entropy -= c.probability * std::log(c.probability);
   const auto surprise = [&](const Candidate& c) { return std::abs(-std::log(c.probability) - entropy); };
   std::vector<Candidate> order(candidates.view().begin(), candidates.view().end());
-  std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) { return surprise(a) < surprise(b); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const auto& a, const auto& b) { return surprise(a) < surprise(b); });
   order.resize(nucleus(order, p, min_keep));
   const double limit = surprise(order.back());
   candidates.filter([&](const Candidate& c) { return surprise(c) <= limit; });
@@ -88,7 +89,8 @@ void xtc(Candidates& candidates, const SamplerOptions& options, std::mt19937_64&
 void temperature(Candidates& candidates, float temperature) {
   if (temperature == 1) return;
   const auto view = candidates.view();
-  const float best = std::max_element(view.begin(), view.end(), [](auto& a, auto& b) { return a.logit < b.logit; })->logit;
+  const float best =
+      std::max_element(view.begin(), view.end(), [](auto& a, auto& b) { return a.logit < b.logit; })->logit;
   // Relative to the best, so that a tiny temperature cannot overflow.
   for (Candidate& c : view) c.logit = c.logit == best ? 0 : (c.logit - best) / temperature;
 }

@@ -32,11 +32,12 @@ struct SamplerOptions {
   int dry_penalty_last_n = -1;
   std::vector<std::string> dry_sequence_breakers = {"\n", ":", "\"", "*"};
 
-  float top_n_sigma = -1;  // keeps logits within n standard deviations of the best (Tang et al. 2024); <= 0: off
-  int top_k = 40;          // <= 0: all
-  float typical_p = 1;     // locally typical sampling (Meister et al. 2022); 1: off
-  float top_p = 0.95F;     // nucleus sampling (Holtzman et al. 2020); 1: off
-  float min_p = 0.05F;     // relative to the best token (Nguyen et al. 2024); 0: off
+  float top_n_sigma =
+      -1;               // keeps logits within n standard deviations of the best (Tang et al. 2024); <= 0: off
+  int top_k = 40;       // <= 0: all
+  float typical_p = 1;  // locally typical sampling (Meister et al. 2022); 1: off
+  float top_p = 0.95F;  // nucleus sampling (Holtzman et al. 2020); 1: off
+  float min_p = 0.05F;  // relative to the best token (Nguyen et al. 2024); 0: off
   float xtc_probability = 0;  // exclude top choices (p-e-w 2024); 0: off
   float xtc_threshold = 0.1F;
 

@@ -30,7 +30,8 @@ std::uint64_t pick_seed(const SamplerOptions& options) {
 }
 
 void check_range(std::string_view field, double value, double low, double high) {
-  if (!(value >= low && value <= high)) fail(ErrorKind::usage, "{} is {}, but must be from {} to {}", field, value, low, high);
+  if (!(value >= low && value <= high))
+    fail(ErrorKind::usage, "{} is {}, but must be from {} to {}", field, value, low, high);
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ void validate(const SamplerOptions& o, std::int64_t vocab) {
   check_range("mirostat_eta", o.mirostat_eta, 0, kAny);
   check_range("min_keep", o.min_keep, 1, 1 << 20);
   for (const LogitBias& b : o.logit_bias) {
-    if (b.token < 0 || b.token >= vocab) fail(ErrorKind::usage, "logit_bias names token {}, but the vocabulary has {}", b.token, vocab);
+    if (b.token < 0 || b.token >= vocab)
+      fail(ErrorKind::usage, "logit_bias names token {}, but the vocabulary has {}", b.token, vocab);
     if (std::isnan(b.bias)) fail(ErrorKind::usage, "logit_bias of token {} is not a number", b.token);
   }
 }
@@ -90,7 +92,8 @@ std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std:
   if (options_.temperature == 0) return candidates_.view()[0].token;
   options_.mirostat ? mirostat_filter() : filter();
   const Candidate chosen = candidates_.view()[filters::draw(candidates_, random_)];
-  if (options_.mirostat) mu_ -= options_.mirostat_eta * (-std::log2(chosen.probability) - options_.mirostat_tau);
+  if (options_.mirostat)
+    mu_ -= options_.mirostat_eta * (-std::log2(chosen.probability) - options_.mirostat_tau);
   return chosen.token;
 }
 
@@ -104,7 +107,8 @@ void Sampler::filter() {
   filters::temperature(candidates_, options_.temperature);
 }
 
-// Version 2 cuts at the surprise bound itself; version 1 estimates the top-k that gives it from Zipf's exponent.
+// Version 2 cuts at the surprise bound itself; version 1 estimates the top-k that gives it from Zipf's
+// exponent.
 void Sampler::mirostat_filter() {
   filters::temperature(candidates_, options_.temperature);
   candidates_.sort();
@@ -117,7 +121,8 @@ void Sampler::mirostat_filter() {
     return;
   }
   double numerator = 0, denominator = 0;
-  for (std::size_t i = 0; i + 1 < std::min<std::size_t>(view.size(), 100) && view[i + 1].probability > 0; ++i) {
+  for (std::size_t i = 0; i + 1 < std::min<std::size_t>(view.size(), 100) && view[i + 1].probability > 0;
+       ++i) {
     const double t = std::log(static_cast<double>(i + 2) / static_cast<double>(i + 1));
     const double b = std::log(static_cast<double>(view[i].probability) / view[i + 1].probability);
     numerator += t * b, denominator += t * t;
@@ -133,7 +138,8 @@ std::vector<TokenProbability> best_tokens(std::span<const float> logits, int n) 
   Candidates candidates;
   candidates.assign_best(logits, static_cast<std::size_t>(std::max(n, 0)));
   std::vector<TokenProbability> result;
-  for (const Candidate& c : candidates.view()) result.push_back({c.token, static_cast<float>(c.logit - total)});
+  for (const Candidate& c : candidates.view())
+    result.push_back({c.token, static_cast<float>(c.logit - total)});
   return result;
 }
 

@@ -16,15 +16,15 @@ struct TokenProbability {
   float logprob = 0;  // of the model before any sampler
 };
 
-// One per generation; holds the random state and mirostat's. Order: logit bias, penalties, DRY, top-n-sigma, top-k,
-// typical, top-p, min-p, XTC, temperature, draw.
+// One per generation; holds the random state and mirostat's. Order: logit bias, penalties, DRY, top-n-sigma,
+// top-k, typical, top-p, min-p, XTC, temperature, draw.
 class Sampler {
  public:
   // `dry_breakers` are the tokens that contain a DRY sequence breaker. Throws as validate() does.
   Sampler(const SamplerOptions& options, std::int64_t vocab, std::vector<std::int32_t> dry_breakers = {});
 
-  // The next token after `history` (everything so far, prompt included), or -1 when none can follow: every logit
-  // is -infinity or not a number. `logits` is (vocab).
+  // The next token after `history` (everything so far, prompt included), or -1 when none can follow: every
+  // logit is -infinity or not a number. `logits` is (vocab).
   std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
 
   std::uint64_t seed() const { return seed_; }

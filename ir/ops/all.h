@@ -15,6 +15,7 @@
 
 namespace medlar::ir {
 
-using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Reshape, Rope, KvWrite, Attention>;
+using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Reshape, Rope,
+                        KvWrite, Attention>;
 
 }  // namespace medlar::ir

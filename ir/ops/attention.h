@@ -18,7 +18,8 @@ struct KvWrite {  // inputs: x (tokens, kv_heads, dim)
   KvPart part = KvPart::key;
 
   ValueType infer(Inputs in) const {
-    expect(in.size() == 1 && in[0].rows == RowCount::tokens && in[0].shape.rank() == 2, name, "(tokens, kv_heads, dim)");
+    expect(in.size() == 1 && in[0].rows == RowCount::tokens && in[0].shape.rank() == 2, name,
+           "(tokens, kv_heads, dim)");
     return {Storage::state, RowCount::one, DType::f32, in[0].shape};
   }
   Cost cost(Inputs in) const { return {2.0 * static_cast<double>(in[0].width()), 0}; }
@@ -33,9 +34,11 @@ struct Attention {  // inputs: q (tokens, heads, head_dim), keys, values (states
   ValueType infer(Inputs in) const {
     expect(in.size() == 3 || in.size() == 4, name, "q, keys, values and perhaps sinks");
     expect(in[0].rows == RowCount::tokens && in[0].shape.rank() == 2, name, "(tokens, heads, head_dim)");
-    expect(in[1].storage == Storage::state && in[2].storage == Storage::state, name, "written keys and values");
+    expect(in[1].storage == Storage::state && in[2].storage == Storage::state, name,
+           "written keys and values");
     const std::int64_t heads = in[0].shape[0], kv_heads = in[1].shape[0];
-    expect(kv_heads > 0 && heads % kv_heads == 0 && in[2].shape[0] == kv_heads, name, "heads that KV heads divide");
+    expect(kv_heads > 0 && heads % kv_heads == 0 && in[2].shape[0] == kv_heads, name,
+           "heads that KV heads divide");
     expect(in[1].shape[1] == in[0].shape[1], name, "keys as wide as queries");
     return ValueType::activations(RowCount::tokens, {heads, in[2].shape[1]});
   }

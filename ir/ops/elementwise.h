@@ -21,7 +21,8 @@ struct Binary {  // inputs: a (rows, ...), b like a, or a weight or table of a's
     expect(in.size() == 2 && in[0].storage == Storage::rows, name, "two inputs");
     const bool same = in[1].storage == Storage::rows && in[1].rows == in[0].rows;
     const bool broadcast = in[1].storage == Storage::weight || in[1].storage == Storage::table;
-    expect((same || broadcast) && in[1].dtype == DType::f32 && in[1].width() == in[0].width(), name, "equal widths");
+    expect((same || broadcast) && in[1].dtype == DType::f32 && in[1].width() == in[0].width(), name,
+           "equal widths");
     return in[0];
   }
   Cost cost(Inputs in) const { return {static_cast<double>(in[0].width()), 0}; }
@@ -44,7 +45,8 @@ struct Glu {  // inputs: gate, up: activation(gate) * up (Shazeer 2020)
   Activation activation = Activation::silu;
 
   ValueType infer(Inputs in) const {
-    expect(in.size() == 2 && in[0].storage == Storage::rows && in[0] == in[1], name, "gate and up of one shape");
+    expect(in.size() == 2 && in[0].storage == Storage::rows && in[0] == in[1], name,
+           "gate and up of one shape");
     return in[0];
   }
   Cost cost(Inputs in) const { return {10.0 * static_cast<double>(in[0].width()), 0}; }

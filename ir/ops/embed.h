@@ -13,7 +13,8 @@ struct Embed {  // inputs: table (vocab, dim)
   float scale = 1;
 
   ValueType infer(Inputs in) const {
-    expect(in.size() == 1 && in[0].storage == Storage::weight && in[0].shape.rank() == 2, name, "one (vocab, dim) weight");
+    expect(in.size() == 1 && in[0].storage == Storage::weight && in[0].shape.rank() == 2, name,
+           "one (vocab, dim) weight");
     return ValueType::activations(RowCount::tokens, {in[0].shape[1]});
   }
   Cost cost(Inputs in) const { return {static_cast<double>(in[0].shape[1]), 0}; }

@@ -13,7 +13,8 @@ struct Reshape {  // inputs: x
   Shape shape;
 
   ValueType infer(Inputs in) const {
-    expect(in.size() == 1 && in[0].storage == Storage::rows && in[0].width() == shape.elements(), name, "as many elements");
+    expect(in.size() == 1 && in[0].storage == Storage::rows && in[0].width() == shape.elements(), name,
+           "as many elements");
     return ValueType::activations(in[0].rows, shape);
   }
   Cost cost(Inputs) const { return {}; }

@@ -14,7 +14,8 @@ struct RmsNorm {  // inputs: x (rows, ..., dim), weight (dim)
 
   ValueType infer(Inputs in) const {
     expect(in.size() == 2 && in[0].storage == Storage::rows, name, "activations and a weight");
-    expect(in[1].dtype == DType::f32 && in[1].shape == Shape{in[0].shape.back()}, name, "an f32 weight of the row's width");
+    expect(in[1].dtype == DType::f32 && in[1].shape == Shape{in[0].shape.back()}, name,
+           "an f32 weight of the row's width");
     return in[0];
   }
   Cost cost(Inputs in) const { return {4.0 * static_cast<double>(in[0].width()), 0}; }

@@ -17,8 +17,10 @@ struct Rope {  // inputs: x (tokens, heads, head_dim), table of inverse frequenc
   float magnitude = 1;  // YaRN's factor on sine and cosine
 
   ValueType infer(Inputs in) const {
-    expect(in.size() == 2 && in[0].rows == RowCount::tokens && in[0].shape.rank() == 2, name, "(tokens, heads, head_dim)");
-    expect(in[1].storage == Storage::table && 2 * in[1].width() <= in[0].shape.back(), name, "frequencies for at most a head");
+    expect(in.size() == 2 && in[0].rows == RowCount::tokens && in[0].shape.rank() == 2, name,
+           "(tokens, heads, head_dim)");
+    expect(in[1].storage == Storage::table && 2 * in[1].width() <= in[0].shape.back(), name,
+           "frequencies for at most a head");
     return in[0];
   }
   Cost cost(Inputs in) const { return {6.0 * static_cast<double>(in[0].width()), 0}; }

@@ -18,7 +18,8 @@ constexpr std::byte kGuard{0xA5};
 
 class CpuProgram final : public Program {
  public:
-  CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table, std::shared_ptr<Team> team)
+  CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table,
+             std::shared_ptr<Team> team)
       : team_(std::move(team)), kv_(layout_kv(graph, options)), vocab_(graph[graph.output()].type.width()) {
     Lowering lowering(graph, options, table);
     ArenaBuilder arena(options.guard ? kGuardBytes : 0);
@@ -29,7 +30,8 @@ class CpuProgram final : public Program {
     calls_ = lowering.emit(arena, kv_, kv_memory_.data());
     logits_ = lowering.output();
     for (const StepCall& call : calls_)
-      if (call.entry->scratch) scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
+      if (call.entry->scratch)
+        scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
     scratch_bytes_ = (scratch_bytes_ + 4095) / 4096 * 4096;
     scratch_ = PageMemory(scratch_bytes_ * static_cast<std::size_t>(team_->size()));
     guards_ = arena.guards();
@@ -40,8 +42,9 @@ class CpuProgram final : public Program {
   void run(const kernels::Step& step) override {
     rows_ = step.logit_rows;
     team_->run([&](int index) {
-      const kernels::Slice slice{index, team_->size(),
-                                 scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
+      const kernels::Slice slice{
+          index, team_->size(),
+          scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
       for (const StepCall& call : calls_) {
         call.entry->step(call.arguments(), step, slice);
         team_->barrier(index);
@@ -60,7 +63,8 @@ class CpuProgram final : public Program {
         if (groups_[layer] != group) continue;
         const KvLayout::Part& part = (*parts)[layer];
         const auto bytes = static_cast<std::size_t>(part.pages.page_bytes);
-        for (std::int32_t page : pages) kv_memory_.release(part.offset + static_cast<std::size_t>(page) * bytes, bytes);
+        for (std::int32_t page : pages)
+          kv_memory_.release(part.offset + static_cast<std::size_t>(page) * bytes, bytes);
       }
   }
 
@@ -81,8 +85,8 @@ class CpuProgram final : public Program {
     for (const ir::KvLayer& layer : graph.kv_layers()) groups_.push_back(layer.group);
     std::int64_t tables = 0;
     for (const auto& t : graph.tables()) tables += static_cast<std::int64_t>(t.size() * sizeof(float));
-    return {graph.weight_bytes(), static_cast<std::int64_t>(kv_.bytes), static_cast<std::int64_t>(arena_.size()) + tables,
-            static_cast<std::int64_t>(scratch_.size())};
+    return {graph.weight_bytes(), static_cast<std::int64_t>(kv_.bytes),
+            static_cast<std::int64_t>(arena_.size()) + tables, static_cast<std::int64_t>(scratch_.size())};
   }
 
   std::shared_ptr<Team> team_;
@@ -100,7 +104,8 @@ class CpuProgram final : public Program {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(std::shared_ptr<Team> team, const kernels::CpuTable& table) : team_(std::move(team)), table_(table) {}
+  CpuBackend(std::shared_ptr<Team> team, const kernels::CpuTable& table)
+      : team_(std::move(team)), table_(table) {}
 
   std::string_view name() const override { return "cpu"; }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {

@@ -71,15 +71,21 @@ struct Emitter {
   const ir::Graph& g() const { return l.graph_; }
   int step() const { return static_cast<int>(calls.size()); }
   template <class Op>
-  const Op& op(Value v) const { return std::get<Op>(g()[v].op); }
+  const Op& op(Value v) const {
+    return std::get<Op>(g()[v].op);
+  }
   Value in(Value v, std::size_t i) const { return g()[v].inputs[i]; }
   bool has_input(Value v, std::size_t i) const { return g()[v].inputs.size() > i; }
   const ir::ValueType& type(Value v) const { return g()[v].type; }
 
-  void call(KernelOp op, DType type, StepArgs args) { calls.push_back({&l.table_.find(op, type), std::move(args)}); }
+  void call(KernelOp op, DType type, StepArgs args) {
+    calls.push_back({&l.table_.find(op, type), std::move(args)});
+  }
 
   std::int64_t max_rows(RowCount rows) const {
-    return rows == RowCount::tokens ? l.options_.max_tokens : rows == RowCount::logit_rows ? l.options_.max_logit_rows : 1;
+    return rows == RowCount::tokens       ? l.options_.max_tokens
+           : rows == RowCount::logit_rows ? l.options_.max_logit_rows
+                                          : 1;
   }
   float* buffer(Value v, int at) {
     const auto bytes = static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
@@ -89,7 +95,8 @@ struct Emitter {
 
   // A weight's or table's bytes.
   const void* bytes(Value v) const {
-    if (const auto* w = g().get_if<ir::Weight>(v)) return g().weights()[static_cast<std::size_t>(w->index)].tensor.bytes.data();
+    if (const auto* w = g().get_if<ir::Weight>(v))
+      return g().weights()[static_cast<std::size_t>(w->index)].tensor.bytes.data();
     return g().tables()[static_cast<std::size_t>(op<ir::Table>(v).index)].data();
   }
   const float* floats(Value v) const { return v ? static_cast<const float*>(bytes(v)) : nullptr; }
@@ -117,15 +124,24 @@ struct Emitter {
     const RowCount rows = type(group.input).rows;
     const std::int64_t k = type(group.input).width();
     const std::byte* x = prepare(group, kind);
-    LinearArgs args{.x = x, .kind = kind, .rows = rows, .k = k, .outs = static_cast<int>(group.outs.size()), .out = {},
+    LinearArgs args{.x = x,
+                    .kind = kind,
+                    .rows = rows,
+                    .k = k,
+                    .outs = static_cast<int>(group.outs.size()),
+                    .out = {},
                     .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none};
     for (std::size_t i = 0; i < group.outs.size(); ++i) {
       const auto& out = group.outs[i];
       const Value w = in(out.linear, 1);
       const Value result = group.glu ? group.glu : out.result;
-      args.out[i] = {.weight = bytes(w), .dot = rows_dot(out.linear).rows_dot, .type = type(w).dtype, .n = type(w).shape[0],
+      args.out[i] = {.weight = bytes(w),
+                     .dot = rows_dot(out.linear).rows_dot,
+                     .type = type(w).dtype,
+                     .n = type(w).shape[0],
                      .bias = has_input(out.linear, 2) ? floats(in(out.linear, 2)) : nullptr,
-                     .residual = out.residual ? buffer(out.residual) : nullptr, .y = buffer(result)};
+                     .residual = out.residual ? buffer(out.residual) : nullptr,
+                     .y = buffer(result)};
     }
     call(KernelOp::linear, DType::f32, args);
   }
@@ -143,8 +159,14 @@ struct Emitter {
       return reinterpret_cast<const std::byte*>(buffer(group.input));
     const int id = temporaries++;
     const std::size_t size = row * static_cast<std::size_t>(max_rows(rows));
-    PrepareArgs args{.x = buffer(group.input), .norm = static_cast<bool>(group.norm), .norm_weight = nullptr, .eps = 0,
-                     .rows = rows, .width = width, .kind = kind, .y = arena.touch(id, size, step())};
+    PrepareArgs args{.x = buffer(group.input),
+                     .norm = static_cast<bool>(group.norm),
+                     .norm_weight = nullptr,
+                     .eps = 0,
+                     .rows = rows,
+                     .width = width,
+                     .kind = kind,
+                     .y = arena.touch(id, size, step())};
     if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
     call(KernelOp::prepare, DType::f32, args);
     return arena.touch(id, size, step());
@@ -154,11 +176,20 @@ struct Emitter {
     const ir::KvWrite& key = op<ir::KvWrite>(a.key_write);
     const ir::KvWrite& value = op<ir::KvWrite>(a.value_write);
     const Shape& heads = type(a.q_result).shape;
-    AttendPrepareArgs args{.q = buffer(a.q), .k = buffer(a.k), .v = buffer(a.v), .heads = heads[0], .head_dim = heads[1],
+    AttendPrepareArgs args{.q = buffer(a.q),
+                           .k = buffer(a.k),
+                           .v = buffer(a.v),
+                           .heads = heads[0],
+                           .head_dim = heads[1],
                            .q_norm = a.q_norm ? floats(in(a.q_norm, 1)) : nullptr,
-                           .k_norm = a.k_norm ? floats(in(a.k_norm, 1)) : nullptr, .eps = 0, .rope_dim = 0,
-                           .style = RopeStyle::adjacent, .inv_freq = nullptr, .magnitude = 1,
-                           .k_to = pages(key.layer, key.part), .v_to = pages(value.layer, value.part),
+                           .k_norm = a.k_norm ? floats(in(a.k_norm, 1)) : nullptr,
+                           .eps = 0,
+                           .rope_dim = 0,
+                           .style = RopeStyle::adjacent,
+                           .inv_freq = nullptr,
+                           .magnitude = 1,
+                           .k_to = pages(key.layer, key.part),
+                           .v_to = pages(value.layer, value.part),
                            .group = group_of(key.layer)};
     if (const Value n = a.q_norm ? a.q_norm : a.k_norm) args.eps = op<ir::RmsNorm>(n).eps;
     if (a.q_rope) {
@@ -183,16 +214,19 @@ struct Emitter {
   }
   void single(Value v, const ir::RmsNorm&) { norm(v, {}, v); }
   void single(Value v, const ir::Linear&) {
-    (*this)(ir::LinearGroup{.input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});
+    (*this)(ir::LinearGroup{
+        .input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});
   }
   void single(Value v, const ir::Binary& o) {
     const Value b = in(v, 1);
     const bool broadcast = type(b).storage != ir::Storage::rows;
     call(KernelOp::binary, DType::f32,
-         BinaryArgs{o.op, buffer(in(v, 0)), broadcast ? floats(b) : buffer(b), broadcast, type(v).rows, type(v).width(), buffer(v)});
+         BinaryArgs{o.op, buffer(in(v, 0)), broadcast ? floats(b) : buffer(b), broadcast, type(v).rows,
+                    type(v).width(), buffer(v)});
   }
   void single(Value v, const ir::Unary& o) {
-    call(KernelOp::unary, DType::f32, UnaryArgs{o.op, o.parameter, buffer(in(v, 0)), type(v).rows, type(v).width(), buffer(v)});
+    call(KernelOp::unary, DType::f32,
+         UnaryArgs{o.op, o.parameter, buffer(in(v, 0)), type(v).rows, type(v).width(), buffer(v)});
   }
   void single(Value v, const ir::Glu& o) {
     call(KernelOp::glu, DType::f32,
@@ -201,7 +235,8 @@ struct Emitter {
   void single(Value v, const ir::Rope& o) {
     const Shape& s = type(v).shape;
     call(KernelOp::rope, DType::f32,
-         RopeArgs{buffer(in(v, 0)), s[0], s[1], 2 * type(in(v, 1)).width(), o.style, floats(in(v, 1)), o.magnitude, buffer(v)});
+         RopeArgs{buffer(in(v, 0)), s[0], s[1], 2 * type(in(v, 1)).width(), o.style, floats(in(v, 1)),
+                  o.magnitude, buffer(v)});
   }
   void single(Value v, const ir::KvWrite& o) {
     const KvPages to = pages(o.layer, o.part);
@@ -210,17 +245,28 @@ struct Emitter {
   void single(Value v, const ir::Attention& o) {
     const KvPages k = pages(o.layer, ir::KvPart::key);
     call(KernelOp::attention, k.type,
-         AttentionArgs{.q = buffer(in(v, 0)), .heads = type(v).shape[0], .k = k, .v = pages(o.layer, ir::KvPart::value),
-                       .group = group_of(o.layer), .scale = o.scale, .softcap = o.softcap,
+         AttentionArgs{.q = buffer(in(v, 0)),
+                       .heads = type(v).shape[0],
+                       .k = k,
+                       .v = pages(o.layer, ir::KvPart::value),
+                       .group = group_of(o.layer),
+                       .scale = o.scale,
+                       .softcap = o.softcap,
                        .window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window,
-                       .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr, .y = buffer(v)});
+                       .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr,
+                       .y = buffer(v)});
   }
 
   void norm(Value norm, Value residual, Value result) {
     const Shape& s = type(norm).shape;
     call(KernelOp::rms_norm, DType::f32,
-         RmsNormArgs{.x = buffer(in(norm, 0)), .weight = floats(in(norm, 1)), .residual = residual ? buffer(residual) : nullptr,
-                     .rows = type(norm).rows, .per_row = s.rows(), .dim = s.back(), .eps = op<ir::RmsNorm>(norm).eps,
+         RmsNormArgs{.x = buffer(in(norm, 0)),
+                     .weight = floats(in(norm, 1)),
+                     .residual = residual ? buffer(residual) : nullptr,
+                     .rows = type(norm).rows,
+                     .per_row = s.rows(),
+                     .dim = s.back(),
+                     .eps = op<ir::RmsNorm>(norm).eps,
                      .y = buffer(result)});
   }
 };
@@ -228,12 +274,17 @@ struct Emitter {
 Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const CpuTable& table)
     : graph_(graph), options_(options), table_(table), storage_(graph.nodes().size()) {
   ir::FusionOptions fusion = options.fuse ? ir::FusionOptions{} : ir::FusionOptions::none();
-  fusion.share_input = [&](DType a, DType b) { return table.rows_dot(a, options.exact).act == table.rows_dot(b, options.exact).act; };
+  fusion.share_input = [&](DType a, DType b) {
+    return table.rows_dot(a, options.exact).act == table.rows_dot(b, options.exact).act;
+  };
   groups_ = ir::fuse(graph, fusion);
   std::iota(storage_.begin(), storage_.end(), 0);
-  const auto share = [&](Value v, Value with) { storage_[static_cast<std::size_t>(v.id)] = storage_[static_cast<std::size_t>(with.id)]; };
+  const auto share = [&](Value v, Value with) {
+    storage_[static_cast<std::size_t>(v.id)] = storage_[static_cast<std::size_t>(with.id)];
+  };
   for (const ir::Group& group : groups_) {
-    if (const auto* s = std::get_if<ir::Single>(&group); s && graph.get_if<ir::Reshape>(s->node)) share(s->node, graph[s->node].inputs[0]);
+    if (const auto* s = std::get_if<ir::Single>(&group); s && graph.get_if<ir::Reshape>(s->node))
+      share(s->node, graph[s->node].inputs[0]);
     if (const auto* a = std::get_if<ir::AttendPrepare>(&group)) share(a->q_result, a->q);
   }
 }

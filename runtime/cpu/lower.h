@@ -17,9 +17,9 @@ namespace medlar::runtime::cpu {
 using kernels::KernelEntry;
 
 using StepArgs =
-    std::variant<kernels::EmbedArgs, kernels::GatherRowsArgs, kernels::RmsNormArgs, kernels::BinaryArgs, kernels::UnaryArgs,
-                 kernels::GluArgs, kernels::PrepareArgs, kernels::LinearArgs, kernels::RopeArgs, kernels::KvWriteArgs,
-                 kernels::AttendPrepareArgs, kernels::AttentionArgs>;
+    std::variant<kernels::EmbedArgs, kernels::GatherRowsArgs, kernels::RmsNormArgs, kernels::BinaryArgs,
+                 kernels::UnaryArgs, kernels::GluArgs, kernels::PrepareArgs, kernels::LinearArgs,
+                 kernels::RopeArgs, kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs>;
 
 // One call of a kernel by the whole team.
 struct StepCall {
@@ -31,8 +31,8 @@ struct StepCall {
   }
 };
 
-// Where the arena's buffers are. The first lowering runs without memory and records lifetimes; the second, after
-// place(), gets real pointers from the very same calls.
+// Where the arena's buffers are. The first lowering runs without memory and records lifetimes; the second,
+// after place(), gets real pointers from the very same calls.
 class ArenaBuilder {
  public:
   explicit ArenaBuilder(std::size_t guard_bytes) : guard_bytes_(guard_bytes) {}
