@@ -1,37 +1,31 @@
 #include "models/config.h"
 
-#include <cmath>
+#include <limits>
 
 namespace medlar::models {
 
-std::int64_t ConfigReader::in_range(std::string_view key, std::int64_t value, Range range) const {
-  if (value < range.low || value > range.high)
-    fail(ErrorKind::bad_file, "{} is {}, but must be from {} to {}", full(key), value, range.low, range.high);
-  return value;
-}
+namespace {
 
-float ConfigReader::finite(std::string_view key, float value) const {
-  if (!std::isfinite(value)) fail(ErrorKind::bad_file, "{} is not a finite number", full(key));
-  return value;
-}
+constexpr float kLargest = std::numeric_limits<float>::max();
+
+}  // namespace
 
 void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range) const {
-  field = in_range(key, metadata_.get<std::int64_t>(full(key)), range);
+  field = metadata_.get_between<std::int64_t>(full(key), range.low, range.high);
 }
 
-void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range,
-                              std::int64_t otherwise) const {
-  const auto found = metadata_.find<std::int64_t>(full(key));
-  field = found ? in_range(key, *found, range) : otherwise;
+void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const {
+  field = otherwise;
+  if (metadata_.contains(full(key))) (*this)(key, field, range);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field) const {
-  field = finite(key, metadata_.get<float>(full(key)));
+  field = metadata_.get_between<float>(full(key), -kLargest, kLargest);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field, float otherwise) const {
-  const auto found = metadata_.find<float>(full(key));
-  field = found ? finite(key, *found) : otherwise;
+  field = otherwise;
+  if (metadata_.contains(full(key))) (*this)(key, field);
 }
 
 void ConfigReader::operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const {

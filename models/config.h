@@ -30,8 +30,6 @@ class ConfigReader {
 
  private:
   std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
-  std::int64_t in_range(std::string_view key, std::int64_t value, Range range) const;
-  float finite(std::string_view key, float value) const;
 
   const gguf::Metadata& metadata_;
   std::string prefix_;

@@ -1,0 +1,49 @@
+// Timeline: the tokens that one sequence's cache holds, and the steps that extend it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/kv_cache.h"
+#include "ir/graph.h"
+#include "runtime/backend.h"
+
+namespace medlar {
+
+// Runs steps of one sequence on a program and keeps the cache's bookkeeping in agreement with it.
+class Timeline {
+ public:
+  // `program` was lowered from `graph` for one sequence of at most `context` tokens in batches of `batch`.
+  Timeline(const ir::Graph& graph, runtime::Program& program, std::int64_t context, int batch);
+
+  // Pages of each group that such a program must have.
+  static std::array<std::int32_t, kMaxKvGroups> pages(const ir::Graph& graph, std::int64_t context, int batch);
+
+  std::span<const std::int32_t> tokens() const { return tokens_; }
+  std::int64_t context() const { return context_; }
+
+  // Keeps the longest part that both share and that the cache can go back to; returns its length.
+  std::int64_t rewind_to(std::span<const std::int32_t> prompt);
+
+  // Which tokens of a batch get logits.
+  enum class Logits : std::uint8_t { last, all };
+  // Runs tokens (at most `batch`) at the end of the timeline; returns their logits (rows, vocab), valid until the
+  // next call. Throws Error(limit) when the context is full; then nothing was added.
+  std::span<const float> append(std::span<const std::int32_t> tokens, Logits logits);
+
+ private:
+  KvCache make_cache() const;
+
+  const ir::Graph& graph_;
+  runtime::Program& program_;
+  std::int64_t context_;
+  int batch_;
+  KvCache cache_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<std::int32_t> positions_, sequences_, rows_;  // of the step being run
+};
+
+}  // namespace medlar
