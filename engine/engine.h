@@ -116,6 +116,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Maps the file and lowers the model; no weights are copied. Throws Error: not_found, bad_file,
   // unsupported, out_of_memory, device.
   static std::shared_ptr<Engine> load(const std::filesystem::path& path, const EngineOptions& options = {});
+
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);  // for load()
   ~Engine();
 
   const ModelDescription& description() const;
@@ -135,8 +138,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
  private:
   friend class Session;
-  struct Impl;
-  explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

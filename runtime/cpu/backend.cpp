@@ -104,8 +104,8 @@ class CpuProgram final : public Program {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(std::shared_ptr<Team> team, const kernels::CpuTable& table)
-      : team_(std::move(team)), table_(table) {}
+  CpuBackend(std::shared_ptr<Team> team, kernels::CpuTable table)
+      : team_(std::move(team)), table_(std::move(table)) {}
 
   std::string_view name() const override { return "cpu"; }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
@@ -118,13 +118,13 @@ class CpuBackend final : public Backend {
 
  private:
   std::shared_ptr<Team> team_;
-  const kernels::CpuTable& table_;
+  kernels::CpuTable table_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Team> team, const kernels::CpuTable& table) {
-  return std::make_unique<CpuBackend>(std::move(team), table);
+std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Team> team, kernels::CpuTable table) {
+  return std::make_unique<CpuBackend>(std::move(team), std::move(table));
 }
 
 }  // namespace medlar::runtime

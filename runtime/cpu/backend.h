@@ -10,6 +10,6 @@
 namespace medlar::runtime {
 
 // `team` is shared with whoever else computes on this machine; it must outlive the backend's programs.
-std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Team> team, const kernels::CpuTable& table);
+std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Team> team, kernels::CpuTable table);
 
 }  // namespace medlar::runtime

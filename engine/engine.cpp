@@ -1,0 +1,136 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+
+#include "base/cpu_features.h"
+#include "base/host.h"
+#include "engine/impl.h"
+#include "engine/turns.h"
+#include "formats/all.h"
+#include "kernels/cpu/table.h"
+#include "models/tokenizer.h"
+#include "runtime/cpu/backend.h"
+#include "runtime/emulator/backend.h"
+
+namespace medlar {
+namespace {
+
+kernels::CpuTable best_table() {
+  const CpuFeatures features = detect_cpu_features();
+  const char* wanted = std::getenv("MEDLAR_CPU");
+  return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
+}
+
+std::unique_ptr<runtime::Backend> make_backend(Device device, int threads) {
+  if (device == Device::emulator) return runtime::make_emulator_backend();
+  return runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
+}
+
+ModelDescription describe(const gguf::File& file) {
+  const gguf::Metadata& meta = file.metadata();
+  ModelDescription d;
+  d.architecture = meta.get<std::string>("general.architecture");
+  d.name = meta.get_or<std::string>("general.name", file.parts()[0].path().stem().string());
+  const auto number = [&](std::string_view key, std::int64_t otherwise) {
+    return meta.get_or<std::int64_t>(fmt::format("{}.{}", d.architecture, key), otherwise);
+  };
+  d.layers = number("block_count", 0);
+  d.dim = number("embedding_length", 0);
+  d.heads = number("attention.head_count", 0);
+  d.kv_heads = number("attention.head_count_kv", d.heads);
+  d.head_dim = number("attention.key_length", d.heads > 0 ? d.dim / d.heads : 0);
+  d.trained_context = number("context_length", 0);
+  d.chat_template = meta.get_or<std::string>("tokenizer.chat_template", "");
+  std::map<DType, ModelDescription::Type> types;
+  for (const gguf::Tensor& t : file.tensors()) {
+    ModelDescription::Type& type = types[t.view.type];
+    type.type = t.view.type;
+    ++type.tensors;
+    type.bytes += std::ssize(t.view.bytes);
+    d.parameters += t.view.shape.elements();
+    if (t.name == "token_embd.weight") d.vocab = t.view.shape[0];
+  }
+  for (const auto& [id, type] : types) d.types.push_back(type);
+  std::ranges::sort(d.types, std::greater{}, &ModelDescription::Type::bytes);
+  for (const MappedFile& part : file.parts()) d.file_bytes += std::ssize(part.bytes());
+  return d;
+}
+
+}  // namespace
+
+Device parse_device(std::string_view name) {
+  if (name == "auto") return Device::automatic;
+  if (name == "cpu") return Device::cpu;
+  if (name == "emulator") return Device::emulator;
+  throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name), "choose auto, cpu or emulator");
+}
+
+std::string_view to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop: return "stop";
+    case FinishReason::length: return "length";
+    case FinishReason::cancelled: return "cancelled";
+    case FinishReason::no_token: return "no_token";
+  }
+  return "";
+}
+
+ModelDescription describe(const std::filesystem::path& path) { return describe(gguf::File::open(path)); }
+
+Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : options(o), file(gguf::File::open(path)) {
+  const auto start = std::chrono::steady_clock::now();
+  description = describe(file);
+  model = models::build(file);
+  tokenizer.emplace(models::make_tokenizer(file.metadata()));
+  if (tokenizer->size() != model.config.vocab)
+    fail(ErrorKind::bad_file, "{}: tokenizer.ggml.tokens has {} entries, but token_embd.weight has {} rows", file.name(),
+         tokenizer->size(), model.config.vocab);
+  end_tokens = medlar::end_tokens(file.metadata(), *tokenizer);
+  if (!description.chat_template.empty()) chat_template.emplace(make_chat_template(description.chat_template, *tokenizer));
+
+  context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
+  threads = o.threads > 0 ? o.threads : probe().default_threads();
+  options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
+  // Enough rows to score quickly, within a few MB of logits.
+  score_rows = static_cast<int>(std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
+  backend = make_backend(o.device, threads);
+  program = backend->lower(model.graph, {.max_tokens = options.batch,
+                                         .max_logit_rows = score_rows,
+                                         .max_sequences = 1,
+                                         .k_type = o.exact ? DType::f32 : o.k_type,
+                                         .v_type = o.exact ? DType::f32 : o.v_type,
+                                         .kv_pages = Timeline::pages(model.graph, context, options.batch),
+                                         .fuse = o.fuse,
+                                         .exact = o.exact});
+  load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+void Engine::Impl::check_file() const {
+  file.check();
+  if (file.changed())
+    throw Error(ErrorKind::io, fmt::format("{} was overwritten while in use", file.name()), "load the model again");
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+std::shared_ptr<Engine> Engine::load(const std::filesystem::path& path, const EngineOptions& options) {
+  return std::make_shared<Engine>(std::make_unique<Impl>(path, options));
+}
+
+const ModelDescription& Engine::description() const { return impl_->description; }
+const text::Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+const text::ChatTemplate* Engine::chat_template() const { return impl_->chat_template ? &*impl_->chat_template : nullptr; }
+bool Engine::ends_turn(std::int32_t token) const {
+  return std::binary_search(impl_->end_tokens.begin(), impl_->end_tokens.end(), token);
+}
+std::int64_t Engine::context() const { return impl_->context; }
+int Engine::threads() const { return impl_->threads; }
+std::string_view Engine::device() const { return impl_->backend->name(); }
+double Engine::load_ms() const { return impl_->load_ms; }
+const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
+
+}  // namespace medlar

@@ -1,0 +1,38 @@
+// What an Engine holds. Internal to engine/.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "checkpoint/gguf.h"
+#include "engine/engine.h"
+#include "engine/timeline.h"
+#include "models/model.h"
+
+namespace medlar {
+
+struct Engine::Impl {
+  EngineOptions options;
+  gguf::File file;  // must outlive the graph, whose weights are views into it
+  ModelDescription description;
+  models::Model model;
+  std::optional<text::Tokenizer> tokenizer;
+  std::optional<text::ChatTemplate> chat_template;
+  std::vector<std::int32_t> end_tokens;  // sorted
+  std::int64_t context = 0;
+  int threads = 1;
+  int score_rows = 1;  // tokens whose logits one step can give
+  double load_ms = 0;
+  std::unique_ptr<runtime::Backend> backend;
+  std::unique_ptr<runtime::Program> program;
+  std::mutex running;      // one step at a time
+  std::atomic<bool> open{false};  // a session exists
+
+  Impl(const std::filesystem::path& path, const EngineOptions& options);
+  // Throws Error(io) when the mapped file was truncated or overwritten.
+  void check_file() const;
+};
+
+}  // namespace medlar
