@@ -85,8 +85,8 @@ class Fuser {
     LinearGroup group;
     for (Value user : users_[index(input(v, 0))]) {
       if (std::ssize(group.outs) == kernels::kMaxLinearOuts) break;
-      if (!g_.get_if<Linear>(user) || !free(user) || !options_.share_input(weight_type(v), weight_type(user)))
-        continue;
+      if (!g_.get_if<Linear>(user) || !free(user)) continue;
+      if (user != v && !options_.share_input(weight_type(v), weight_type(user))) continue;
       group.outs.push_back({.linear = user, .result = user});
     }
     if (group.outs.size() == 1) attach_residual(group.outs[0]);

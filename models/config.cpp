@@ -1,26 +1,24 @@
 #include "models/config.h"
 
-#include <limits>
+#include <cmath>
 
 namespace medlar::models {
 
-namespace {
-
-constexpr float kLargest = std::numeric_limits<float>::max();
-
-}  // namespace
-
 void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range) const {
-  field = metadata_.get_between<std::int64_t>(full(key), range.low, range.high);
+  field = metadata_.get<std::int64_t>(full(key));
+  if (field < range.low || field > range.high)
+    metadata_.reject(full(key), "{} is not from {} to {}", field, range.low, range.high);
 }
 
-void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const {
+void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range,
+                              std::int64_t otherwise) const {
   field = otherwise;
   if (metadata_.contains(full(key))) (*this)(key, field, range);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field) const {
-  field = metadata_.get_between<float>(full(key), -kLargest, kLargest);
+  field = metadata_.get<float>(full(key));
+  if (!std::isfinite(field)) metadata_.reject(full(key), "{} is not a finite number", field);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field, float otherwise) const {

@@ -11,8 +11,12 @@ namespace {
 std::set<std::int32_t> held(const KvCache& cache, int group, int sequence) {
   const kernels::PageTable t = cache.table(group);
   std::set<std::int32_t> pages;
-  for (std::int32_t i = 0; i < t.stride; ++i)
-    if (const std::int32_t p = t.pages[sequence * t.stride + i]; p >= 0) EXPECT_TRUE(pages.insert(p).second);
+  for (std::int32_t i = 0; i < t.stride; ++i) {
+    const std::int32_t p = t.pages[sequence * t.stride + i];
+    if (p >= 0) {
+      EXPECT_TRUE(pages.insert(p).second);
+    }
+  }
   return pages;
 }
 
@@ -55,7 +59,7 @@ TEST(KvCache, WindowsSlide) {
   }
   EXPECT_LE(held(cache, 0, 0).size(), static_cast<std::size_t>(pages));
   EXPECT_EQ(held(cache, 1, 0).size(), 156U);
-  EXPECT_FALSE(cache.take_released(0).empty());
+  EXPECT_TRUE(cache.take_released(0).empty());  // what slides away is used again at once
 }
 
 TEST(KvCache, RewindsWhileTheWindowIsThere) {
