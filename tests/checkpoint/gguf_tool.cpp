@@ -52,19 +52,32 @@ std::string json_list(const Range& values) {
 template <class F>
 std::string with_type(ValueType type, F f) {
   switch (type) {
-    case ValueType::u8: return f(std::uint8_t{});
-    case ValueType::i8: return f(std::int8_t{});
-    case ValueType::u16: return f(std::uint16_t{});
-    case ValueType::i16: return f(std::int16_t{});
-    case ValueType::u32: return f(std::uint32_t{});
-    case ValueType::i32: return f(std::int32_t{});
-    case ValueType::u64: return f(std::uint64_t{});
-    case ValueType::i64: return f(std::int64_t{});
-    case ValueType::f32: return f(float{});
-    case ValueType::f64: return f(double{});
-    case ValueType::boolean: return f(bool{});
-    case ValueType::string: return f(std::string_view{});
-    case ValueType::array: break;
+    case ValueType::u8:
+      return f(std::uint8_t{});
+    case ValueType::i8:
+      return f(std::int8_t{});
+    case ValueType::u16:
+      return f(std::uint16_t{});
+    case ValueType::i16:
+      return f(std::int16_t{});
+    case ValueType::u32:
+      return f(std::uint32_t{});
+    case ValueType::i32:
+      return f(std::int32_t{});
+    case ValueType::u64:
+      return f(std::uint64_t{});
+    case ValueType::i64:
+      return f(std::int64_t{});
+    case ValueType::f32:
+      return f(float{});
+    case ValueType::f64:
+      return f(double{});
+    case ValueType::boolean:
+      return f(bool{});
+    case ValueType::string:
+      return f(std::string_view{});
+    case ValueType::array:
+      break;
   }
   return "null";
 }
@@ -99,7 +112,8 @@ void dump(const File& file) {
   comma = "";
   for (const Tensor& tensor : file.tensors()) {
     fmt::print("{}\n{}: {{\"type\": {}, \"shape\": {}, \"bytes\": {}}}", comma, json(tensor.name),
-               static_cast<int>(tensor.view.type), json_list(tensor.view.shape.dims()), tensor.view.bytes.size());
+               static_cast<int>(tensor.view.type), json_list(tensor.view.shape.dims()),
+               tensor.view.bytes.size());
     comma = ",";
   }
   fmt::print("}}}}\n");
