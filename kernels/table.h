@@ -1,4 +1,5 @@
-// Kernel entries: what exists, for which types, on which instruction set. "Supported" means "there is an entry".
+// Kernel entries: what exists, for which types, on which instruction set. "Supported" means "there is an
+// entry".
 #pragma once
 
 #include <cstddef>
@@ -11,20 +12,35 @@
 
 namespace medlar::kernels {
 
-// Instruction sets a table is compiled for, in rising order of preference within an architecture.
-enum class Isa : std::uint8_t { scalar, avx2, avx512, amx, neon };
+// Instruction sets a table is compiled for, in rising order of preference within an architecture. neon
+// includes dotprod, as every core since 2018 has; neon_i8mm adds the 8-bit matrix products.
+enum class Isa : std::uint8_t { scalar, avx2, avx512, amx, neon, neon_i8mm };
 
 // Entries that take one of the structs in args.h run one step of a program on one thread's slice.
 using StepFn = void (*)(const void* args, const Step& step, const Slice& slice);
 
 enum class KernelOp : std::uint8_t {
-  embed, gather_rows, rms_norm, binary, unary, glu, prepare, linear, rope, kv_write, attend_prepare, attention,
+  embed,
+  gather_rows,
+  rms_norm,
+  binary,
+  unary,
+  glu,
+  prepare,
+  linear,
+  rope,
+  kv_write,
+  attend_prepare,
+  attention,
   rows_dot,  // the leaf of linear, keyed by weight type
 };
+inline constexpr std::size_t kKernelOps = static_cast<std::size_t>(KernelOp::rows_dot) + 1;
+
+std::string_view name(KernelOp op);
 
 struct KernelEntry {
   KernelOp op;
-  DType type;  // weight or KV type the entry is for; f32 where it is for all
+  DType type;   // weight or KV type the entry is for; f32 where it is for all
   ActKind act;  // of rows_dot: the activations it multiplies with; else f32
   Isa isa;
   std::string_view name;

@@ -1,0 +1,28 @@
+// The leaf products of one instruction set: rows of weights with prepared activations.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+// From this many activation rows on, weights are unpacked a panel at a time and serve them all.
+inline constexpr int64_t kPanelFrom = 9;
+
+// How far ahead in a row's bytes to prefetch: far enough to hide memory's latency at full bandwidth, near
+// enough to still be in the first cache when it is used.
+inline constexpr int64_t kPrefetchBytes = 6144;
+
+// With f32 activations: the exact product of every type.
+void dot_f32(DType type, const RowsDot& a);
+// With the type's quantized activations.
+void dot_q8(DType type, const RowsDot& a);
+
+// The direct path of those with blocks of 32, and of 256.
+void dot_direct_32(DType type, const RowsDot& a);
+void dot_direct_256(DType type, const RowsDot& a);
+
+// Scratch that makes the panel path possible; without it the direct path runs.
+size_t dot_f32_scratch();
+size_t dot_q8_scratch();
+
+}  // namespace medlar::kernels::MEDLAR_ISA

@@ -1,0 +1,27 @@
+// Direct products of the types with blocks of 32.
+#include "kernels/cpu/dot_direct.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+void dot_direct_32(DType type, const RowsDot& a) {
+  switch (type) {
+    case DType::q4_0:
+      return direct<Weights<DType::q4_0>, Direct32>(a);
+    case DType::q4_1:
+      return direct<Weights<DType::q4_1>, Direct32>(a);
+    case DType::q5_0:
+      return direct<Weights<DType::q5_0>, Direct32>(a);
+    case DType::q5_1:
+      return direct<Weights<DType::q5_1>, Direct32>(a);
+    case DType::q8_0:
+      return direct<Weights<DType::q8_0>, Direct32>(a);
+    case DType::iq4_nl:
+      return direct<Weights<DType::iq4_nl>, Direct32>(a);
+    case DType::mxfp4:
+      return direct<Weights<DType::mxfp4>, Direct32>(a);
+    default:
+      return;
+  }
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

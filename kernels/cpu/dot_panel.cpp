@@ -1,0 +1,223 @@
+// Products of many activation rows. A group of weight rows, kPanelDepth values deep, is unpacked into scratch
+// with the rows' codes interleaved by fours, so that a vector holds four codes of each of kLanes rows and
+// meets four broadcast activations. Integer sums of a scale's 32 or 16 values are exact. The group stays in
+// the first cache while the activations stream past it from the second, where they stay for a panel of
+// several groups. (The blocking is Goto & van de Geijn's, 2008.)
+#include "kernels/cpu/activation.h"
+#include "kernels/cpu/dot.h"
+#include "kernels/cpu/panel.h"
+#include "kernels/types.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+namespace {
+
+constexpr int64_t kGroupRows = 2 * kLanes;
+constexpr int64_t kPanelRows = 128;
+constexpr int64_t kMaxScales = kPanelDepth / 16;
+
+struct alignas(64) Group {
+  uint8_t codes[kPanelDepth * kGroupRows];  // [value / 4][row][4]
+  float scale[kMaxScales * kGroupRows];     // [value / kSub][row]
+  float offset[kMaxScales * kGroupRows];
+};
+
+// Rows being unpacked, before they are interleaved.
+struct alignas(64) Rows {
+  uint8_t codes[kLanes][kPanelDepth];
+  float scale[kLanes][kMaxScales];
+  float offset[kLanes][kMaxScales];
+};
+
+struct Scratch {
+  Rows rows;
+  Group group;
+};
+
+// kLanes rows from row j on, to half `half` of the group; rows past the end are 0.
+void fill_half(const RowsDot& a, UnpackFn unpack, int64_t j, Range depth, int scales, Rows& rows, Group& to,
+               int64_t half) {
+  const int64_t from = a.row_bytes * depth.begin / a.k;
+  for (int64_t i = 0; i < kLanes; ++i) {
+    if (j + i < a.n) {
+      const std::byte* p = a.weight + (j + i) * a.row_bytes + from;
+      unpack(p, depth.size(), {rows.codes[i], rows.scale[i], rows.offset[i]});
+      const int64_t bytes = a.row_bytes * depth.size() / a.k;  // the next stretch
+      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(p + bytes + line);
+    } else {
+      memset(rows.codes[i], 0, sizeof rows.codes[i]);
+      memset(rows.scale[i], 0, sizeof rows.scale[i]);
+      memset(rows.offset[i], 0, sizeof rows.offset[i]);
+    }
+  }
+  const int64_t lane = half * kLanes;
+  for (int64_t k = 0; k < depth.size(); k += 4 * kLanes) {
+    I block[kLanes];
+    for (int i = 0; i < kLanes; ++i) memcpy(&block[i], rows.codes[i] + k, sizeof(I));
+    transpose(block);
+    for (int i = 0; i < kLanes; ++i) {
+      memcpy(to.codes + ((k / 4 + i) * kGroupRows + lane) * 4, &block[i], sizeof(I));
+    }
+  }
+  for (int s = 0; s < scales; ++s) {
+    for (int i = 0; i < kLanes; ++i) {
+      to.scale[s * kGroupRows + lane + i] = rows.scale[i][s];
+      to.offset[s * kGroupRows + lane + i] = rows.offset[i][s];
+    }
+  }
+}
+
+// The scale of each kSub values of one activation row, and that times the sum of their codes.
+struct alignas(64) Factors {
+  float scale[kMaxScales];
+  float sum[kMaxScales];
+};
+
+template <int kSub>
+MEDLAR_INLINE void read_factors(const Q8x32* x, int64_t groups, Factors& to) {
+  static_assert(kSub == 32);
+  for (int64_t g = 0; g < groups; ++g) {
+    memcpy(to.scale + 8 * g, x[g].scale, sizeof x[g].scale);
+    memcpy(to.sum + 8 * g, x[g].sum, sizeof x[g].sum);
+  }
+}
+
+template <int kSub>
+MEDLAR_INLINE void read_factors(const Q8x256* x, int64_t groups, Factors& to) {
+  constexpr int kScales = kActGroup / kSub;
+  for (int64_t g = 0; g < groups; ++g) {
+    const F scale = splat(x[g].scale);
+    const int16_t* sums = kSub == 16 ? x[g].sum16 : x[g].sum32;
+    each({0, kScales}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
+      store(to.scale + g * kScales + i, scale, lanes);
+      store(to.sum + g * kScales + i, load_i16(sums + i, lanes) * scale, lanes);
+    });
+  }
+}
+
+// Where a tile's results go: `columns` of kGroupRows, added to what is there or not.
+struct Target {
+  float* y;
+  int64_t ldy;
+  int64_t columns;
+  bool accumulate;
+};
+
+template <class Fn>
+MEDLAR_INLINE void each_column(const Target& t, Fn fn) {
+  each({0, t.columns}, [&](int64_t i, auto lanes)
+                           __attribute__((always_inline)) { fn(static_cast<int>(i / kLanes), lanes); });
+}
+
+// kRows activation rows by one group of weight rows.
+template <int kRows, class X, int kSub, bool kWide>
+MEDLAR_INLINE void tile(const Group& g, const X* x, int64_t x_groups, int64_t depth, const Target& t) {
+  Factors factors[kRows];
+  const int8_t* q[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    read_factors<kSub>(x + r * x_groups, (depth + kActGroup - 1) / kActGroup, factors[r]);
+    q[r] = x[r * x_groups].q;
+  }
+  F sums[kRows][2];
+  for (int r = 0; r < kRows; ++r) {
+    sums[r][0] = sums[r][1] = splat(0.0f);
+    if (!t.accumulate) continue;
+    each_column(t, [&](int v, auto lanes) __attribute__((always_inline)) {
+      sums[r][v] = load(t.y + r * t.ldy + v * kLanes, lanes);
+    });
+  }
+  for (int64_t s = 0; s < depth / kSub; ++s) {
+    const int64_t at = s * kSub;
+    const uint8_t* w = g.codes + at * kGroupRows;
+    const int64_t x_at = at / kActGroup * static_cast<int64_t>(sizeof(X)) + at % kActGroup;
+    I products[kRows][2];
+    for (int r = 0; r < kRows; ++r) products[r][0] = products[r][1] = splat_int(0);
+    for (int c = 0; c < kSub; c += 4) {
+      const auto w0 = load_bytes(w + c * kGroupRows), w1 = load_bytes(w + c * kGroupRows + 4 * kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        const auto four = splat4(q[r] + x_at + c);
+        products[r][0] = dot4<kWide>(products[r][0], w0, four);
+        products[r][1] = dot4<kWide>(products[r][1], w1, four);
+      }
+    }
+    for (int v = 0; v < 2; ++v) {
+      const F scale = load(g.scale + s * kGroupRows + v * kLanes);
+      const F offset = load(g.offset + s * kGroupRows + v * kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        sums[r][v] = fma(to_float(products[r][v]), scale * splat(factors[r].scale[s]), sums[r][v]);
+        if constexpr (!kWide || kWideOffset != 0)
+          sums[r][v] = fnma(offset, splat(factors[r].sum[s]), sums[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    each_column(t, [&](int v, auto lanes) __attribute__((always_inline)) {
+      store(t.y + r * t.ldy + v * kLanes, sums[r][v], lanes);
+    });
+  }
+}
+
+// All activation rows by one group, kRows at a time, then what is left.
+template <int kRows, class X, int kSub, bool kWide>
+MEDLAR_INLINE void rows_by_group(const Group& g, const X* x, int64_t rows, int64_t x_groups, int64_t depth,
+                                 Target t) {
+  for (; rows >= kRows; rows -= kRows, x += kRows * x_groups, t.y += kRows * t.ldy) {
+    tile<kRows, X, kSub, kWide>(g, x, x_groups, depth, t);
+  }
+  if constexpr (kRows > 1) {
+    if (rows > 0) rows_by_group<(kRows + 1) / 2, X, kSub, kWide>(g, x, rows, x_groups, depth, t);
+  }
+}
+
+template <class X, int kSub, bool kWide>
+void by_panels(const RowsDot& a, UnpackFn unpack) {
+  auto& scratch = *reinterpret_cast<Scratch*>(a.scratch.data());
+  const int64_t x_groups = (a.k + kActGroup - 1) / kActGroup;
+  for (int64_t j = 0; j < a.n; j += kPanelRows) {
+    for (int64_t k = 0; k < a.k; k += kPanelDepth) {
+      const Range depth{k, least(a.k, k + kPanelDepth)};
+      const auto* x = reinterpret_cast<const X*>(a.x) + k / kActGroup;
+      const int scales = static_cast<int>(depth.size() / kSub);
+      for (int64_t first = j; first < least(a.n, j + kPanelRows); first += kGroupRows) {
+        Group& g = scratch.group;
+        fill_half(a, unpack, first, depth, scales, scratch.rows, g, 0);
+        fill_half(a, unpack, first + kLanes, depth, scales, scratch.rows, g, 1);
+        rows_by_group<kDotTileRows, X, kSub, kWide>(
+            g, x, a.rows, x_groups, depth.size(),
+            {a.y + first, a.ldy, least(kGroupRows, a.n - first), k > 0});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+size_t dot_q8_scratch() { return sizeof(Scratch); }
+
+void dot_by_panels(DType type, const RowsDot& a) {
+  const UnpackFn unpack = unpack_for(type);
+  switch (type) {
+    case DType::q8_0:
+    case DType::iq4_nl:
+      return by_panels<Q8x32, 32, true>(a, unpack);
+    case DType::iq4_xs:
+      return by_panels<Q8x256, 32, true>(a, unpack);
+    case DType::q4_k:
+    case DType::q5_k:
+      return by_panels<Q8x256, 32, false>(a, unpack);
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q6_k:
+      return by_panels<Q8x256, 16, false>(a, unpack);
+    default:
+      return by_panels<Q8x32, 32, false>(a, unpack);
+  }
+}
+
+void dot_q8(DType type, const RowsDot& a) {
+  if (a.rows >= kPanelFrom && a.scratch.size() >= sizeof(Scratch)) return dot_by_panels(type, a);
+  if (act_kind(type) == ActKind::q8_32) return dot_direct_32(type, a);
+  return dot_direct_256(type, a);
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

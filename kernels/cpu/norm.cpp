@@ -1,0 +1,88 @@
+// Normalised rows, and activations made ready for products.
+#include "kernels/cpu/norm.h"
+
+#include "kernels/cpu/ops.h"
+#include "kernels/cpu/quantize.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+namespace {
+
+constexpr int64_t kGranule = 64;  // columns: whole cache lines
+
+// One part of a vector: normalise, scale, add.
+void norm_columns(const RmsNormArgs& a, int64_t vector, Range columns, float scale) {
+  const int64_t at = vector * a.dim;
+  const F s = splat(scale);
+  each(columns, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
+    F v = load(a.x + at + i, lanes) * s;
+    if (a.weight) v = v * load(a.weight + i, lanes);
+    if (a.residual) v = v + load(a.residual + at + i, lanes);
+    store(a.y + at + i, v, lanes);
+  });
+}
+
+// Group g (256 values, fewer at the end) of a row, times `scale` and the norm's weight.
+void prepare_group(const PrepareArgs& a, int64_t row, int64_t g, float scale) {
+  const int64_t begin = g * kActGroup;
+  const int64_t n = least(kActGroup, a.width - begin);
+  const float* x = a.x + row * a.width + begin;
+  std::byte* y = a.y + static_cast<size_t>(row) * act_bytes(a.kind, a.width);
+  const float* weight = a.norm && a.norm_weight ? a.norm_weight + begin : nullptr;
+  alignas(64) float values[kActGroup];
+  const bool last = begin + kActGroup >= a.width;
+  if (last) memset(values, 0, sizeof values);
+  if (a.norm) {
+    scale_by({0, n}, x, scale, weight, values);
+  } else {
+    memcpy(values, x, static_cast<size_t>(n) * sizeof(float));
+  }
+  switch (a.kind) {
+    case ActKind::f32: {
+      const size_t bytes = static_cast<size_t>(last ? (n + 15) / 16 * 16 : n) * sizeof(float);
+      memcpy(y + static_cast<size_t>(begin) * sizeof(float), values, bytes);
+      break;
+    }
+    case ActKind::q8_32:
+      quantize(values, reinterpret_cast<Q8x32*>(y) + g);
+      break;
+    case ActKind::q8_256:
+      quantize(values, reinterpret_cast<Q8x256*>(y) + g);
+      break;
+  }
+}
+
+}  // namespace
+
+// Slices share whole vectors; where there are too few, each computes the norm of all it touches and writes
+// its part, which spares a barrier. In place that would be a race.
+void rms_norm(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const RmsNormArgs*>(args);
+  const int64_t vectors = resolve(a.rows, step) * a.per_row;
+  if (vectors >= slice.count || a.y == a.x) {
+    const Range mine = share(vectors, 1, slice);
+    for (int64_t v = mine.begin; v < mine.end; ++v) {
+      norm_columns(a, v, {0, a.dim}, inverse_rms(a.x + v * a.dim, a.dim, a.eps));
+    }
+    return;
+  }
+  const Range columns = share(a.dim, kGranule, slice);
+  if (columns.size() == 0) return;
+  for (int64_t v = 0; v < vectors; ++v)
+    norm_columns(a, v, columns, inverse_rms(a.x + v * a.dim, a.dim, a.eps));
+}
+
+void prepare(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const PrepareArgs*>(args);
+  const int64_t groups = (a.width + kActGroup - 1) / kActGroup;
+  const Range mine = share(resolve(a.rows, step) * groups, 1, slice);
+  int64_t row = -1;
+  float scale = 1;
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    if (a.norm && i / groups != row) scale = inverse_rms(a.x + i / groups * a.width, a.width, a.eps);
+    row = i / groups;
+    prepare_group(a, row, i % groups, scale);
+  }
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

@@ -1,0 +1,32 @@
+// The kernels of one instruction set.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+void rms_norm(const void* args, const Step& step, const Slice& slice);
+void binary(const void* args, const Step& step, const Slice& slice);
+void unary(const void* args, const Step& step, const Slice& slice);
+void glu(const void* args, const Step& step, const Slice& slice);
+void prepare(const void* args, const Step& step, const Slice& slice);
+void linear(const void* args, const Step& step, const Slice& slice);
+void rope(const void* args, const Step& step, const Slice& slice);
+void kv_write(const void* args, const Step& step, const Slice& slice);
+void attend_prepare(const void* args, const Step& step, const Slice& slice);
+void attention(const void* args, const Step& step, const Slice& slice);
+
+size_t linear_scratch(const void* args, int max_tokens);
+size_t rope_scratch(const void* args, int max_tokens);
+size_t attend_prepare_scratch(const void* args, int max_tokens);
+size_t attention_scratch(const void* args, int max_tokens);
+
+#if defined(MEDLAR_ISA_SCALAR)
+void embed(const void* args, const Step& step, const Slice& slice);
+void gather_rows(const void* args, const Step& step, const Slice& slice);
+#endif
+
+// y[i] = activation(gates[i]) * up[i] over the range.
+void gate(Activation activation, Range range, const float* gates, const float* up, float* y);
+
+}  // namespace medlar::kernels::MEDLAR_ISA

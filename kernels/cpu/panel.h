@@ -1,0 +1,25 @@
+// Weights unpacked for a batch: rows of codes, scales and offsets in cache-resident scratch.
+#pragma once
+
+#include "kernels/cpu/simd.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+inline constexpr int64_t kPanelDepth = 512;  // values of a row at a time: whole groups of activations
+
+// One row's stretch: a code each value, a scale and an offset each 32 or 16 values. Room is for kPanelDepth
+// values and what a vector store may touch behind them.
+struct Unpacked {
+  uint8_t* codes;
+  float* scale;
+  float* offset;
+};
+
+// n values (a multiple of 32, at most kPanelDepth) from p on.
+using UnpackFn = void (*)(const std::byte* p, int64_t n, const Unpacked& to);
+UnpackFn unpack_for(DType type);
+
+// Products of a batch: each panel of weight rows is unpacked once for all rows of activations.
+void dot_by_panels(DType type, const RowsDot& a);
+
+}  // namespace medlar::kernels::MEDLAR_ISA

@@ -1,0 +1,257 @@
+// The vector vocabulary on AVX2 with FMA and F16C: 8 floats.
+#pragma once
+
+#include <immintrin.h>
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+using F = __m256;
+using I = __m256i;
+inline constexpr int kLanes = 8;
+inline constexpr int kTileRows = 4;     // register tile of matmul.h
+inline constexpr int kDotTileRows = 2;  // register tile of dot_panel.cpp: as many rows by two vectors
+inline constexpr int kTileVectors = 2;
+
+struct Full {};
+
+MEDLAR_INLINE I first(Some s) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(s.count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+MEDLAR_INLINE F load(const float* p, Full = {}) { return _mm256_loadu_ps(p); }
+MEDLAR_INLINE F load(const float* p, Some s) { return _mm256_maskload_ps(p, first(s)); }
+MEDLAR_INLINE void store(float* p, F v, Full = {}) { _mm256_storeu_ps(p, v); }
+MEDLAR_INLINE void store(float* p, F v, Some s) { _mm256_maskstore_ps(p, first(s), v); }
+MEDLAR_INLINE F splat(float v) { return _mm256_set1_ps(v); }
+MEDLAR_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+MEDLAR_INLINE F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+MEDLAR_INLINE F larger(F a, F b) { return _mm256_max_ps(a, b); }   // b where either is NaN
+MEDLAR_INLINE F smaller(F a, F b) { return _mm256_min_ps(a, b); }  // b where either is NaN
+MEDLAR_INLINE F absolute(F v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+MEDLAR_INLINE float sum(F v) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+MEDLAR_INLINE float largest(F v) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+MEDLAR_INLINE float lane0(F v) { return _mm256_cvtss_f32(v); }
+MEDLAR_INLINE F select_less(F a, F b, F yes, F no) {
+  return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+// yes where bit `kBit` is set.
+template <int kBit>
+MEDLAR_INLINE F select_bit(I v, F yes, F no) {
+  return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(_mm256_slli_epi32(v, 31 - kBit)));
+}
+MEDLAR_INLINE F rounded(F v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+MEDLAR_INLINE I to_int(F v) { return _mm256_cvtps_epi32(v); }
+MEDLAR_INLINE F to_float(I v) { return _mm256_cvtepi32_ps(v); }
+MEDLAR_INLINE I splat_int(int32_t v) { return _mm256_set1_epi32(v); }
+MEDLAR_INLINE I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+// v * 2^n for whole n in [-252, 252], with the hardware's overflow and underflow: two factors of half the
+// power.
+MEDLAR_INLINE F times_power_of_two(F v, F n) {
+  const I whole = to_int(n);
+  const I half = _mm256_srai_epi32(whole, 1);
+  const I bias = _mm256_set1_epi32(127);
+  const F a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+  const F b =
+      _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), bias), 23));
+  return v * a * b;
+}
+
+// Element i of vector j to element j of vector i.
+MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
+  I t[8];
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    v[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
+    v[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
+    v[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
+    v[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  for (int c = 0; c < 4; ++c) {
+    t[c] = _mm256_permute2x128_si256(v[c], v[c + 4], 0x20);
+    t[c + 4] = _mm256_permute2x128_si256(v[c], v[c + 4], 0x31);
+  }
+  for (int i = 0; i < 8; ++i) v[i] = t[i];
+}
+MEDLAR_INLINE void transpose(F (&v)[kLanes]) {
+  I t[8];
+  for (int i = 0; i < 8; ++i) t[i] = _mm256_castps_si256(v[i]);
+  transpose(t);
+  for (int i = 0; i < 8; ++i) v[i] = _mm256_castsi256_ps(t[i]);
+}
+
+// From and to other element types, unaligned.
+MEDLAR_INLINE __m128i load_halves(const void* p, Some s) {
+  alignas(16) uint16_t halves[8] = {};
+  memcpy(halves, p, static_cast<size_t>(s.count) * 2);
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(halves));
+}
+MEDLAR_INLINE __m128i load_halves(const void* p, Full) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_f16(const void* p, Lanes lanes = {}) {
+  return _mm256_cvtph_ps(load_halves(p, lanes));
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_bf16(const void* p, Lanes lanes = {}) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_halves(p, lanes)), 16));
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_i16(const int16_t* p, Lanes lanes = {}) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(load_halves(p, lanes)));
+}
+MEDLAR_INLINE F load_i8(const int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+MEDLAR_INLINE void store_f16(void* p, F v) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+// Rounded to nearest (ties to even) and saturated.
+MEDLAR_INLINE void store_i8(int8_t* p, F v) {
+  const I words = _mm256_cvtps_epi32(v);
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
+}
+MEDLAR_INLINE float load_f16_scalar(const void* p) {
+  uint16_t half;
+  memcpy(&half, p, sizeof half);
+  return _cvtsh_ss(half);
+}
+MEDLAR_INLINE void store_f16_scalar(void* p, float v) {
+  const uint16_t half = _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT);
+  memcpy(p, &half, sizeof half);
+}
+
+// --- Bytes: 64 codes of weights, in the order of their values
+
+struct Codes {
+  static constexpr int kVectors = 2;
+  __m256i v[2];
+};
+
+inline constexpr int kWideOffset = 0;  // codes of eight bits are stored signed
+
+MEDLAR_INLINE __m256i load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+MEDLAR_INLINE Codes bytes32(const void* p, const void* q) { return {{load_bytes(p), load_bytes(q)}}; }
+MEDLAR_INLINE Codes bytes64(const void* p) { return bytes32(p, static_cast<const char*>(p) + 32); }
+template <int kRight>
+MEDLAR_INLINE __m256i shift_words(__m256i v) {  // right, or left where negative
+  if constexpr (kRight > 0) return _mm256_srli_epi16(v, kRight);
+  if constexpr (kRight < 0) return _mm256_slli_epi16(v, -kRight);
+  return v;
+}
+// For 32 bytes b: (b >> kFrom & mask) << kTo, then (b >> kFrom + kBits & mask) << kTo, mask being kBits ones.
+template <int kBits, int kFrom, int kTo>
+MEDLAR_INLINE Codes fields32(const void* p) {
+  const __m256i mask = _mm256_set1_epi8(static_cast<char>(((1 << kBits) - 1) << kTo));
+  const __m256i b = load_bytes(p);
+  return {{_mm256_and_si256(shift_words<kFrom - kTo>(b), mask),
+           _mm256_and_si256(shift_words<kFrom + kBits - kTo>(b), mask)}};
+}
+MEDLAR_INLINE __m256i nibbles16_of(const void* p) {
+  const __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  const __m256i shifted = _mm256_srlv_epi64(both, _mm256_setr_epi64x(0, 0, 4, 4));
+  return _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+}
+// Bits kFrom to kFrom + 3 of 64 bytes.
+template <int kFrom>
+MEDLAR_INLINE Codes nibbles64(const void* p) {
+  const Codes b = bytes64(p);
+  const __m256i mask = _mm256_set1_epi8(15);
+  return {{_mm256_and_si256(shift_words<kFrom>(b.v[0]), mask),
+           _mm256_and_si256(shift_words<kFrom>(b.v[1]), mask)}};
+}
+// Low then high nibbles of 16 bytes at p, then of 16 at q.
+MEDLAR_INLINE Codes nibbles16(const void* p, const void* q) { return {{nibbles16_of(p), nibbles16_of(q)}}; }
+template <int kTo>
+MEDLAR_INLINE __m256i bits_of(uint32_t word) {
+  const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
+  const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word)), byte_of);
+  const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+  return _mm256_and_si256(set, _mm256_set1_epi8(1 << kTo));
+}
+// 1 << kTo where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kTo>
+MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
+  return {{bits_of<kTo>(a), bits_of<kTo>(b)}};
+}
+MEDLAR_INLINE Codes operator|(Codes a, Codes b) {
+  return {{_mm256_or_si256(a.v[0], b.v[0]), _mm256_or_si256(a.v[1], b.v[1])}};
+}
+MEDLAR_INLINE Codes widen(Codes c) { return c; }
+// table[c], for c < 16.
+MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
+  const __m256i values =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {{_mm256_shuffle_epi8(values, c.v[0]), _mm256_shuffle_epi8(values, c.v[1])}};
+}
+MEDLAR_INLINE void store_codes(void* p, Codes c) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), c.v[0]);
+  _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, c.v[1]);
+}
+
+// Four bytes of activations in every lane.
+MEDLAR_INLINE I splat4(const int8_t* p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+// sum + the products of four neighbouring bytes, lane by lane. kWide: w is any signed byte, else it is in
+// [0, 128). The sums of two products fit 16 bits: 2 * 127 * 128 < 2^15, as activations are in [-127, 127].
+template <bool kWide>
+MEDLAR_INLINE I dot4(I sum, I w, I x) {
+  const I pairs =
+      kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+// --- Four floats: the scales of four blocks
+
+using Quad = __m128;
+
+MEDLAR_INLINE Quad load4(const float* p) { return _mm_loadu_ps(p); }
+MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
+MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
+MEDLAR_INLINE float sum4(Quad v) {
+  const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+// f16 at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE Quad halves4(const std::byte* p) {
+  uint16_t h[4] = {};
+  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
+  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
+                                     static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
+}
+// Lane i gets v[(kStart + 4 i) / kSub]: the scale of the values that lane i of a product of bytes sums, where
+// the first of its 32 values is value kStart of v's.
+template <int kSub, int kStart>
+MEDLAR_INLINE F spread(Quad v) {
+  const I index = _mm256_setr_epi32((kStart + 0) / kSub, (kStart + 4) / kSub, (kStart + 8) / kSub,
+                                    (kStart + 12) / kSub, (kStart + 16) / kSub, (kStart + 20) / kSub,
+                                    (kStart + 24) / kSub, (kStart + 28) / kSub);
+  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(v), index);
+}
+// 16 bytes, four to a word, unsigned, as floats.
+MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
+  const __m128i low = _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), 0, 0);
+  const __m128i high = _mm_setr_epi32(static_cast<int>(c), static_cast<int>(d), 0, 0);
+  store(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)));
+  store(to + 8, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)));
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

@@ -1,0 +1,230 @@
+// The vector vocabulary on AVX-512 with F, BW, VL, DQ and VNNI: 16 floats.
+#pragma once
+
+#include <immintrin.h>
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+using F = __m512;
+using I = __m512i;
+inline constexpr int kLanes = 16;
+inline constexpr int kTileRows = 6;     // register tile of matmul.h
+inline constexpr int kDotTileRows = 6;  // register tile of dot_panel.cpp: as many rows by two vectors
+inline constexpr int kTileVectors = 4;
+
+struct Full {};
+
+MEDLAR_INLINE __mmask16 first(Some s) { return static_cast<__mmask16>((1u << s.count) - 1); }
+
+MEDLAR_INLINE F load(const float* p, Full = {}) { return _mm512_loadu_ps(p); }
+MEDLAR_INLINE F load(const float* p, Some s) { return _mm512_maskz_loadu_ps(first(s), p); }
+MEDLAR_INLINE void store(float* p, F v, Full = {}) { _mm512_storeu_ps(p, v); }
+MEDLAR_INLINE void store(float* p, F v, Some s) { _mm512_mask_storeu_ps(p, first(s), v); }
+MEDLAR_INLINE F splat(float v) { return _mm512_set1_ps(v); }
+MEDLAR_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+MEDLAR_INLINE F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+MEDLAR_INLINE F larger(F a, F b) { return _mm512_max_ps(a, b); }   // b where either is NaN
+MEDLAR_INLINE F smaller(F a, F b) { return _mm512_min_ps(a, b); }  // b where either is NaN
+MEDLAR_INLINE F absolute(F v) { return _mm512_abs_ps(v); }
+MEDLAR_INLINE float sum(F v) { return _mm512_reduce_add_ps(v); }
+MEDLAR_INLINE float largest(F v) { return _mm512_reduce_max_ps(v); }
+MEDLAR_INLINE float lane0(F v) { return _mm512_cvtss_f32(v); }
+MEDLAR_INLINE F select_less(F a, F b, F yes, F no) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+// yes where bit `kBit` is set.
+template <int kBit>
+MEDLAR_INLINE F select_bit(I v, F yes, F no) {
+  return _mm512_mask_blend_ps(_mm512_test_epi32_mask(v, _mm512_set1_epi32(1 << kBit)), no, yes);
+}
+MEDLAR_INLINE F rounded(F v) {
+  return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+MEDLAR_INLINE I to_int(F v) { return _mm512_cvtps_epi32(v); }
+MEDLAR_INLINE F to_float(I v) { return _mm512_cvtepi32_ps(v); }
+MEDLAR_INLINE I splat_int(int32_t v) { return _mm512_set1_epi32(v); }
+MEDLAR_INLINE I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
+// v * 2^n for whole n in [-252, 252], with the hardware's overflow and underflow.
+MEDLAR_INLINE F times_power_of_two(F v, F n) { return _mm512_scalef_ps(v, n); }
+
+// Element i of vector j to element j of vector i.
+MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
+  I t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {  // v[i + c]: column c of each 4 x 4 block of rows i to i + 3
+    v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+  for (int c = 0; c < 4; ++c) {  // 4 x 4 blocks of 128 bits
+    const I a = _mm512_shuffle_i32x4(v[c], v[c + 4], 0x88), b = _mm512_shuffle_i32x4(v[c], v[c + 4], 0xDD);
+    const I d = _mm512_shuffle_i32x4(v[c + 8], v[c + 12], 0x88),
+            e = _mm512_shuffle_i32x4(v[c + 8], v[c + 12], 0xDD);
+    t[c] = _mm512_shuffle_i32x4(a, d, 0x88);
+    t[c + 4] = _mm512_shuffle_i32x4(b, e, 0x88);
+    t[c + 8] = _mm512_shuffle_i32x4(a, d, 0xDD);
+    t[c + 12] = _mm512_shuffle_i32x4(b, e, 0xDD);
+  }
+  for (int i = 0; i < 16; ++i) v[i] = t[i];
+}
+MEDLAR_INLINE void transpose(F (&v)[kLanes]) {
+  I t[16];
+  for (int i = 0; i < 16; ++i) t[i] = _mm512_castps_si512(v[i]);
+  transpose(t);
+  for (int i = 0; i < 16; ++i) v[i] = _mm512_castsi512_ps(t[i]);
+}
+
+// From and to other element types, unaligned.
+MEDLAR_INLINE F load_f16(const void* p, Full = {}) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+}
+MEDLAR_INLINE F load_f16(const void* p, Some s) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(s), p));
+}
+MEDLAR_INLINE F load_bf16(const void* p, Full = {}) {
+  const __m256i halves = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+MEDLAR_INLINE F load_bf16(const void* p, Some s) {
+  const __m256i halves = _mm256_maskz_loadu_epi16(first(s), p);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+MEDLAR_INLINE F load_i8(const int8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+MEDLAR_INLINE F load_i16(const int16_t* p, Full = {}) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+}
+MEDLAR_INLINE F load_i16(const int16_t* p, Some s) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(first(s), p)));
+}
+MEDLAR_INLINE void store_f16(void* p, F v) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+// Rounded to nearest (ties to even) and saturated.
+MEDLAR_INLINE void store_i8(int8_t* p, F v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+MEDLAR_INLINE float load_f16_scalar(const void* p) {
+  uint16_t half;
+  memcpy(&half, p, sizeof half);
+  return _cvtsh_ss(half);
+}
+MEDLAR_INLINE void store_f16_scalar(void* p, float v) {
+  const uint16_t half = _cvtss_sh(v, _MM_FROUND_TO_NEAREST_INT);
+  memcpy(p, &half, sizeof half);
+}
+
+// --- Bytes: 64 codes of weights, in the order of their values
+
+struct Codes {
+  static constexpr int kVectors = 1;
+  __m512i v[1];
+};
+
+// Codes of eight bits are stored with 128 added, because the left operand of a product of bytes is unsigned.
+inline constexpr int kWideOffset = 128;
+
+MEDLAR_INLINE __m512i twice(const void* p) {
+  return _mm512_broadcast_i64x4(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+}
+MEDLAR_INLINE Codes bytes64(const void* p) { return {{_mm512_loadu_si512(p)}}; }
+MEDLAR_INLINE Codes bytes32(const void* p, const void* q) {
+  const __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  return {{_mm512_inserti64x4(low, _mm256_loadu_si256(static_cast<const __m256i*>(q)), 1)}};
+}
+// For 32 bytes b: (b >> kFrom & mask) << kTo, then (b >> kFrom + kBits & mask) << kTo, mask being kBits ones.
+// Whole words are rotated: within a byte that is a shift, and the mask clears what came from its neighbours.
+template <int kBits, int kFrom, int kTo>
+MEDLAR_INLINE Codes fields32(const void* p) {
+  constexpr int kLow = (kFrom - kTo) & 63, kHigh = (kFrom + kBits - kTo) & 63;
+  const __m512i by = _mm512_setr_epi64(kLow, kLow, kLow, kLow, kHigh, kHigh, kHigh, kHigh);
+  const __m512i mask = _mm512_set1_epi8(static_cast<char>(((1 << kBits) - 1) << kTo));
+  return {{_mm512_and_si512(_mm512_rorv_epi64(twice(p), by), mask)}};
+}
+// Bits kFrom to kFrom + 3 of 64 bytes.
+template <int kFrom>
+MEDLAR_INLINE Codes nibbles64(const void* p) {
+  return {{_mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(p), kFrom), _mm512_set1_epi8(15))}};
+}
+// Low then high nibbles of 16 bytes at p, then of 16 at q.
+MEDLAR_INLINE Codes nibbles16(const void* p, const void* q) {
+  const __m256i low = _mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  const __m256i both = _mm256_inserti128_si256(low, _mm_loadu_si128(static_cast<const __m128i*>(q)), 1);
+  const __m512i spread =
+      _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3), _mm512_castsi256_si512(both));
+  const __m512i shifted = _mm512_srlv_epi64(spread, _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4));
+  return {{_mm512_and_si512(shifted, _mm512_set1_epi8(15))}};
+}
+// 1 << kTo where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kTo>
+MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
+  return {{_mm512_maskz_set1_epi8(static_cast<__mmask64>(a) | static_cast<__mmask64>(b) << 32, 1 << kTo)}};
+}
+MEDLAR_INLINE Codes operator|(Codes a, Codes b) { return {{_mm512_or_si512(a.v[0], b.v[0])}}; }
+// Signed bytes to the offset form.
+MEDLAR_INLINE Codes widen(Codes c) { return {{_mm512_xor_si512(c.v[0], _mm512_set1_epi8(-128))}}; }
+// table[c], for c < 16.
+MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
+  const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+  return {{_mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), c.v[0])}};
+}
+MEDLAR_INLINE void store_codes(void* p, Codes c) { _mm512_storeu_si512(p, c.v[0]); }
+
+// Four bytes of activations in every lane.
+MEDLAR_INLINE I splat4(const int8_t* p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
+// sum + the products of four neighbouring bytes, lane by lane. kWide: w may be any byte, else it is below
+// 128.
+template <bool kWide>
+MEDLAR_INLINE I dot4(I sum, I w, I x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
+
+// --- Four floats: the scales of four blocks
+
+using Quad = __m128;
+
+MEDLAR_INLINE Quad load4(const float* p) { return _mm_loadu_ps(p); }
+MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
+MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
+MEDLAR_INLINE float sum4(Quad v) {
+  const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+// f16 at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE Quad halves4(const std::byte* p) {
+  uint16_t h[4] = {};
+  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
+  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
+                                     static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
+}
+// Lane i gets v[(kStart + 4 i) / kSub]: the scale of the values that lane i of a product of bytes sums, where
+// the first of its 64 values is value kStart of v's.
+template <int kSub, int kStart>
+MEDLAR_INLINE F spread(Quad v) {
+  const I index = _mm512_setr_epi32(
+      (kStart + 0) / kSub, (kStart + 4) / kSub, (kStart + 8) / kSub, (kStart + 12) / kSub,
+      (kStart + 16) / kSub, (kStart + 20) / kSub, (kStart + 24) / kSub, (kStart + 28) / kSub,
+      (kStart + 32) / kSub, (kStart + 36) / kSub, (kStart + 40) / kSub, (kStart + 44) / kSub,
+      (kStart + 48) / kSub, (kStart + 52) / kSub, (kStart + 56) / kSub, (kStart + 60) / kSub);
+  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(v));
+}
+// 16 bytes, four to a word, unsigned, as floats.
+MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
+  const __m128i bytes =
+      _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c), static_cast<int>(d));
+  store(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)));
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

@@ -1,0 +1,241 @@
+// The vector vocabulary on Advanced SIMD (NEON) of AArch64 with dotprod: 4 floats.
+#pragma once
+
+#include <arm_neon.h>
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+using F = float32x4_t;
+using I = int32x4_t;
+inline constexpr int kLanes = 4;
+inline constexpr int kTileRows = 4;     // register tile of matmul.h
+inline constexpr int kDotTileRows = 4;  // register tile of dot_panel.cpp: as many rows by two vectors
+inline constexpr int kTileVectors = 4;
+
+struct Full {};
+
+MEDLAR_INLINE F load(const float* p, Full = {}) { return vld1q_f32(p); }
+MEDLAR_INLINE F load(const float* p, Some s) {
+  float some[4] = {};
+  memcpy(some, p, static_cast<size_t>(s.count) * sizeof(float));
+  return vld1q_f32(some);
+}
+MEDLAR_INLINE void store(float* p, F v, Full = {}) { vst1q_f32(p, v); }
+MEDLAR_INLINE void store(float* p, F v, Some s) {
+  float some[4];
+  vst1q_f32(some, v);
+  memcpy(p, some, static_cast<size_t>(s.count) * sizeof(float));
+}
+MEDLAR_INLINE F splat(float v) { return vdupq_n_f32(v); }
+MEDLAR_INLINE F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
+MEDLAR_INLINE F fnma(F a, F b, F c) { return vfmsq_f32(c, a, b); }
+MEDLAR_INLINE F larger(F a, F b) { return vmaxq_f32(a, b); }   // NaN where either is
+MEDLAR_INLINE F smaller(F a, F b) { return vminq_f32(a, b); }  // NaN where either is
+MEDLAR_INLINE F absolute(F v) { return vabsq_f32(v); }
+MEDLAR_INLINE float sum(F v) { return vaddvq_f32(v); }
+MEDLAR_INLINE float largest(F v) { return vmaxvq_f32(v); }
+MEDLAR_INLINE float lane0(F v) { return vgetq_lane_f32(v, 0); }
+MEDLAR_INLINE F select_less(F a, F b, F yes, F no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
+// yes where bit `kBit` is set.
+template <int kBit>
+MEDLAR_INLINE F select_bit(I v, F yes, F no) {
+  return vbslq_f32(vtstq_s32(v, vdupq_n_s32(1 << kBit)), yes, no);
+}
+MEDLAR_INLINE F rounded(F v) { return vrndnq_f32(v); }
+MEDLAR_INLINE I to_int(F v) { return vcvtnq_s32_f32(v); }
+MEDLAR_INLINE F to_float(I v) { return vcvtq_f32_s32(v); }
+MEDLAR_INLINE I splat_int(int32_t v) { return vdupq_n_s32(v); }
+MEDLAR_INLINE I add_int(I a, I b) { return vaddq_s32(a, b); }
+// v * 2^n for whole n in [-252, 252], with the hardware's overflow and underflow: two factors of half the
+// power.
+MEDLAR_INLINE F times_power_of_two(F v, F n) {
+  const I whole = to_int(n);
+  const I half = vshrq_n_s32(whole, 1);
+  const I bias = vdupq_n_s32(127);
+  const F a = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
+  const F b = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), bias), 23));
+  return vmulq_f32(vmulq_f32(v, a), b);
+}
+
+// Element i of vector j to element j of vector i.
+MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
+  const int64x2_t a = vreinterpretq_s64_s32(vtrn1q_s32(v[0], v[1]));
+  const int64x2_t b = vreinterpretq_s64_s32(vtrn2q_s32(v[0], v[1]));
+  const int64x2_t c = vreinterpretq_s64_s32(vtrn1q_s32(v[2], v[3]));
+  const int64x2_t d = vreinterpretq_s64_s32(vtrn2q_s32(v[2], v[3]));
+  v[0] = vreinterpretq_s32_s64(vtrn1q_s64(a, c));
+  v[1] = vreinterpretq_s32_s64(vtrn1q_s64(b, d));
+  v[2] = vreinterpretq_s32_s64(vtrn2q_s64(a, c));
+  v[3] = vreinterpretq_s32_s64(vtrn2q_s64(b, d));
+}
+MEDLAR_INLINE void transpose(F (&v)[kLanes]) {
+  I t[4];
+  for (int i = 0; i < 4; ++i) t[i] = vreinterpretq_s32_f32(v[i]);
+  transpose(t);
+  for (int i = 0; i < 4; ++i) v[i] = vreinterpretq_f32_s32(t[i]);
+}
+
+// From and to other element types, unaligned.
+MEDLAR_INLINE uint16x4_t load_halves(const void* p, Full) {
+  uint16x4_t halves;
+  memcpy(&halves, p, sizeof halves);
+  return halves;
+}
+MEDLAR_INLINE uint16x4_t load_halves(const void* p, Some s) {
+  uint16_t halves[4] = {};
+  memcpy(halves, p, static_cast<size_t>(s.count) * 2);
+  return vld1_u16(halves);
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_f16(const void* p, Lanes lanes = {}) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(load_halves(p, lanes)));
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_bf16(const void* p, Lanes lanes = {}) {
+  return vreinterpretq_f32_u32(vshll_n_u16(load_halves(p, lanes), 16));
+}
+template <class Lanes = Full>
+MEDLAR_INLINE F load_i16(const int16_t* p, Lanes lanes = {}) {
+  return vcvtq_f32_s32(vmovl_s16(vreinterpret_s16_u16(load_halves(p, lanes))));
+}
+MEDLAR_INLINE F load_i8(const int8_t* p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  const int16x8_t halves = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(word)));
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(halves)));
+}
+MEDLAR_INLINE void store_f16(void* p, F v) {
+  const float16x4_t halves = vcvt_f16_f32(v);
+  memcpy(p, &halves, sizeof halves);
+}
+// Rounded to nearest (ties to even) and saturated.
+MEDLAR_INLINE void store_i8(int8_t* p, F v) {
+  const int16x4_t halves = vqmovn_s32(to_int(v));
+  const int8x8_t codes = vqmovn_s16(vcombine_s16(halves, halves));
+  memcpy(p, &codes, 4);
+}
+MEDLAR_INLINE float load_f16_scalar(const void* p) {
+  __fp16 half;
+  memcpy(&half, p, sizeof half);
+  return half;
+}
+MEDLAR_INLINE void store_f16_scalar(void* p, float v) {
+  const __fp16 half = static_cast<__fp16>(v);
+  memcpy(p, &half, sizeof half);
+}
+
+// --- Bytes: 64 codes of weights, in the order of their values
+
+struct Codes {
+  static constexpr int kVectors = 4;
+  uint8x16_t v[4];
+};
+
+inline constexpr int kWideOffset = 0;  // codes of eight bits are stored signed
+
+MEDLAR_INLINE uint8x16_t load_bytes(const void* p) { return vld1q_u8(static_cast<const uint8_t*>(p)); }
+MEDLAR_INLINE Codes bytes32(const void* p, const void* q) {
+  const auto* a = static_cast<const uint8_t*>(p);
+  const auto* b = static_cast<const uint8_t*>(q);
+  return {{vld1q_u8(a), vld1q_u8(a + 16), vld1q_u8(b), vld1q_u8(b + 16)}};
+}
+MEDLAR_INLINE Codes bytes64(const void* p) { return bytes32(p, static_cast<const uint8_t*>(p) + 32); }
+// (b >> kFrom & mask) << kTo, mask being kBits ones.
+template <int kBits, int kFrom, int kTo>
+MEDLAR_INLINE uint8x16_t field(uint8x16_t b) {
+  if constexpr (kFrom > kTo) b = vshrq_n_u8(b, kFrom - kTo);
+  if constexpr (kFrom < kTo) b = vshlq_n_u8(b, kTo - kFrom);
+  return vandq_u8(b, vdupq_n_u8(((1 << kBits) - 1) << kTo));
+}
+// For 32 bytes b: (b >> kFrom & mask) << kTo, then (b >> kFrom + kBits & mask) << kTo.
+template <int kBits, int kFrom, int kTo>
+MEDLAR_INLINE Codes fields32(const void* p) {
+  const uint8x16_t a = load_bytes(p), b = load_bytes(static_cast<const uint8_t*>(p) + 16);
+  return {{field<kBits, kFrom, kTo>(a), field<kBits, kFrom, kTo>(b), field<kBits, kFrom + kBits, kTo>(a),
+           field<kBits, kFrom + kBits, kTo>(b)}};
+}
+// Bits kFrom to kFrom + 3 of 64 bytes.
+template <int kFrom>
+MEDLAR_INLINE Codes nibbles64(const void* p) {
+  const Codes b = bytes64(p);
+  return {{field<4, kFrom, 0>(b.v[0]), field<4, kFrom, 0>(b.v[1]), field<4, kFrom, 0>(b.v[2]),
+           field<4, kFrom, 0>(b.v[3])}};
+}
+// Low then high nibbles of 16 bytes at p, then of 16 at q.
+MEDLAR_INLINE Codes nibbles16(const void* p, const void* q) {
+  const uint8x16_t a = load_bytes(p), b = load_bytes(q);
+  return {{field<4, 0, 0>(a), field<4, 4, 0>(a), field<4, 0, 0>(b), field<4, 4, 0>(b)}};
+}
+template <int kTo>
+MEDLAR_INLINE uint8x16_t bits_of(uint32_t half) {
+  const uint8x16_t byte_of = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
+  const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
+  const uint8x16_t spread = vqtbl1q_u8(vreinterpretq_u8_u32(vdupq_n_u32(half)), byte_of);
+  return vandq_u8(vtstq_u8(spread, bit), vdupq_n_u8(1 << kTo));
+}
+// 1 << kTo where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kTo>
+MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
+  return {{bits_of<kTo>(a), bits_of<kTo>(a >> 16), bits_of<kTo>(b), bits_of<kTo>(b >> 16)}};
+}
+MEDLAR_INLINE Codes operator|(Codes a, Codes b) {
+  return {{vorrq_u8(a.v[0], b.v[0]), vorrq_u8(a.v[1], b.v[1]), vorrq_u8(a.v[2], b.v[2]),
+           vorrq_u8(a.v[3], b.v[3])}};
+}
+MEDLAR_INLINE Codes widen(Codes c) { return c; }
+// table[c], for c < 16.
+MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
+  const uint8x16_t values = load_bytes(table);
+  return {{vqtbl1q_u8(values, c.v[0]), vqtbl1q_u8(values, c.v[1]), vqtbl1q_u8(values, c.v[2]),
+           vqtbl1q_u8(values, c.v[3])}};
+}
+MEDLAR_INLINE void store_codes(void* p, Codes c) {
+  for (int i = 0; i < 4; ++i) vst1q_u8(static_cast<uint8_t*>(p) + 16 * i, c.v[i]);
+}
+
+// Four bytes of activations in every lane.
+MEDLAR_INLINE uint8x16_t splat4(const int8_t* p) {
+  uint32_t word;
+  memcpy(&word, p, sizeof word);
+  return vreinterpretq_u8_u32(vdupq_n_u32(word));
+}
+// sum + the products of four neighbouring bytes, lane by lane; both operands signed.
+template <bool>
+MEDLAR_INLINE I dot4(I sum, uint8x16_t w, uint8x16_t x) {
+  return vdotq_s32(sum, vreinterpretq_s8_u8(w), vreinterpretq_s8_u8(x));
+}
+
+// --- Four floats: the scales of four blocks
+
+using Quad = float32x4_t;
+
+MEDLAR_INLINE Quad load4(const float* p) { return vld1q_f32(p); }
+MEDLAR_INLINE void store4(float* p, Quad v) { vst1q_f32(p, v); }
+MEDLAR_INLINE Quad splat_quad(float v) { return vdupq_n_f32(v); }
+MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return vfmaq_f32(c, a, b); }
+MEDLAR_INLINE float sum4(Quad v) { return vaddvq_f32(v); }
+// f16 at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE Quad halves4(const std::byte* p) {
+  uint16_t h[4] = {};
+  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h)));
+}
+// Every lane gets v[kStart / kSub]: the scale of the 16 values that a product of bytes sums, the first of
+// which is value kStart of v's.
+template <int kSub, int kStart>
+MEDLAR_INLINE F spread(Quad v) {
+  return vdupq_laneq_f32(v, kStart / kSub);
+}
+// 16 bytes, four to a word, unsigned, as floats.
+MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
+  const uint32_t words[4] = {a, b, c, d};
+  const uint8x16_t bytes = vreinterpretq_u8_u32(vld1q_u32(words));
+  const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
+  store(to, vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))));
+  store(to + 4, vcvtq_f32_u32(vmovl_u16(vget_high_u16(low))));
+  store(to + 8, vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))));
+  store(to + 12, vcvtq_f32_u32(vmovl_u16(vget_high_u16(high))));
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA

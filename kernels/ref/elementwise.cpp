@@ -1,0 +1,74 @@
+// Operations on one element at a time.
+#include <cmath>
+#include <numbers>
+
+#include "kernels/ref/ref_ops.h"
+
+namespace medlar::kernels::ref {
+
+namespace {
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+double silu(double x) { return x * sigmoid(x); }
+
+// x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016); (1 + tanh u) / 2 is
+// sigmoid(2u).
+double gelu(double x) {
+  return x * sigmoid(2 * std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x));
+}
+
+double apply(UnaryOp op, double parameter, double x) {
+  switch (op) {
+    case UnaryOp::scale:
+      return parameter * x;
+    case UnaryOp::softcap:
+      return parameter * std::tanh(x / parameter);
+    case UnaryOp::silu:
+      return silu(x);
+    case UnaryOp::gelu:
+      return gelu(x);
+  }
+  return x;
+}
+
+}  // namespace
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::silu:
+      return silu(x);
+    case Activation::gelu:
+      return gelu(x);
+  }
+  return x;
+}
+
+void binary(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const BinaryArgs*>(args);
+  if (slice.index != 0) return;
+  for (std::int64_t i = 0; i < resolve(a.rows, step) * a.width; ++i) {
+    const float b = a.b[a.broadcast ? i % a.width : i];
+    a.y[i] = a.op == BinaryOp::add ? a.a[i] + b : a.a[i] * b;
+  }
+}
+
+void unary(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const UnaryArgs*>(args);
+  if (slice.index != 0) return;
+  for (std::int64_t i = 0; i < resolve(a.rows, step) * a.width; ++i) {
+    a.y[i] = static_cast<float>(apply(a.op, a.parameter, a.x[i]));
+  }
+}
+
+void glu(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const GluArgs*>(args);
+  if (slice.index != 0) return;
+  for (std::int64_t i = 0; i < resolve(a.rows, step) * a.width; ++i) {
+    a.y[i] = static_cast<float>(activate(a.activation, a.gate[i]) * a.up[i]);
+  }
+}
+
+}  // namespace medlar::kernels::ref

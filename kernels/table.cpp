@@ -1,0 +1,54 @@
+// Names of operations, and sizes of prepared rows.
+#include "kernels/table.h"
+
+#include "kernels/cpu/activation.h"
+
+namespace medlar::kernels {
+
+std::string_view name(KernelOp op) {
+  switch (op) {
+    case KernelOp::embed:
+      return "embed";
+    case KernelOp::gather_rows:
+      return "gather_rows";
+    case KernelOp::rms_norm:
+      return "rms_norm";
+    case KernelOp::binary:
+      return "binary";
+    case KernelOp::unary:
+      return "unary";
+    case KernelOp::glu:
+      return "glu";
+    case KernelOp::prepare:
+      return "prepare";
+    case KernelOp::linear:
+      return "linear";
+    case KernelOp::rope:
+      return "rope";
+    case KernelOp::kv_write:
+      return "kv_write";
+    case KernelOp::attend_prepare:
+      return "attend_prepare";
+    case KernelOp::attention:
+      return "attention";
+    case KernelOp::rows_dot:
+      return "rows_dot";
+  }
+  return "unknown";
+}
+
+std::size_t act_bytes(ActKind kind, std::int64_t width) {
+  const auto n = static_cast<std::size_t>(width);
+  const std::size_t groups = (n + kActGroup - 1) / kActGroup;
+  switch (kind) {
+    case ActKind::f32:
+      return (n * sizeof(float) + 63) / 64 * 64;
+    case ActKind::q8_32:
+      return groups * sizeof(Q8x32);
+    case ActKind::q8_256:
+      return groups * sizeof(Q8x256);
+  }
+  return 0;
+}
+
+}  // namespace medlar::kernels
