@@ -4,6 +4,7 @@
 
 #include "engine/impl.h"
 #include "engine/stop_filter.h"
+#include "text/token_stream.h"
 
 namespace medlar {
 namespace {
@@ -14,7 +15,9 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-double per_second(std::int64_t count, double ms) { return count > 0 && ms > 0 ? static_cast<double>(count) / ms * 1000 : 0; }
+double per_second(std::int64_t count, double ms) {
+  return count > 0 && ms > 0 ? static_cast<double>(count) / ms * 1000 : 0;
+}
 
 }  // namespace
 
@@ -24,7 +27,8 @@ struct Session::Impl {
 
   explicit Impl(std::shared_ptr<Engine> e)
       : engine(std::move(e)),
-        timeline(engine->impl_->model.graph, *engine->impl_->program, engine->impl_->context, engine->impl_->options.batch) {}
+        timeline(engine->impl_->model.graph, *engine->impl_->program, engine->impl_->context,
+                 engine->impl_->options.batch) {}
   ~Impl() {
     timeline.rewind_to({});
     engine->impl_->open = false;
@@ -74,7 +78,9 @@ class Run {
 
   bool full() {
     if (std::ssize(timeline_.tokens()) < timeline_.context()) return false;
-    end(FinishReason::length, fmt::format("the context of {} tokens is full; nothing was dropped. A larger --ctx makes room", timeline_.context()));
+    end(FinishReason::length,
+        fmt::format("the context of {} tokens is full; nothing was dropped. A larger --ctx makes room",
+                    timeline_.context()));
     return true;
   }
 
@@ -86,44 +92,52 @@ class Run {
 
   // Evaluates what of the prompt is not cached, in batches; returns the last token's logits.
   std::span<const float> read(std::span<const std::int32_t> prompt) {
-    if (prompt.empty()) throw Error(ErrorKind::usage, "the prompt is empty", "give the model at least one token");
+    if (prompt.empty())
+      throw Error(ErrorKind::usage, "the prompt is empty", "give the model at least one token");
     if (std::ssize(prompt) >= timeline_.context())
       throw Error(ErrorKind::limit,
-                  fmt::format("the prompt has {} tokens and the context holds {}", prompt.size(), timeline_.context()),
+                  fmt::format("the prompt has {} tokens and the context holds {}", prompt.size(),
+                              timeline_.context()),
                   fmt::format("use --ctx {} or more, or a shorter prompt", prompt.size() + 256));
     out_.usage.prompt_tokens = std::ssize(prompt);
     out_.usage.cached_tokens = timeline_.rewind_to(prompt);
     std::span<const float> logits;
-    for (auto rest = prompt.subspan(static_cast<std::size_t>(out_.usage.cached_tokens)); !rest.empty() && !cancelled();) {
+    for (auto rest = prompt.subspan(static_cast<std::size_t>(out_.usage.cached_tokens));
+         !rest.empty() && !cancelled();) {
       const auto batch = rest.first(std::min(rest.size(), static_cast<std::size_t>(engine_.options.batch)));
       logits = timeline_.append(batch, Timeline::Logits::last);
       rest = rest.subspan(batch.size());
-      if (options_.on_prompt) options_.on_prompt(std::ssize(timeline_.tokens()) - out_.usage.cached_tokens,
-                                                 out_.usage.prompt_tokens - out_.usage.cached_tokens);
+      if (options_.on_prompt)
+        options_.on_prompt(std::ssize(timeline_.tokens()) - out_.usage.cached_tokens,
+                           out_.usage.prompt_tokens - out_.usage.cached_tokens);
     }
     return logits;
   }
 
   std::int32_t choose(std::span<const float> logits) {
     if (options_.max_tokens >= 0 && std::ssize(out_.tokens) >= options_.max_tokens) {
-      end(FinishReason::length, fmt::format("the answer reached its limit of {} tokens", options_.max_tokens));
+      end(FinishReason::length,
+          fmt::format("the answer reached its limit of {} tokens", options_.max_tokens));
       return -1;
     }
     const std::int32_t token = sampler_.sample(logits, history_);
-    if (token < 0) end(FinishReason::no_token, "no token can follow: the model's logits are not numbers, or all are banned");
+    if (token < 0)
+      end(FinishReason::no_token,
+          "no token can follow: the model's logits are not numbers, or all are banned");
     return token;
   }
 
   // Adds a sampled token to the answer; false when the answer ends with it.
   bool take(std::int32_t token, std::span<const float> logits) {
-    if (!options_.ignore_end && std::binary_search(engine_.end_tokens.begin(), engine_.end_tokens.end(), token)) {
+    if (!options_.ignore_end && engine_.tokenizer->is_end(token)) {
       end(FinishReason::stop);
       return false;
     }
     out_.tokens.push_back(token);
     history_.push_back(token);
     if (options_.top_logprobs > 0)
-      out_.logprobs.push_back({token, log_probability(logits, token), best_tokens(logits, options_.top_logprobs)});
+      out_.logprobs.push_back(
+          {token, log_probability(logits, token), best_tokens(logits, options_.top_logprobs)});
     emit(stops_.feed(stream_.push(token)));
     if (stops_.stopped()) end(FinishReason::stop);
     return !done_;
@@ -154,9 +168,10 @@ class Run {
     std::vector<std::int32_t> found;
     if (options_.sampler.dry_multiplier <= 0) return found;
     for (std::int32_t token = 0; token < engine_.tokenizer->size(); ++token) {
-      const std::string piece = engine_.tokenizer->piece(token);
+      const std::string_view piece = engine_.tokenizer->piece(token);
       const auto& breakers = options_.sampler.dry_sequence_breakers;
-      if (std::any_of(breakers.begin(), breakers.end(), [&](const auto& b) { return !b.empty() && piece.find(b) != piece.npos; }))
+      if (std::any_of(breakers.begin(), breakers.end(),
+                      [&](const auto& b) { return !b.empty() && piece.find(b) != piece.npos; }))
         found.push_back(token);
     }
     return found;
@@ -191,7 +206,8 @@ void Session::score(std::span<const std::int32_t> tokens, const Rows& rows) {
   const std::lock_guard lock(e.running);
   e.check_file();
   if (std::ssize(tokens) > e.context)
-    throw Error(ErrorKind::limit, fmt::format("{} tokens do not fit the context of {}", tokens.size(), e.context),
+    throw Error(ErrorKind::limit,
+                fmt::format("{} tokens do not fit the context of {}", tokens.size(), e.context),
                 fmt::format("use --ctx {}", tokens.size()));
   impl_->timeline.rewind_to({});
   while (!tokens.empty()) {
@@ -208,7 +224,8 @@ void Session::reset() { impl_->timeline.rewind_to({}); }
 
 Session Engine::open_session() {
   if (impl_->open.exchange(true))
-    throw Error(ErrorKind::limit, "this engine already has an open session", "close it first, or load the model again");
+    throw Error(ErrorKind::limit, "this engine already has an open session",
+                "close it first, or load the model again");
   return Session(std::make_unique<Session::Impl>(shared_from_this()));
 }
 

@@ -7,7 +7,8 @@ namespace medlar::models {
 void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range) const {
   field = metadata_.get<std::int64_t>(full(key));
   if (field < range.low || field > range.high)
-    metadata_.reject(full(key), "{} is not from {} to {}", field, range.low, range.high);
+    fail(ErrorKind::bad_file, "{}: key {}: {} is not from {} to {}", metadata_.source(), full(key), field,
+         range.low, range.high);
 }
 
 void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range,
@@ -18,7 +19,8 @@ void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range r
 
 void ConfigReader::operator()(std::string_view key, float& field) const {
   field = metadata_.get<float>(full(key));
-  if (!std::isfinite(field)) metadata_.reject(full(key), "{} is not a finite number", field);
+  if (!std::isfinite(field))
+    fail(ErrorKind::bad_file, "{}: key {}: {} is not a finite number", metadata_.source(), full(key), field);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field, float otherwise) const {
