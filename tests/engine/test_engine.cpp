@@ -81,7 +81,8 @@ TEST_F(EngineTest, ThePartAlreadyReadIsNotReadAgainAndChangesNothing) {
 }
 
 TEST_F(EngineTest, ASlidingWindowThatCannotRewindReadsAgain) {
-  const auto engine = Engine::load(write({.architecture = "gemma3", .head_dim = 32, .context = 2048}), {.batch = 64});
+  const auto engine =
+      Engine::load(write({.architecture = "gemma3", .head_dim = 32, .context = 2048}), {.batch = 64});
   Session session = engine->open_session();
   const auto text = prompt(1500);
   session.generate(text, greedy(1));
@@ -117,7 +118,8 @@ TEST_F(EngineTest, AFullContextEndsWithLengthAndSaysSo) {
 TEST_F(EngineTest, APromptThatLeavesNoRoomIsRefusedWithTheNumbers) {
   const auto engine = Engine::load(write(), {.context = 64});
   Session session = engine->open_session();
-  EXPECT_THAT(error_of([&] { session.generate(prompt(64), greedy(1)); }), HasSubstr("prompt has 64 tokens and the context holds 64"));
+  EXPECT_THAT(error_of([&] { session.generate(prompt(64), greedy(1)); }),
+              HasSubstr("prompt has 64 tokens and the context holds 64"));
   EXPECT_THAT(error_of([&] { session.generate({}, greedy(1)); }), HasSubstr("empty"));
   EXPECT_EQ(session.generate(prompt(63), greedy(5)).tokens.size(), 2U);
 }
@@ -127,7 +129,8 @@ TEST_F(EngineTest, StopStringsEndTheAnswerBeforeThem) {
   Session session = engine->open_session();
   const std::string whole = session.generate(prompt(20), greedy(60)).text;
   // Any later piece of the text, as long as it is whole characters: take printable ASCII.
-  const auto at = std::find_if(whole.begin() + 5, whole.end(), [](char c) { return c > ' ' && c < 0x7F; }) - whole.begin();
+  const auto at = std::find_if(whole.begin() + 5, whole.end(), [](char c) { return c > ' ' && c < 0x7F; }) -
+                  whole.begin();
   ASSERT_LT(at, std::ssize(whole));
   GenerateOptions options = greedy(60);
   options.stop = {whole.substr(static_cast<std::size_t>(at), 1)};
@@ -143,7 +146,9 @@ TEST_F(EngineTest, CancellingEndsWithinAStep) {
   GenerateOptions options = greedy(200);
   options.cancel = &cancel;
   int seen = 0;
-  options.on_prompt = [&](std::int64_t done, std::int64_t) { seen = static_cast<int>(done), cancel = done >= 16; };
+  options.on_prompt = [&](std::int64_t done, std::int64_t) {
+    seen = static_cast<int>(done), cancel = done >= 16;
+  };
   const Generation g = session.generate(prompt(100), options);
   EXPECT_EQ(g.finish, FinishReason::cancelled);
   EXPECT_EQ(seen, 16);
@@ -209,7 +214,8 @@ TEST_F(EngineTest, AnOverwrittenFileIsNoticed) {
   const auto engine = Engine::load(path, {});
   Session session = engine->open_session();
   std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(5000).put('x');
-  std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
+  std::filesystem::last_write_time(path,
+                                   std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
   EXPECT_THAT(error_of([&] { session.generate(prompt(4), greedy(2)); }), HasSubstr("overwritten"));
 }
 
@@ -239,13 +245,15 @@ TEST_F(EngineTest, WeightsThatAreNotNumbersEndDefined) {
 }
 
 TEST_F(EngineTest, ArchitecturesThatCannotRunAreNamed) {
-  EXPECT_THAT(error_of([&] { Engine::load(write({.architecture = "mamba"}), {}); }), HasSubstr("architecture \"mamba\""));
+  EXPECT_THAT(error_of([&] { Engine::load(write({.architecture = "mamba"}), {}); }),
+              HasSubstr("architecture \"mamba\""));
   EXPECT_THAT(error_of([&] { Engine::load(folder_ / "none.gguf", {}); }), HasSubstr("none.gguf"));
 }
 
 TEST_F(EngineTest, AnUnsuitableKvTypeIsRefused) {
   const auto path = write({.head_dim = 16});
-  EXPECT_THAT(error_of([&] { Engine::load(path, {.k_type = DType::q8_0}); }), HasSubstr("16 values cannot be cached as q8_0"));
+  EXPECT_THAT(error_of([&] { Engine::load(path, {.k_type = DType::q8_0}); }),
+              HasSubstr("16 values cannot be cached as q8_0"));
   EXPECT_EQ(error_of([&] { Engine::load(path, {}); }), "no error");
 }
 

@@ -1,0 +1,174 @@
+// Model files with wrong hyperparameters, tensors or vocabularies are refused by the name of what is wrong.
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "checkpoint/gguf.h"
+#include "checkpoint/gguf_writer.h"
+#include "engine/engine.h"
+#include "tests/support/tiny_model.h"
+
+namespace medlar {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+class HostileModel : public ::testing::Test {
+ protected:
+  HostileModel() { testing::write_tiny_model(good_, {.architecture = "gemma3", .head_dim = 32}); }
+
+  // The error of loading the good model after `edit` changed its metadata and `keep` its tensors.
+  template <class Edit>
+  std::string error_with(Edit&& edit, const std::function<void(gguf::Tensor&)>& change = nullptr) {
+    const gguf::File file = gguf::File::open(good_);
+    const auto path = folder_ / "bad.gguf";
+    gguf::Writer writer(path);
+    writer.copy(file.metadata());
+    edit(writer);
+    std::vector<gguf::Tensor> tensors(file.tensors().begin(), file.tensors().end());
+    for (gguf::Tensor& t : tensors) {
+      if (change) change(t);
+      if (!t.name.empty()) writer.add_tensor(t.name, t.view.type, t.view.shape);
+    }
+    for (const gguf::Tensor& t : tensors)
+      if (!t.name.empty()) writer.write(t.view.bytes);
+    writer.finish();
+    return load(path);
+  }
+  std::string load(const std::filesystem::path& path) {
+    try {
+      Engine::load(path, {.threads = 1});
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+  template <class T>
+  std::string error_with_key(const std::string& key, T value) {
+    return error_with([&](gguf::Writer& w) { w.set(key, value); });
+  }
+
+  testing::TemporaryFolder folder_;
+  std::filesystem::path good_ = folder_ / "good.gguf";
+};
+
+TEST_F(HostileModel, TheUnchangedModelLoads) {
+  EXPECT_EQ(error_with([](gguf::Writer&) {}), "no error");
+}
+
+TEST_F(HostileModel, EveryKeyWithEveryWrongTypeIsNamed) {
+  const gguf::File file = gguf::File::open(good_);
+  for (const gguf::Entry& entry : file.metadata().entries()) {
+    const std::string key(entry.key);
+    if (key == "general.name") continue;  // any text will do, and it is only shown
+    const bool number = entry.type != gguf::ValueType::string && entry.type != gguf::ValueType::array &&
+                        entry.type != gguf::ValueType::boolean;
+    if (entry.type != gguf::ValueType::string) {
+      EXPECT_THAT(error_with_key(key, std::string("text")), HasSubstr(key));
+    }
+    if (entry.type != gguf::ValueType::boolean) {
+      EXPECT_THAT(error_with_key(key, true), HasSubstr(key));
+    }
+    if (!number) {
+      EXPECT_THAT(error_with_key(key, 7.5), HasSubstr(key));
+    }
+    if (entry.type != gguf::ValueType::array) {
+      const std::vector<std::int32_t> array = {1, 2, 3};
+      EXPECT_THAT(error_with([&](gguf::Writer& w) { w.set_array<std::int32_t>(key, array); }),
+                  HasSubstr(key));
+    }
+  }
+}
+
+TEST_F(HostileModel, HyperparametersOutOfRangeAreNamed) {
+  for (const char* key :
+       {"block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count",
+        "attention.head_count_kv", "attention.key_length", "attention.value_length", "rope.dimension_count",
+        "attention.sliding_window", "attention.sliding_window_pattern"}) {
+    const std::string full = std::string("gemma3.") + key;
+    for (std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min(),
+                               std::numeric_limits<std::int64_t>::max()}) {
+      const std::string error = error_with_key(full, value);
+      EXPECT_THAT(error, HasSubstr(full)) << value;
+    }
+  }
+  EXPECT_THAT(error_with_key("gemma3.block_count", std::uint32_t{1000000}), HasSubstr("gemma3.block_count"));
+  EXPECT_THAT(error_with_key("gemma3.attention.head_count_kv", std::uint32_t{3}), HasSubstr("head_count_kv"));
+  EXPECT_THAT(error_with_key("gemma3.rope.dimension_count", std::uint32_t{33}),
+              HasSubstr("rope.dimension_count"));
+  for (float bad :
+       {0.0F, -1.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    EXPECT_THAT(error_with_key("gemma3.rope.freq_base", bad), HasSubstr("rope.freq_base"));
+  EXPECT_THAT(error_with_key("gemma3.rope.scaling.type", std::string("magic")),
+              HasSubstr("rope.scaling.type"));
+}
+
+TEST_F(HostileModel, HyperparametersThatDisagreeWithATensorNameIt) {
+  EXPECT_THAT(error_with_key("gemma3.embedding_length", std::uint32_t{65}), HasSubstr("token_embd.weight"));
+  EXPECT_THAT(error_with_key("gemma3.feed_forward_length", std::uint32_t{97}),
+              HasSubstr("blk.0.ffn_gate.weight"));
+  EXPECT_THAT(error_with_key("gemma3.block_count", std::uint32_t{3}), HasSubstr("blk.2.attn_norm.weight"));
+  EXPECT_THAT(error_with_key("gemma3.attention.head_count", std::uint32_t{8}),
+              HasSubstr("blk.0.attn_q.weight"));
+  EXPECT_THAT(error_with_key("gemma3.attention.key_length", std::uint32_t{64}), HasSubstr("blk.0.attn_"));
+}
+
+TEST_F(HostileModel, EveryMissingTensorIsNamed) {
+  const gguf::File file = gguf::File::open(good_);
+  for (const gguf::Tensor& missing : file.tensors()) {
+    const std::string error = error_with([](gguf::Writer&) {},
+                                         [&](gguf::Tensor& t) {
+                                           if (t.name == missing.name) t.name = "";
+                                         });
+    EXPECT_THAT(error, HasSubstr(std::string(missing.name)));
+  }
+}
+
+TEST_F(HostileModel, ATensorOfAnotherShapeOrTypeIsNamed) {
+  EXPECT_THAT(error_with([](gguf::Writer&) {},
+                         [](gguf::Tensor& t) {
+                           if (t.name == "blk.1.ffn_down.weight")
+                             t.view.shape = {t.view.shape[1], t.view.shape[0]};
+                         }),
+              HasSubstr("blk.1.ffn_down.weight"));
+  EXPECT_THAT(error_with([](gguf::Writer&) {},
+                         [](gguf::Tensor& t) {
+                           if (t.name != "blk.1.ffn_norm.weight") return;
+                           t.view.type = DType::f16;
+                           t.view.bytes = t.view.bytes.first(t.view.bytes.size() / 2);
+                         }),
+              HasSubstr("blk.1.ffn_norm.weight"));
+}
+
+TEST_F(HostileModel, VocabulariesThatDoNotFitAreRefused) {
+  const auto tokens = [&](std::vector<std::string> t) {
+    return error_with([&](gguf::Writer& w) { w.set_array<std::string>("tokenizer.ggml.tokens", t); });
+  };
+  EXPECT_THAT(tokens({}), HasSubstr("tokenizer.ggml.tokens"));
+  EXPECT_THAT(tokens({"a", "b", "c"}), HasSubstr("tokenizer.ggml"));
+  EXPECT_THAT(error_with_key("tokenizer.ggml.eos_token_id", std::uint32_t{262}), HasSubstr("eos_token_id"));
+  EXPECT_THAT(error_with_key("tokenizer.ggml.bos_token_id", std::uint32_t{4000000000}),
+              HasSubstr("bos_token_id"));
+  EXPECT_THAT(error_with_key("tokenizer.ggml.pre", std::string("no-such-splitter")),
+              HasSubstr("no-such-splitter"));
+  EXPECT_THAT(error_with_key("tokenizer.ggml.model", std::string("no-such-model")),
+              HasSubstr("no-such-model"));
+  EXPECT_THAT(error_with_key("tokenizer.chat_template", std::string("{% if %}")), HasSubstr("template"));
+}
+
+TEST_F(HostileModel, FilesThatAreNoModelsAreRefused) {
+  const gguf::File file = gguf::File::open(good_);
+  gguf::Writer writer(folder_ / "empty.gguf");
+  writer.set("general.name", std::string("nothing"));
+  writer.finish();
+  EXPECT_THAT(load(folder_ / "empty.gguf"), HasSubstr("general.architecture"));
+  EXPECT_THAT(load(folder_.path()), HasSubstr(folder_.path().string()));
+}
+
+}  // namespace
+}  // namespace medlar
