@@ -67,7 +67,7 @@ class Writer {
  private:
   struct Value {
     ValueType type = ValueType::u8;
-    std::vector<std::byte> bytes;
+    std::vector<std::byte> bytes = {};
   };
   struct Listed {
     std::string name;

@@ -39,74 +39,20 @@ constexpr ForeignType kForeignTypes[] = {
               "update Medlar, or choose a file with another quantization");
 }
 
-// ---- temporary until formats/all.h
-struct B {
-  int n, bytes;
-};
-constexpr B info(DType t) {
-  switch (t) {
-    case DType::f32:
-      return {1, 4};
-    case DType::f16:
-      return {1, 2};
-    case DType::bf16:
-      return {1, 2};
-    case DType::q4_0:
-      return {32, 18};
-    case DType::q4_1:
-      return {32, 20};
-    case DType::q5_0:
-      return {32, 22};
-    case DType::q5_1:
-      return {32, 24};
-    case DType::q8_0:
-      return {32, 34};
-    case DType::q2_k:
-      return {256, 84};
-    case DType::q3_k:
-      return {256, 110};
-    case DType::q4_k:
-      return {256, 144};
-    case DType::q5_k:
-      return {256, 176};
-    case DType::q6_k:
-      return {256, 210};
-    case DType::iq4_nl:
-      return {32, 18};
-    case DType::iq4_xs:
-      return {256, 136};
-    case DType::mxfp4:
-      return {32, 17};
-    case DType::i8:
-      return {1, 1};
-    case DType::i16:
-      return {1, 2};
-    case DType::i32:
-      return {1, 4};
-    case DType::i64:
-      return {1, 8};
-    case DType::f64:
-      return {1, 8};
-  }
-  return {0, 0};
-}
-// ----
-
 }  // namespace
 
 DType tensor_type(std::uint32_t number, std::string_view what) {
-  if (number > 255 || info(static_cast<DType>(number)).n == 0) reject(number, what);
-  return static_cast<DType>(number);
+  if (const FormatInfo* info = formats::find_info(number)) return info->type;
+  reject(number, what);
 }
 
 std::uint64_t tensor_bytes(DType type, const Shape& shape, std::string_view what) {
-  const auto [block, bytes] = info(type);
-  if (shape.back() % block != 0)
-    fail(ErrorKind::bad_file, "{}: rows of {} elements are no whole number of blocks of {}", what,
-         shape.back(), block);
-  const auto blocks = static_cast<std::uint64_t>(shape.back() / block);
-  const auto row = checked_mul<std::uint64_t>(blocks, static_cast<std::uint64_t>(bytes), what);
-  return checked_mul<std::uint64_t>(row, static_cast<std::uint64_t>(shape.rows()), what);
+  const FormatInfo& info = format_info(type);
+  if (shape.back() % info.block_length != 0)
+    fail(ErrorKind::bad_file, "{}: rows of {} elements are no whole number of {} blocks of {}", what,
+         shape.back(), info.name, info.block_length);
+  const auto row = checked_mul(shape.back() / info.block_length, info.block_bytes, what);
+  return checked_mul(static_cast<std::uint64_t>(row), static_cast<std::uint64_t>(shape.rows()), what);
 }
 
 }  // namespace medlar

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/all.h"
+
 namespace medlar::fuzz {
 
 using Random = std::minstd_rand;
@@ -96,36 +98,17 @@ struct RawGguf {
   void repair();
 };
 
-// Bytes of a block and elements in it, by GGUF's number; {0, 1} for types without a fixed meaning here.
+// Bytes of a block and elements in it, by GGUF's number; {0, 1} for types that Medlar does not know.
 struct BlockSize {
   std::uint64_t bytes = 0, elements = 1;
 };
 inline BlockSize block_size(std::uint32_t type) {
-  switch (type) {
-    case 0:
-    case 26:
-      return {4, 1};
-    case 1:
-    case 25:
-    case 30:
-      return {2, 1};
-    case 24:
-      return {1, 1};
-    case 27:
-    case 28:
-      return {8, 1};
-    case 2:
-      return {18, 32};
-    case 8:
-      return {34, 32};
-    case 12:
-      return {144, 256};
-    default:
-      return {0, 1};
-  }
+  const FormatInfo* info = formats::find_info(type);
+  if (!info) return {};
+  return {static_cast<std::uint64_t>(info->block_bytes), static_cast<std::uint64_t>(info->block_length)};
 }
 
-inline constexpr std::array<std::string_view, 12> kKeyNames = {"general.architecture",
+inline constexpr std::array<std::string_view, 13> kKeyNames = {"general.architecture",
                                                                "general.alignment",
                                                                "general.name",
                                                                "split.no",
@@ -135,6 +118,7 @@ inline constexpr std::array<std::string_view, 12> kKeyNames = {"general.architec
                                                                "llama.context_length",
                                                                "tokenizer.ggml.tokens",
                                                                "tokenizer.ggml.scores",
+                                                               "m-00002-of-00003.gguf",
                                                                "a",
                                                                "b"};
 inline constexpr std::array<std::uint64_t, 16> kOddNumbers = {0,
@@ -194,10 +178,9 @@ inline RawGguf::Key make_key(Random& random) {
 }
 
 inline RawGguf::Tensor make_tensor(Random& random) {
-  constexpr std::array<std::uint32_t, 11> kTypes = {0, 1, 2, 8, 12, 24, 25, 26, 27, 28, 30};
   RawGguf::Tensor tensor;
   tensor.name = "blk." + std::to_string(below(random, 100)) + ".weight";
-  tensor.type = any(random, kTypes);
+  tensor.type = static_cast<std::uint32_t>(any(random, formats::all_infos()).type);
   tensor.extents.push_back(block_size(tensor.type).elements * (1 + below(random, 3)));
   while (tensor.extents.size() < 4 && chance(random, 2)) tensor.extents.push_back(1 + below(random, 4));
   return tensor;

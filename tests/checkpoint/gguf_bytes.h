@@ -3,12 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
 #include "checkpoint/gguf_types.h"
 
@@ -20,13 +19,11 @@ class Bytes {
   template <class T>
     requires std::is_arithmetic_v<T>
   Bytes& number(T value) {
-    const auto* at = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), at, at + sizeof value);
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
     return *this;
   }
   Bytes& raw(std::string_view text) {
-    const auto chars = std::as_bytes(std::span(text));
-    bytes_.insert(bytes_.end(), chars.begin(), chars.end());
+    bytes_ += text;
     return *this;
   }
   Bytes& string(std::string_view text) { return number<std::uint64_t>(text.size()).raw(text); }
@@ -62,7 +59,7 @@ class Bytes {
     return number(type).number(offset);
   }
   Bytes& pad(std::size_t alignment = kDefaultAlignment) {
-    while (bytes_.size() % alignment != 0) bytes_.push_back(std::byte{0});
+    while (bytes_.size() % alignment != 0) bytes_ += '\0';
     return *this;
   }
   Bytes& zeros(std::size_t count) {
@@ -70,11 +67,11 @@ class Bytes {
     return *this;
   }
 
-  std::span<const std::byte> span() const { return bytes_; }
-  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::span<const std::byte> span() const { return std::as_bytes(std::span(bytes_)); }
+  std::string_view text() const { return bytes_; }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::string bytes_;
 };
 
 }  // namespace medlar::gguf

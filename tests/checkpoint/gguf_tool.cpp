@@ -30,7 +30,7 @@ std::string json(double value) {
   if (value != value) return "NaN";
   if (value == std::numeric_limits<double>::infinity()) return "Infinity";
   if (value == -std::numeric_limits<double>::infinity()) return "-Infinity";
-  return fmt::format("{:.17g}", value);
+  return fmt::format("{:#.17g}", value);  // with a point: -0.0 stays so
 }
 std::string json(float value) { return json(static_cast<double>(value)); }
 template <std::integral T>
