@@ -1,0 +1,84 @@
+// Every GPU kernel, as lists to be visited: a list expands V(file, threads, name, instance) for each kernel,
+// where `instance` defines the kernel when it stands after `file`, and is empty for a kernel that the file
+// defines by itself. The emulator's functions are one visit, the table of what exists (kernels.h) is another.
+#pragma once
+
+// F(V, format, block) for each format of weights, and of the KV cache.
+#define MEDLAR_GPU_KV_FORMATS(F, V) \
+  F(V, f32, BlockF32)               \
+  F(V, f16, BlockF16)               \
+  F(V, bf16, BlockBf16)             \
+  F(V, q8_0, BlockQ8_0)             \
+  F(V, q4_0, BlockQ4_0)
+#define MEDLAR_GPU_WEIGHT_FORMATS(F, V) \
+  MEDLAR_GPU_KV_FORMATS(F, V)           \
+  F(V, q4_1, BlockQ4_1)                 \
+  F(V, q5_0, BlockQ5_0)                 \
+  F(V, q5_1, BlockQ5_1)                 \
+  F(V, q2_k, BlockQ2_K)                 \
+  F(V, q3_k, BlockQ3_K)                 \
+  F(V, q4_k, BlockQ4_K)                 \
+  F(V, q5_k, BlockQ5_K)                 \
+  F(V, q6_k, BlockQ6_K)                 \
+  F(V, iq4_nl, BlockIq4_NL)             \
+  F(V, iq4_xs, BlockIq4_XS)             \
+  F(V, mxfp4, BlockMxfp4)
+
+#define MEDLAR_GPU_ROWS(block) Rows<medlar::formats::block>
+
+#define MEDLAR_GPU_PLAIN_KERNELS(V)             \
+  V("kernels/gpu/rms_norm.h", 256, rms_norm, )  \
+  V("kernels/gpu/prepare.h", 256, prepare, )    \
+  V("kernels/gpu/elementwise.h", 256, glu, )    \
+  V("kernels/gpu/elementwise.h", 256, binary, ) \
+  V("kernels/gpu/elementwise.h", 256, unary, )  \
+  V("kernels/gpu/rows.h", 256, gather_rows, )   \
+  V("kernels/gpu/heads.h", 128, heads, )        \
+  V("kernels/gpu/attention_combine.h", 128, attention_combine, )
+
+#define MEDLAR_GPU_EMBED(V, f, block) \
+  V("kernels/gpu/rows.h", 128, embed_##f, EMBED(embed_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_EMBED_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EMBED, V)
+
+#define MEDLAR_GPU_STORE_HEADS(V, f, block) \
+  V("kernels/gpu/heads.h", 128, store_heads_##f, STORE_HEADS(store_heads_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_STORE_HEADS_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_STORE_HEADS, V)
+
+// Rows of activations in one pass over the weights: 1, 4 or 8.
+#define MEDLAR_GPU_LINEAR_VEC_1(V, f, block)             \
+  V("kernels/gpu/linear_vec.h", 128, linear_vec_##f##_1, \
+    LINEAR_VEC(linear_vec_##f##_1, MEDLAR_GPU_ROWS(block), 1))
+#define MEDLAR_GPU_LINEAR_VEC_4(V, f, block)             \
+  V("kernels/gpu/linear_vec.h", 128, linear_vec_##f##_4, \
+    LINEAR_VEC(linear_vec_##f##_4, MEDLAR_GPU_ROWS(block), 4))
+#define MEDLAR_GPU_LINEAR_VEC_8(V, f, block)             \
+  V("kernels/gpu/linear_vec.h", 128, linear_vec_##f##_8, \
+    LINEAR_VEC(linear_vec_##f##_8, MEDLAR_GPU_ROWS(block), 8))
+#define MEDLAR_GPU_LINEAR_VEC_KERNELS(V)                \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_1, V) \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_4, V) \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_8, V)
+
+#define MEDLAR_GPU_LINEAR_TILE(V, f, block) \
+  V("kernels/gpu/linear_tile.h", 128, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_LINEAR_TILE_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_TILE, V)
+
+// Keys and values may have different formats.
+#define MEDLAR_GPU_ATTENTION(V, k, keys, v, values)      \
+  V("kernels/gpu/attention.h", 128, attention_##k##_##v, \
+    ATTENTION(attention_##k##_##v, MEDLAR_GPU_ROWS(keys), MEDLAR_GPU_ROWS(values)))
+#define MEDLAR_GPU_ATTENTION_KEYS(V, k, keys)       \
+  MEDLAR_GPU_ATTENTION(V, k, keys, f32, BlockF32)   \
+  MEDLAR_GPU_ATTENTION(V, k, keys, f16, BlockF16)   \
+  MEDLAR_GPU_ATTENTION(V, k, keys, bf16, BlockBf16) \
+  MEDLAR_GPU_ATTENTION(V, k, keys, q8_0, BlockQ8_0) \
+  MEDLAR_GPU_ATTENTION(V, k, keys, q4_0, BlockQ4_0)
+#define MEDLAR_GPU_ATTENTION_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_ATTENTION_KEYS, V)
+
+#define MEDLAR_GPU_KERNELS(V)       \
+  MEDLAR_GPU_PLAIN_KERNELS(V)       \
+  MEDLAR_GPU_EMBED_KERNELS(V)       \
+  MEDLAR_GPU_STORE_HEADS_KERNELS(V) \
+  MEDLAR_GPU_LINEAR_VEC_KERNELS(V)  \
+  MEDLAR_GPU_LINEAR_TILE_KERNELS(V) \
+  MEDLAR_GPU_ATTENTION_KERNELS(V)

@@ -1,0 +1,54 @@
+// What several kernels share: the step's counts, a thread's place, sums over a threadgroup, activations.
+#pragma once
+
+#include "kernels/gpu/params.h"
+#include "kernels/gpu/prelude/prelude.h"
+
+using namespace medlar::gpu;
+
+// The place of a thread, for functions below kernel scope.
+struct Place {
+  u32 x, y, z;  // of the threadgroup in the grid
+  u32 tid, lane, sg;
+};
+#define PLACE {gk_tgid.x, gk_tgid.y, gk_tgid.z, gk_tid, gk_lane, gk_sg}
+
+FN u32 row_count(const DEVICE StepCounts* step, u32 which) {
+  if (which == kRowsTokens) return (u32)step->tokens;
+  if (which == kRowsLogits) return (u32)step->logit_rows;
+  return 1;
+}
+
+FN u32 ceil_div(u32 a, u32 b) { return (a + b - 1) / b; }
+
+// The sum over all threads, for every thread. `scratch` holds one value a simdgroup and is free again after
+// the group's next barrier.
+FN f32 group_sum(f32 v, TGMEM f32* scratch, u32 simdgroups, u32 lane, u32 sg) {
+  v = simd_sum(v);
+  if (lane == 0) scratch[sg] = v;
+  tg_barrier();
+  f32 sum = 0.f;
+  for (u32 i = 0; i < simdgroups; ++i) sum += scratch[i];
+  return sum;
+}
+
+FN f32 group_max(f32 v, TGMEM f32* scratch, u32 simdgroups, u32 lane, u32 sg) {
+  v = simd_max(v);
+  if (lane == 0) scratch[sg] = v;
+  tg_barrier();
+  f32 top = scratch[0];
+  for (u32 i = 1; i < simdgroups; ++i) top = g_max(top, scratch[i]);
+  return top;
+}
+
+FN f32 sigmoid(f32 x) { return 1.f / (1.f + g_exp(-x)); }
+FN f32 silu(f32 x) { return x * sigmoid(x); }
+// The tanh approximation (Hendrycks & Gimpel 2016), by (1 + tanh u) / 2 = sigmoid(2u); 1.59577 is 2 sqrt(2 /
+// pi).
+FN f32 gelu(f32 x) { return x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x)); }
+
+FN f32 activate(u32 activation, f32 x) {
+  if (activation == kActivationSilu) return silu(x);
+  if (activation == kActivationGelu) return gelu(x);
+  return x;
+}

@@ -1,0 +1,37 @@
+// Operations on one element at a time, one thread an element. Grid: (width / 256, rows).
+#pragma once
+
+#include "kernels/gpu/common.h"
+
+KERNEL(256)
+glu(PARAMS(GluParams, p), IN(1, StepCounts, step), IN(2, f32, gate), IN(3, f32, up), OUT(4, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid;
+  if (i >= p.width || gk_tgid.y >= row_count(step, p.rows)) return;
+  const u64 at = (u64)gk_tgid.y * p.width + i;
+  y[at] = activate(p.activation, gate[at]) * up[at];
+}
+
+KERNEL(256)
+binary(PARAMS(BinaryParams, p), IN(1, StepCounts, step), IN(2, f32, a), IN(3, f32, b), OUT(4, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid;
+  if (i >= p.width || gk_tgid.y >= row_count(step, p.rows)) return;
+  const u64 at = (u64)gk_tgid.y * p.width + i;
+  const f32 right = b[p.broadcast ? (u64)i : at];
+  y[at] = p.op == kBinaryAdd ? a[at] + right : a[at] * right;
+}
+
+KERNEL(256)
+unary(PARAMS(UnaryParams, p), IN(1, StepCounts, step), IN(2, f32, x), OUT(3, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid;
+  if (i >= p.width || gk_tgid.y >= row_count(step, p.rows)) return;
+  const u64 at = (u64)gk_tgid.y * p.width + i;
+  f32 v = x[at];
+  if (p.op == kUnaryScale) v *= p.parameter;
+  if (p.op == kUnarySoftcap) v = p.parameter * g_tanh(v / p.parameter);
+  if (p.op == kUnarySilu) v = silu(v);
+  if (p.op == kUnaryGelu) v = gelu(v);
+  y[at] = v;
+}

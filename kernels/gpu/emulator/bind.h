@@ -1,0 +1,53 @@
+// Kernels as the emulator calls them: by an array of argument addresses.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "kernels/gpu/emulator/machine.h"
+
+namespace medlar::emulator {
+
+struct EmulatedKernel {
+  std::string_view name;
+  KernelFn run = nullptr;
+  std::uint32_t threads = 0;          // a threadgroup
+  std::uint32_t parameter_bytes = 0;  // of args[0]
+  std::uint32_t buffers = 0;          // args[1] .. args[buffers]
+};
+
+template <auto kKernel>
+struct Bound;
+
+// A kernel takes its parameters by reference and its buffers by pointer; argument i is [[buffer(i)]] of a
+// GPU.
+template <class Params, class... Elements, void (*kKernel)(const Params&, Elements*...)>
+struct Bound<kKernel> {
+  static constexpr std::uint32_t kParameterBytes = sizeof(Params);
+  static constexpr std::uint32_t kBuffers = sizeof...(Elements);
+
+  static void run(const void* const* args) { run(args, std::make_index_sequence<sizeof...(Elements)>()); }
+
+ private:
+  template <std::size_t... kIndex>
+  static void run(const void* const* args, std::index_sequence<kIndex...>) {
+    kKernel(*static_cast<const Params*>(args[0]),
+            static_cast<Elements*>(
+                const_cast<void*>(args[kIndex + 1]))...);  // the host's const is not the kernel's
+  }
+};
+
+template <auto kKernel>
+constexpr EmulatedKernel bind(std::string_view name, std::uint32_t threads) {
+  using B = Bound<kKernel>;
+  return {name, &B::run, threads, B::kParameterBytes, B::kBuffers};
+}
+
+// Visits of a list of kernels/gpu/catalog.h: define the kernels, and list them bound.
+#define MEDLAR_EMULATOR_DEFINE(file, threads, name, ...) __VA_ARGS__
+#define MEDLAR_EMULATOR_BIND(file, threads, name, ...) ::medlar::emulator::bind<&::name>(#name, threads),
+
+}  // namespace medlar::emulator

@@ -1,0 +1,32 @@
+#include "kernels/gpu/emulator/kernels.h"
+
+#include "kernels/gpu/attention_combine.h"
+#include "kernels/gpu/catalog.h"
+#include "kernels/gpu/elementwise.h"
+#include "kernels/gpu/heads.h"
+#include "kernels/gpu/prepare.h"
+#include "kernels/gpu/rms_norm.h"
+#include "kernels/gpu/rows.h"
+
+#define SMALL_KERNELS(V)      \
+  MEDLAR_GPU_PLAIN_KERNELS(V) \
+  MEDLAR_GPU_EMBED_KERNELS(V) \
+  MEDLAR_GPU_STORE_HEADS_KERNELS(V)
+
+SMALL_KERNELS(MEDLAR_EMULATOR_DEFINE)
+
+namespace medlar::emulator {
+
+std::span<const EmulatedKernel> plain_kernels() {
+  static constexpr EmulatedKernel kKernels[] = {SMALL_KERNELS(MEDLAR_EMULATOR_BIND)};
+  return kKernels;
+}
+
+const EmulatedKernel* find_kernel(std::string_view name) {
+  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_tile_kernels(), attention_kernels()})
+    for (const EmulatedKernel& kernel : part)
+      if (kernel.name == name) return &kernel;
+  return nullptr;
+}
+
+}  // namespace medlar::emulator

@@ -1,0 +1,65 @@
+#include "kernels/gpu/emulator/threadgroup_memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/gpu/emulator/sanitizers.h"
+
+namespace medlar::emulator {
+namespace {
+
+constexpr std::size_t kMaxArrays = 32;
+constexpr std::size_t kFenceBytes = 64;
+constexpr std::byte kFence{0xA5};
+constexpr int kNan = 0xFF;  // repeated, it is NaN in every float format
+
+}  // namespace
+
+ThreadgroupMemory::ThreadgroupMemory(std::size_t limit)
+    : limit_(limit), memory_(limit + kMaxArrays * 2 * kFenceBytes) {
+  end_ = memory_.size();
+  reset();
+}
+
+void ThreadgroupMemory::reset() {
+#ifdef MEDLAR_EMULATOR_ASAN
+  __asan_unpoison_memory_region(memory_.data(), memory_.size());
+#endif
+#ifdef MEDLAR_EMULATOR_TSAN
+  memory_ = PageMemory(memory_.size());
+  end_ = memory_.size();
+#endif
+  std::memset(memory_.data(), kNan, end_);
+  arrays_.clear();
+  used_ = end_ = 0;
+}
+
+void* ThreadgroupMemory::array(int id, std::size_t bytes) {
+  for (const Array& a : arrays_)
+    if (a.id == id) return memory_.data() + a.offset;
+  if (used_ + bytes > limit_ || arrays_.size() == kMaxArrays) return nullptr;
+  arrays_.push_back({id, end_, bytes});
+  used_ += bytes;
+  std::byte* begin = memory_.data() + end_;
+  end_ = (end_ + bytes + kFenceBytes + 63) / 64 * 64;
+  const std::size_t fence = static_cast<std::size_t>(memory_.data() + end_ - begin) - bytes;
+#ifdef MEDLAR_EMULATOR_ASAN
+  __asan_poison_memory_region(begin + bytes, fence);
+#else
+  std::fill_n(begin + bytes, fence, kFence);
+#endif
+  return begin;
+}
+
+int ThreadgroupMemory::find_overrun() const {
+#ifndef MEDLAR_EMULATOR_ASAN
+  for (std::size_t i = 0; i < arrays_.size(); ++i) {
+    const std::byte* fence = memory_.data() + arrays_[i].offset + arrays_[i].bytes;
+    if (std::any_of(fence, fence + kFenceBytes, [](std::byte b) { return b != kFence; }))
+      return static_cast<int>(i);
+  }
+#endif
+  return -1;
+}
+
+}  // namespace medlar::emulator

@@ -1,0 +1,36 @@
+// A threadgroup's memory: arrays by id, filled with NaN at the start of each group and fenced against
+// overruns.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "base/page_memory.h"
+
+namespace medlar::emulator {
+
+class ThreadgroupMemory {
+ public:
+  explicit ThreadgroupMemory(std::size_t limit);
+
+  // Between groups: every array is gone and all bytes are NaN.
+  void reset();
+  // The array of this id, made on first sight, 16-byte aligned; null when it does not fit the limit.
+  void* array(int id, std::size_t bytes);
+  // Bytes of all arrays.
+  std::size_t used() const { return used_; }
+  // Position of an array whose fence is broken, in the order they were made; -1: none. Under AddressSanitizer
+  // the fences are poisoned instead, and the offending access is reported where it happens.
+  int find_overrun() const;
+
+ private:
+  struct Array {
+    int id;
+    std::size_t offset, bytes;
+  };
+  std::size_t limit_, used_ = 0, end_ = 0;
+  PageMemory memory_;
+  std::vector<Array> arrays_;
+};
+
+}  // namespace medlar::emulator

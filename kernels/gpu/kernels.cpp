@@ -1,0 +1,65 @@
+#include "kernels/gpu/kernels.h"
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/gpu/catalog.h"
+#include "kernels/gpu/embedded.h"
+
+namespace medlar::gpu {
+namespace {
+
+// One level of expansion before the instance becomes text.
+#define MEDLAR_TEXT(...) #__VA_ARGS__
+#define MEDLAR_ENTRY(file, threads, name, ...) KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads},
+constexpr KernelInfo kKernels[] = {MEDLAR_GPU_KERNELS(MEDLAR_ENTRY)};
+#undef MEDLAR_ENTRY
+#undef MEDLAR_TEXT
+
+// The header behind `#include "..."`, or empty.
+std::string_view included(std::string_view line) {
+  constexpr std::string_view kInclude = "#include \"";
+  if (!line.starts_with(kInclude)) return {};
+  line.remove_prefix(kInclude.size());
+  return line.substr(0, line.find('"'));
+}
+
+// What only the host compiles: the formats' vocabulary, which the preludes provide themselves, and the
+// emulator.
+bool host_only(std::string_view path) {
+  return path == "formats/portable.h" || path == "formats/format.h" ||
+         path == "kernels/gpu/prelude/emulator.h";
+}
+
+void append(std::string_view path, std::set<std::string_view>& seen, std::string& text) {
+  if (host_only(path) || !seen.insert(path).second) return;
+  std::string_view rest = embedded_file(path);
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n') + 1);
+    rest.remove_prefix(line.size());
+    if (const std::string_view header = included(line); !header.empty())
+      append(header, seen, text);
+    else if (!line.starts_with("#pragma once"))
+      text += line;
+  }
+}
+
+}  // namespace
+
+std::span<const KernelInfo> kernels() { return kKernels; }
+
+const KernelInfo* find_kernel(std::string_view name) {
+  const auto* found = std::ranges::find(kKernels, name, &KernelInfo::name);
+  return found == std::end(kKernels) ? nullptr : found;
+}
+
+std::string kernel_text(const KernelInfo& kernel) {
+  std::string text;
+  std::set<std::string_view> seen;
+  append(kernel.file, seen, text);
+  text += kernel.instance;
+  text += '\n';
+  return text;
+}
+
+}  // namespace medlar::gpu

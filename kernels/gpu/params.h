@@ -1,0 +1,96 @@
+// Parameter blocks of the GPU kernels and the head of the device step buffer. Host and kernels share these
+// structs: 4- and 8-byte members only, each at a multiple of its size. Extents are in elements, strides in
+// bytes. What a kernel computes is defined by the struct of the same name in kernels/args.h.
+#pragma once
+
+#include "kernels/gpu/types.h"
+
+namespace medlar {
+namespace gpu {
+
+// What changes from step to step lives in device memory, never in parameters, so that one list of dispatches
+// can be replayed. Token ids, positions, sequences, rows and page tables are arrays of i32 in the same
+// buffer.
+struct StepCounts {
+  i32 tokens;          // T
+  i32 logit_rows;      // R
+  i32 page_stride[4];  // of each group's page table
+};
+
+// Which of the step's counts is the number of rows; numbered as kernels::RowCount.
+enum { kRowsOne = 0, kRowsTokens = 1, kRowsLogits = 2 };
+
+struct EmbedParams {
+  u32 dim, row_bytes;
+  f32 scale;
+};
+
+struct GatherParams {
+  u32 dim;
+};
+
+struct NormParams {
+  u32 rows;     // which count
+  u32 per_row;  // vectors a row
+  u32 dim;
+  f32 eps;
+  u32 has_weight, has_residual;
+};
+
+// Rows of f32 as rows of f16 with a power of two for each row: x = y * scale. RMS-normalised first, maybe.
+struct PrepareParams {
+  u32 rows, dim;
+  u32 norm, has_weight;
+  f32 eps;
+};
+
+struct LinearParams {
+  u32 rows;       // which count
+  u32 n, k;       // weight (n, k)
+  u32 row_bytes;  // of the weight
+  u32 has_bias, has_residual;
+};
+
+enum { kActivationNone = 0, kActivationSilu = 1, kActivationGelu = 2 };  // as kernels::Activation
+
+struct GluParams {
+  u32 rows, width, activation;
+};
+
+enum { kBinaryAdd = 0, kBinaryMul = 1 };  // as kernels::BinaryOp
+
+struct BinaryParams {
+  u32 rows, width, op, broadcast;
+};
+
+enum { kUnaryScale = 0, kUnarySoftcap = 1, kUnarySilu = 2, kUnaryGelu = 3 };  // as kernels::UnaryOp
+
+struct UnaryParams {
+  u32 rows, width, op;
+  f32 parameter;
+};
+
+enum { kRopeAdjacent = 0, kRopeHalves = 1 };  // as kernels::RopeStyle
+
+// Heads of queries, keys or values on their way to attention or to the cache.
+struct HeadParams {
+  u32 heads, dim;
+  u32 norm, has_weight;  // norm of each head
+  f32 eps;
+  u32 rope_dim, rope_style;  // 0: no rotation
+  f32 magnitude;
+  u32 group, row_bytes;  // of the cache, where it is the destination
+  u64 page_bytes;
+};
+
+struct AttentionParams {
+  u32 heads, kv_heads, k_dim, v_dim;
+  u32 k_row_bytes, v_row_bytes;
+  u64 k_page_bytes, v_page_bytes;
+  f32 scale, softcap;
+  u32 window, group, has_sinks;
+  u32 splits;  // parts that the keys are divided into; more than 1 needs attention_combine
+};
+
+}  // namespace gpu
+}  // namespace medlar

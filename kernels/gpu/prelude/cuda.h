@@ -1,0 +1,125 @@
+// The vocabulary in CUDA C++, for nvcc and NVRTC. It includes no header of the toolkit: f16 and bf16 are
+// structs of our own. Matrix tiles need sm_80 (mma.m16n8k16, ldmatrix).
+#pragma once
+
+typedef unsigned char u8;
+typedef signed char i8;
+typedef unsigned short u16;
+typedef short i16;
+typedef unsigned int u32;
+typedef int i32;
+typedef unsigned long long u64;
+typedef long long i64;
+typedef float f32;
+typedef float4 f32x4;
+struct __align__(2) f16 {
+  u16 bits;
+};
+
+#define DEVICE
+#define CONSTANT
+#define TGMEM
+#define THREAD
+#define FN __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define PARAMS(T, p) const T p
+#define IN(i, T, x) const T* __restrict__ x
+#define OUT(i, T, x) T* __restrict__ x
+#define GRID
+#define GRID_BEGIN                                                                        \
+  const uint3 gk_tgid = blockIdx;                                                         \
+  const u32 gk_tid = threadIdx.x, gk_lane = threadIdx.x % 32u, gk_sg = threadIdx.x / 32u; \
+  (void)gk_tgid, (void)gk_tid, (void)gk_lane, (void)gk_sg;
+#define TGARRAY(T, name, n)                                      \
+  __shared__ float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
+  T* const name = reinterpret_cast<T*>(name##_storage)
+
+// The formats' words (formats/portable.h).
+#define MEDLAR_FN static __device__ __forceinline__
+#define MEDLAR_DEVICE DEVICE
+#define MEDLAR_TABLE(T, name, n) static __constant__ const T name[n]
+
+FN void tg_barrier() { __syncthreads(); }
+FN void simd_fence() { __syncwarp(); }
+FN void simd_fence_device() { __syncwarp(); }
+
+FN u32 bits_u32(f32 v) { return __float_as_uint(v); }
+FN f32 bits_f32(u32 v) { return __uint_as_float(v); }
+FN f32 f16_bits_to_f32(u16 bits) {
+  f32 r;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(r) : "h"(bits));
+  return r;
+}
+FN u16 f32_to_f16_bits(f32 v) {
+  u16 bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+  return bits;
+}
+FN f32 bf16_bits_to_f32(u16 bits) { return __uint_as_float((u32)bits << 16); }
+FN u16 f32_to_bf16_bits(f32 v) {
+  u16 bits;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+  return bits;
+}
+FN f32 to_f32(f16 h) { return f16_bits_to_f32(h.bits); }
+FN f16 to_f16(f32 v) { return f16{f32_to_f16_bits(v)}; }
+
+FN f32x4 ld_f32x4(const f32* p) { return *reinterpret_cast<const f32x4*>(p); }
+
+FN f32 g_fma(f32 a, f32 b, f32 c) { return __fmaf_rn(a, b, c); }
+FN f32 g_rsqrt(f32 a) { return rsqrtf(a); }
+FN f32 g_exp(f32 a) { return expf(a); }
+FN f32 g_tanh(f32 a) { return tanhf(a); }
+FN f32 g_sin(f32 a) { return sinf(a); }
+FN f32 g_cos(f32 a) { return cosf(a); }
+FN f32 g_abs(f32 a) { return fabsf(a); }
+FN f32 g_max(f32 a, f32 b) { return fmaxf(a, b); }
+
+FN f32 simd_sum(f32 v) {
+  UNROLL for (u32 m = 16; m; m >>= 1) v += __shfl_xor_sync(0xFFFFFFFFu, v, m);
+  return v;
+}
+FN f32 simd_max(f32 v) {
+  UNROLL for (u32 m = 16; m; m >>= 1) v = fmaxf(v, __shfl_xor_sync(0xFFFFFFFFu, v, m));
+  return v;
+}
+
+// A 16x16x16 product as two mma.m16n8k16.
+struct MmaA {
+  u32 r[4];
+};
+struct MmaB {
+  u32 r[2][2];
+};
+struct MmaC {
+  f32 r[2][4];
+};
+#define MMA_ELEMS 8
+
+FN u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+FN void mma_zero(MmaC& c) {
+  UNROLL for (u32 i = 0; i < 2; ++i) UNROLL for (u32 j = 0; j < 4; ++j) c.r[i][j] = 0.f;
+}
+FN void mma_load_a(MmaA& a, const f16* p, u32 ld, u32 lane) {
+  const u32 at = shared_address(p + lane % 16 * ld + lane / 16 * 8);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(a.r[0]), "=r"(a.r[1]), "=r"(a.r[2]), "=r"(a.r[3])
+               : "r"(at));
+}
+FN void mma_load_bt(MmaB& b, const f16* p, u32 ld, u32 lane) {
+  const u32 at = shared_address(p + (lane % 8 + lane / 16 * 8) * ld + lane / 8 % 2 * 8);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(b.r[0][0]), "=r"(b.r[0][1]), "=r"(b.r[1][0]), "=r"(b.r[1][1])
+               : "r"(at));
+}
+FN void mma(MmaC& c, MmaA& a, MmaB& b) {
+  UNROLL for (u32 j = 0; j < 2; ++j) asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, "
+      "%1, %2, %3};" : "+f"(c.r[j][0]),
+      "+f"(c.r[j][1]), "+f"(c.r[j][2]), "+f"(c.r[j][3]) : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]),
+      "r"(b.r[j][0]), "r"(b.r[j][1]));
+}
+FN u32 mma_row(u32 e, u32 lane) { return e / 2 % 2 * 8 + lane / 4; }
+FN u32 mma_col(u32 e, u32 lane) { return e / 4 * 8 + lane % 4 * 2 + e % 2; }
+FN f32 mma_get(MmaC& c, u32 e) { return c.r[e / 4][e % 4]; }

@@ -1,0 +1,105 @@
+// The vocabulary in C++, over the emulator: kernels become functions of the host that run one GPU thread
+// each. With MEDLAR_GPU_ADDRESS_SPACES (clang only) a pointer into the wrong memory does not compile.
+#pragma once
+
+#include <cmath>
+
+#include "formats/portable.h"
+#include "kernels/gpu/emulator/group.h"
+#include "kernels/gpu/types.h"
+
+#ifdef MEDLAR_GPU_ADDRESS_SPACES
+#define DEVICE __attribute__((address_space(1)))
+#define CONSTANT __attribute__((address_space(2)))
+#define TGMEM __attribute__((address_space(3)))
+// The formats' text as a GPU gets it.
+#undef MEDLAR_HOST
+#undef MEDLAR_DEVICE
+#undef MEDLAR_TABLE
+#define MEDLAR_DEVICE DEVICE
+#define MEDLAR_TABLE(T, name, n) static const CONSTANT T name[n]
+#else
+#define DEVICE
+#define CONSTANT
+#define TGMEM
+#endif
+#define THREAD
+#define FN inline
+#define UNROLL
+#define KERNEL(threads) static void
+#define PARAMS(T, p) const CONSTANT T& p
+#define IN(i, T, x) const DEVICE T* x
+#define OUT(i, T, x) DEVICE T* x
+#define GRID
+#define GRID_BEGIN                                                              \
+  const medlar::emulator::ThreadPosition& gk_at = medlar::emulator::position(); \
+  [[maybe_unused]] const medlar::emulator::Extent gk_tgid = gk_at.group;        \
+  [[maybe_unused]] const u32 gk_tid = gk_at.thread, gk_lane = gk_at.lane, gk_sg = gk_at.simdgroup;
+#define TGARRAY(T, name, n) \
+  TGMEM T* const name = (TGMEM T*)medlar::emulator::threadgroup_array(__COUNTER__, sizeof(T) * (n))
+
+struct f16 {
+  u16 bits;
+};
+struct alignas(16) f32x4 {
+  f32 x, y, z, w;
+};
+// The calling line: barriers and collectives are told apart by it.
+#define GK_LINE int line = __builtin_LINE()
+
+FN void tg_barrier(GK_LINE) { medlar::emulator::barrier(line); }
+FN void simd_fence(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collective::fence, line}); }
+FN void simd_fence_device(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collective::fence, line}); }
+
+FN u32 bits_u32(f32 v) { return medlar::formats::bits_u32(v); }
+FN f32 bits_f32(u32 v) { return medlar::formats::bits_f32(v); }
+FN f32 to_f32(f16 h) { return medlar::formats::f16_bits_to_f32(h.bits); }
+FN f16 to_f16(f32 v) { return f16{medlar::formats::f32_to_f16_bits(v)}; }
+
+FN f32x4 ld_f32x4(const DEVICE f32* p) { return f32x4{p[0], p[1], p[2], p[3]}; }
+
+FN f32 g_fma(f32 a, f32 b, f32 c) {
+  return a * b + c;
+}  // rounds twice: not every processor has the instruction
+FN f32 g_rsqrt(f32 a) { return 1.f / std::sqrt(a); }
+FN f32 g_exp(f32 a) { return std::exp(a); }
+FN f32 g_tanh(f32 a) { return std::tanh(a); }
+FN f32 g_sin(f32 a) { return std::sin(a); }
+FN f32 g_cos(f32 a) { return std::cos(a); }
+FN f32 g_abs(f32 a) { return std::fabs(a); }
+FN f32 g_max(f32 a, f32 b) { return std::fmax(a, b); }
+
+FN f32 simd_sum(f32 v, GK_LINE) {
+  return medlar::emulator::exchange(medlar::emulator::Collective::sum, line, v);
+}
+FN f32 simd_max(f32 v, GK_LINE) {
+  return medlar::emulator::exchange(medlar::emulator::Collective::max, line, v);
+}
+
+// A 16x16x16 product. Which elements a lane holds is the machine's choice (MachineOptions::fragments).
+struct MmaA {
+  f32 v[8];
+};
+struct MmaB {
+  f32 v[8];
+};
+struct MmaC {
+  f32 v[8];
+};
+#define MMA_ELEMS 8
+
+FN u32 mma_row(u32 e, u32 lane) { return medlar::emulator::fragment_map().row[lane][e]; }
+FN u32 mma_col(u32 e, u32 lane) { return medlar::emulator::fragment_map().column[lane][e]; }
+FN void mma_zero(THREAD MmaC& c) {
+  for (u32 e = 0; e < MMA_ELEMS; ++e) c.v[e] = 0.f;
+}
+FN void mma_load_a(THREAD MmaA& a, const TGMEM f16* p, u32 ld, u32 lane) {
+  for (u32 e = 0; e < MMA_ELEMS; ++e) a.v[e] = to_f32(f16{p[mma_row(e, lane) * ld + mma_col(e, lane)].bits});
+}
+FN void mma_load_bt(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
+  for (u32 e = 0; e < MMA_ELEMS; ++e) b.v[e] = to_f32(f16{p[mma_col(e, lane) * ld + mma_row(e, lane)].bits});
+}
+FN void mma(THREAD MmaC& c, THREAD MmaA& a, THREAD MmaB& b, GK_LINE) {
+  medlar::emulator::multiply_tiles(line, a.v, b.v, c.v);
+}
+FN f32 mma_get(THREAD MmaC& c, u32 e) { return c.v[e]; }

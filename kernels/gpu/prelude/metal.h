@@ -1,0 +1,111 @@
+// The vocabulary in the Metal Shading Language. METAL_PRECEDENTS.md names, for each construct
+// below, a file of MLX or ggml-metal that uses it the same way.
+#pragma once
+
+#include <metal_simdgroup>
+#include <metal_simdgroup_matrix>
+#include <metal_stdlib>
+
+using namespace metal;
+
+typedef uint8_t u8;
+typedef int8_t i8;  // never char: its sign differs between hosts
+typedef uint16_t u16;
+typedef int16_t i16;
+typedef uint32_t u32;
+typedef int32_t i32;
+typedef ulong u64;
+typedef long i64;
+typedef float f32;
+typedef half f16;
+typedef float4 f32x4;
+
+#define DEVICE device
+#define CONSTANT constant
+#define TGMEM threadgroup
+#define THREAD thread
+#define FN inline
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define KERNEL(threads) [[kernel, max_total_threads_per_threadgroup(threads)]] void
+#define PARAMS(T, p) constant T& p [[buffer(0)]]
+#define IN(i, T, x) const device T* x [[buffer(i)]]
+#define OUT(i, T, x) device T* x [[buffer(i)]]
+#define GRID                                                                                     \
+  , uint3 gk_tgid [[threadgroup_position_in_grid]], uint gk_tid [[thread_index_in_threadgroup]], \
+      uint gk_lane [[thread_index_in_simdgroup]], uint gk_sg [[simdgroup_index_in_threadgroup]]
+#define GRID_BEGIN
+#ifndef TGARRAY  // a test that runs this branch on the host brings its own
+#define TGARRAY(T, name, n)                                       \
+  threadgroup float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
+  threadgroup T* const name = (threadgroup T*)name##_storage
+#endif
+
+// The formats' words (formats/portable.h).
+#define MEDLAR_FN inline
+#define MEDLAR_DEVICE DEVICE
+#define MEDLAR_TABLE(T, name, n) constant T name[n]
+
+FN void tg_barrier() { threadgroup_barrier(mem_flags::mem_threadgroup); }
+FN void simd_fence() { simdgroup_barrier(mem_flags::mem_threadgroup); }
+FN void simd_fence_device() { simdgroup_barrier(mem_flags::mem_device); }
+
+FN u32 bits_u32(f32 v) { return as_type<uint>(v); }
+FN f32 bits_f32(u32 v) { return as_type<float>(v); }
+FN f32 f16_bits_to_f32(u16 bits) { return float(as_type<half>(bits)); }
+FN u16 f32_to_f16_bits(f32 v) { return as_type<ushort>(half(v)); }
+FN f32 bf16_bits_to_f32(u16 bits) { return as_type<float>((uint)bits << 16); }
+FN u16 f32_to_bf16_bits(f32 v) {
+  const u32 bits = bits_u32(v);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return (u16)(bits >> 16 | 0x40u);
+  return (u16)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+FN f32 to_f32(f16 h) { return float(h); }
+FN f16 to_f16(f32 v) { return half(v); }
+
+FN f32x4 ld_f32x4(const device f32* p) { return *(const device f32x4*)p; }
+
+FN f32 g_fma(f32 a, f32 b, f32 c) { return fma(a, b, c); }
+FN f32 g_rsqrt(f32 a) { return precise::rsqrt(a); }
+FN f32 g_exp(f32 a) { return precise::exp(a); }
+FN f32 g_tanh(f32 a) { return precise::tanh(a); }
+FN f32 g_sin(f32 a) { return precise::sin(a); }
+FN f32 g_cos(f32 a) { return precise::cos(a); }
+FN f32 g_abs(f32 a) { return fabs(a); }
+FN f32 g_max(f32 a, f32 b) { return fmax(a, b); }
+
+// simd_sum and simd_max are Metal's own.
+
+// A 16x16 tile as two by two 8x8 simdgroup matrices.
+struct MmaA {
+  simdgroup_half8x8 m[2][2];
+};
+struct MmaB {
+  simdgroup_half8x8 m[2][2];
+};
+struct MmaC {
+  simdgroup_float8x8 m[2][2];
+};
+#define MMA_ELEMS 8
+
+FN void mma_zero(thread MmaC& c) {
+  UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j) c.m[i][j] =
+      make_filled_simdgroup_matrix<float, 8>(0.f);
+}
+FN void mma_load_a(thread MmaA& a, const threadgroup f16* p, u32 ld, u32 lane) {
+  UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j)
+      simdgroup_load(a.m[i][j], p + i * 8 * ld + j * 8, ld);
+}
+FN void mma_load_bt(thread MmaB& b, const threadgroup f16* p, u32 ld, u32 lane) {
+  UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j)
+      simdgroup_load(b.m[i][j], p + j * 8 * ld + i * 8, ld, 0, true);
+}
+FN void mma(thread MmaC& c, thread MmaA& a, thread MmaB& b) {
+  UNROLL for (short k = 0; k < 2; ++k) UNROLL for (short i = 0; i < 2; ++i)
+      UNROLL for (short j = 0; j < 2; ++j)
+          simdgroup_multiply_accumulate(c.m[i][j], a.m[i][k], b.m[k][j], c.m[i][j]);
+}
+// Which element a lane holds is a fact of the hardware (MLX's steel kernels rely on it); kernels only ask
+// here.
+FN u32 mma_row(u32 e, u32 lane) { return e / 4 * 8 + (lane / 4 & 4) + lane / 2 % 4; }
+FN u32 mma_col(u32 e, u32 lane) { return e / 2 % 2 * 8 + (lane / 4 & 2) * 2 + lane % 2 * 2 + e % 2; }
+FN f32 mma_get(thread MmaC& c, u32 e) { return c.m[e / 4][e / 2 % 2].thread_elements()[e % 2]; }

@@ -1,0 +1,46 @@
+// Rows of weights, keys or values in a block format, as kernels read and write them. Layouts, decoding and
+// encoding are those of formats/; k and n count elements, and a row is a whole number of blocks.
+#pragma once
+
+#include "formats/bf16.h"
+#include "formats/f16.h"
+#include "formats/f32.h"
+#include "formats/iq4_nl.h"
+#include "formats/iq4_xs.h"
+#include "formats/mxfp4.h"
+#include "formats/q2_k.h"
+#include "formats/q3_k.h"
+#include "formats/q4_0.h"
+#include "formats/q4_1.h"
+#include "formats/q4_k.h"
+#include "formats/q5_0.h"
+#include "formats/q5_1.h"
+#include "formats/q5_k.h"
+#include "formats/q6_k.h"
+#include "formats/q8_0.h"
+#include "kernels/gpu/common.h"
+
+template <class Block>
+struct Rows {
+  enum { kTail = Block::kLength == 1 };  // a row need not be a multiple of eight
+
+  // out[i] = element k + i for i < 8, k a multiple of eight; 0 from `end` on.
+  static FN void load8(const DEVICE u8* row, u32 k, u32 end, THREAD f32* out) {
+    const DEVICE Block* b = (const DEVICE Block*)row + k / Block::kLength;
+    if (kTail) {
+      UNROLL for (u32 i = 0; i < 8; ++i) out[i] = k + i < end ? decode(b + i, 0) : 0.f;
+    } else {
+      UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, k % Block::kLength + i);
+    }
+  }
+
+  static FN f32 value(const DEVICE u8* row, u32 i) {
+    return decode((const DEVICE Block*)row + i / Block::kLength, i % Block::kLength);
+  }
+
+  // Encodes x (n), the blocks divided among a simdgroup's lanes.
+  static FN void store(DEVICE u8* row, const DEVICE f32* x, u32 n, u32 lane) {
+    for (u32 b = lane; b < n / Block::kLength; b += 32)
+      encode(x + b * Block::kLength, (DEVICE Block*)row + b);
+  }
+};
