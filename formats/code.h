@@ -1,5 +1,4 @@
-// What the blocks of 32 share: finding their range, rounding to codes, and storing codes of four and five
-// bits.
+// What the blocks of 32 share: their range, rounding to codes, and codes of four and five bits.
 #pragma once
 
 #include "formats/portable.h"
@@ -7,12 +6,13 @@
 namespace medlar {
 namespace formats {
 
+MEDLAR_FN f32 magnitude(f32 v) { return v > 0 ? v : 0 - v; }
+
 // The value of greatest magnitude, the first among equals; NaN if there is one.
 MEDLAR_FN f32 peak(const MEDLAR_DEVICE f32* x, u32 n) {
   f32 value = x[0];
   for (u32 i = 1; i < n; ++i) {
-    const f32 magnitude = value < 0 ? -value : value;
-    if (x[i] > magnitude || -x[i] > magnitude || x[i] != x[i]) value = x[i];
+    if (magnitude(x[i]) > magnitude(value) || x[i] != x[i]) value = x[i];
   }
   return value;
 }
@@ -28,8 +28,8 @@ MEDLAR_FN u32 truncate_code(f32 v, u32 top) {
 
 // The integer nearest to v, halves away from zero, within -top..top.
 MEDLAR_FN i32 round_code(f32 v, i32 top) {
-  const f32 magnitude = v < 0 ? -v : v;
-  const f32 within = magnitude < static_cast<f32>(top) ? magnitude : static_cast<f32>(top);
+  const f32 limit = static_cast<f32>(top);
+  const f32 within = magnitude(v) < limit ? magnitude(v) : limit;
   const i32 floor = static_cast<i32>(within);
   const i32 code = floor + (within - static_cast<f32>(floor) >= 0.5F ? 1 : 0);
   return v < 0 ? -code : code;

@@ -30,10 +30,9 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockMxfp4* b, u32 i) {
 // The code whose value is nearest to v, the first among equals.
 inline u32 nearest_e2m1(f32 half, f32 v) {
   u32 best = 0;
-  f32 best_error = v < 0 ? -v : v;
+  f32 best_error = magnitude(v);
   for (u32 code = 1; code < 16; ++code) {
-    const f32 difference = half * static_cast<f32>(kMxfp4Values[code]) - v;
-    const f32 error = difference < 0 ? -difference : difference;
+    const f32 error = magnitude(half * static_cast<f32>(kMxfp4Values[code]) - v);
     if (error < best_error) best = code, best_error = error;
   }
   return best;

@@ -18,8 +18,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ8_0* b, u32 i) {
 }
 
 MEDLAR_FN void encode(const MEDLAR_DEVICE f32* x, MEDLAR_DEVICE BlockQ8_0* b) {
-  const f32 value = peak(x, 32);
-  const f32 d = (value < 0 ? -value : value) / 127;
+  const f32 d = magnitude(peak(x, 32)) / 127;
   const f32 to_code = inverse(d);
   b->d = f32_to_f16_bits(d);
   for (u32 i = 0; i < 32; ++i) b->codes[i] = static_cast<i8>(round_code(x[i] * to_code, 127));

@@ -16,9 +16,18 @@ bool all_finite(Values x) {
   return std::ranges::all_of(x, [](f32 v) { return std::isfinite(v); });
 }
 
-// The f16 nearest to a scale, finite.
-u16 to_f16(double v) { return f32_to_f16_bits(static_cast<f32>(std::clamp(v, -65504.0, 65504.0))); }
 double from_f16(u16 bits) { return f16_bits_to_f32(bits); }
+
+// The f16 nearest to v, finite.
+u16 to_f16(double v) { return f32_to_f16_bits(static_cast<f32>(std::clamp(v, -65504.0, 65504.0))); }
+
+// The f16 next to v away from zero, finite. A factor of scales must not be rounded down: where f16 is
+// subnormal, as for small weights, the largest scale could be out of reach by several percent.
+u16 to_f16_away(double v) {
+  const u16 bits = to_f16(v);
+  const bool below = std::abs(from_f16(bits)) < std::min(std::abs(v), 65504.0);
+  return below ? static_cast<u16>(bits + 1) : bits;
+}
 
 double inverse_of(double v) { return v == 0 ? 0 : 1 / v; }
 
@@ -151,8 +160,8 @@ AffineSuperblock fit_affine(const f32* x, const AffineShape& shape) {
     top_scale = std::max(top_scale, fits[g].scale);
     top_min = std::max(top_min, fits[g].min);
   }
-  s.d = to_f16(top_scale / shape.top_scale);
-  s.dmin = to_f16(top_min / shape.top_scale);
+  s.d = to_f16_away(top_scale / shape.top_scale);
+  s.dmin = to_f16_away(top_min / shape.top_scale);
   const double d = from_f16(s.d), dmin = from_f16(s.dmin);
   const auto top = static_cast<i32>(shape.top_scale);
   for (u32 g = 0; g < groups; ++g) {
@@ -177,7 +186,7 @@ SymmetricSuperblock fit_symmetric(const f32* x, const SymmetricShape& shape) {
     scales[g] = fit_symmetric_group({x + from, shape.group}, book, {s.codes + from, shape.group}).scale;
     if (std::abs(scales[g]) > std::abs(peak)) peak = scales[g];
   }
-  s.d = to_f16(peak / shape.min_scale);
+  s.d = to_f16_away(peak / shape.min_scale);
   const double d = from_f16(s.d);
   for (u32 g = 0; g < groups; ++g) {
     const u32 from = g * shape.group;
