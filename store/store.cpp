@@ -1,0 +1,346 @@
+// The parts of Store that need no network: options, listing, finding, resolving, removing.
+#include "store/store.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <set>
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/gguf.h"
+#include "store/commit.h"
+#include "store/quant.h"
+#include "store/url.h"
+
+namespace medlar::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+void check_token(const std::string& token) {
+  const bool clean = std::ranges::all_of(token, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+  if (!clean)
+    throw Error(ErrorKind::usage, "HF_TOKEN holds blanks or control characters", "set it to the bare token");
+}
+
+std::vector<fs::path> manifests(const Layout& layout) {
+  std::vector<fs::path> out;
+  std::error_code error;
+  for (fs::directory_iterator it(layout.models(), error), end; !error && it != end; it.increment(error)) {
+    const std::string file = it->path().filename().native();
+    if (file.ends_with(".json") && !file.starts_with('.')) out.push_back(it->path());
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+// The name that file_stem() made this of, unless it was too long.
+std::string name_of_stem(std::string_view stem) {
+  std::string out;
+  for (std::size_t i = 0; i < stem.size(); ++i) {
+    if (stem[i] == '!' && i + 1 < stem.size()) {
+      out += static_cast<char>(std::toupper(static_cast<unsigned char>(stem[++i])));
+    } else if (stem[i] == '%' && i + 2 < stem.size()) {
+      out += static_cast<char>(std::strtol(std::string(stem.substr(i + 1, 2)).c_str(), nullptr, 16));
+      i += 2;
+    } else {
+      out += stem[i];
+    }
+  }
+  return printable(out);
+}
+
+std::string name_in(const fs::path& path) { return printable(path.native()); }
+
+// The one GGUF model in a folder; the first part of a split one.
+fs::path model_in_folder(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string file = entry.path().filename().native();
+    const auto split = gguf::SplitName::parse(file);
+    const bool projector = file.find("mmproj") != std::string::npos;
+    if (file.ends_with(".gguf") && !projector && (!split || split->part == 1)) found.push_back(entry.path());
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    throw Error(ErrorKind::not_found, fmt::format("{}: the folder holds no .gguf file", name_in(folder)),
+                "give the path of a model file");
+  }
+  std::ranges::sort(found);
+  std::string names;
+  for (const fs::path& path : found) names += (names.empty() ? "" : ", ") + name_in(path.filename());
+  throw Error(ErrorKind::usage, fmt::format("{}: the folder holds {} models", name_in(folder), found.size()),
+              "give the path of one: " + names);
+}
+
+ResolvedModel resolve_path(const fs::path& path) {
+  std::error_code error;
+  const fs::path file = fs::is_directory(path, error) ? model_in_folder(path) : path;
+  if (!fs::exists(file, error)) {
+    throw Error(ErrorKind::not_found, fmt::format("{}: no such file", name_in(path)),
+                "check the path; a name without '/' and .gguf would be looked up in the catalogue");
+  }
+  return {file, file.filename().native(), {}};
+}
+
+}  // namespace
+
+std::string_view name(FileState state) {
+  switch (state) {
+    case FileState::good:
+      return "good";
+    case FileState::missing:
+      return "missing";
+    case FileState::damaged:
+      return "damaged";
+    case FileState::repaired:
+      return "repaired";
+  }
+  return "unknown";
+}
+
+bool VerifyReport::good() const {
+  return std::ranges::all_of(files, [](const File& file) {
+    return file.state == FileState::good || file.state == FileState::repaired;
+  });
+}
+
+StoreOptions options_from_environment() {
+  StoreOptions options{.root = default_root()};
+  if (std::string endpoint = environment("HF_ENDPOINT"); !endpoint.empty()) {
+    while (endpoint.ends_with('/')) endpoint.pop_back();
+    try {
+      options.download.http.named_hosts.push_back(parse_url(endpoint).host);
+    } catch (const Error& e) {
+      throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT: {}", e.what()),
+                  "set it to an address such as https://huggingface.co");
+    }
+    options.hub.endpoint = std::move(endpoint);
+  }
+  options.hub.token = environment("HF_TOKEN");
+  check_token(options.hub.token);
+  if (std::string python = environment("MEDLAR_PYTHON"); !python.empty())
+    options.pip.python = std::move(python);
+  return options;
+}
+
+Store::Store(StoreOptions options) : options_(std::move(options)), layout_{options_.root} {}
+
+InstalledModel Store::load(const fs::path& path) const {
+  InstalledModel model;
+  try {
+    const Manifest manifest = read_manifest(path);
+    model = {.name = manifest.name,
+             .source = manifest.source,
+             .architecture = manifest.architecture,
+             .quant = manifest.quant,
+             .created = manifest.created,
+             .bytes = manifest.bytes()};
+    const bool split = manifest.files.size() > 1;
+    for (const ManifestFile& file : manifest.files) {
+      const fs::path blob = layout_.blob(file.digest);
+      if (model.problem.empty() && !has_blob(layout_, file.digest, file.bytes)) {
+        model.problem = fmt::format("{} is missing or cut short", printable(file.name, 120));
+      }
+      model.files.push_back(
+          {split ? layout_.links(manifest.name) / file.name : blob, file.digest, file.bytes, file.name});
+    }
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::bad_file) throw;
+    model.name = name_of_stem(path.stem().native());
+    model.problem = e.what();
+  }
+  model.manifest = path;
+  return model;
+}
+
+std::vector<InstalledModel> Store::list() const {
+  std::vector<InstalledModel> out;
+  for (const fs::path& path : manifests(layout_)) {
+    try {
+      out.push_back(load(path));
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::not_found) throw;  // removed meanwhile
+    }
+  }
+  std::ranges::sort(out, {}, &InstalledModel::name);
+  return out;
+}
+
+std::optional<InstalledModel> Store::find(std::string_view reference) const {
+  const ModelRef ref = parse_model_ref(reference);
+  std::string wanted = ref.name();
+  if (ref.kind ==
+      RefKind::catalogue) {  // a family means its first entry; the default quantization is not named
+    if (const CatalogueEntry* entry = find_in_catalogue(ref.target)) {
+      wanted = ref.quant.empty() || ref.quant == entry->quant
+                   ? std::string(entry->name)
+                   : fmt::format("{}-{}", entry->name, lower(ref.quant));
+    }
+  }
+  std::error_code error;
+  if (const fs::path path = layout_.manifest(wanted); fs::exists(path, error)) return load(path);
+  if (ref.kind != RefKind::hugging_face) return std::nullopt;
+  // Repositories are found whatever the case of their names, and without a quantization any one will do.
+  std::optional<InstalledModel> best;
+  std::size_t best_rank = 0;
+  for (InstalledModel& model : list()) {
+    const std::string name = lower(model.name);
+    const bool same = name == lower(wanted);
+    if (!same && !(ref.quant.empty() && name.starts_with(lower(wanted) + ":"))) continue;
+    const auto quants = preferred_quants();
+    const auto rank = static_cast<std::size_t>(std::ranges::find(quants, model.quant) - quants.begin());
+    if (best && rank >= best_rank) continue;
+    best_rank = rank;
+    best = std::move(model);
+  }
+  return best;
+}
+
+std::vector<std::string> Store::known_names() const {
+  std::vector<std::string> names;
+  for (const InstalledModel& model : list()) names.push_back(model.name);
+  for (const CatalogueEntry& entry : catalogue()) names.emplace_back(entry.name);
+  return names;
+}
+
+void Store::fail_unknown(const ModelRef& ref) const {
+  std::string hint;
+  for (const std::string& name : nearest_names(ref.target, known_names())) {
+    hint += (hint.empty() ? "did you mean " : " or ") + name;
+  }
+  hint += hint.empty() ? "give a name" : "? Or give a name";
+  hint += " of the catalogue (medlar list --catalogue), hf.co/user/repo, pypi:PACKAGE, a URL or a path";
+  throw Error(ErrorKind::not_found, fmt::format("{}: no such model", printable(ref.name(), 120)), hint);
+}
+
+ResolvedModel Store::resolve(std::string_view reference) const {
+  const ModelRef ref = parse_model_ref(reference);
+  std::error_code error;
+  if (ref.kind == RefKind::path) return resolve_path(ref.target);
+  const auto model = find(reference);
+  if (!model) {
+    if (ref.kind != RefKind::catalogue) {
+      throw Error(ErrorKind::not_found, fmt::format("{}: not pulled yet", printable(ref.name(), 120)),
+                  fmt::format("medlar pull {}", printable(reference, 120)));
+    }
+    const CatalogueEntry* entry = find_in_catalogue(ref.target);
+    if (entry == nullptr && fs::exists(fs::path(reference), error)) return resolve_path(fs::path(reference));
+    if (entry == nullptr) fail_unknown(ref);
+    throw Error(
+        ErrorKind::not_found,
+        fmt::format("{}: not pulled yet ({:.0f} MB)", ref.name(), static_cast<double>(entry->bytes) / 1e6),
+        fmt::format("medlar pull {}", ref.name()));
+  }
+  if (!model->problem.empty()) {
+    throw Error(ErrorKind::bad_file, fmt::format("{}: {}", printable(model->name, 120), model->problem),
+                fmt::format("medlar verify {}", printable(model->name, 120)));
+  }
+  if (model->files.size() > 1) link_parts(layout_, *model);
+  ResolvedModel out{model->files.front().path, model->name, {}};
+  for (const ModelFile& file : model->files) {
+    auto lock = FileLock::try_existing(layout_.blob(file.digest), FileLock::Mode::shared);
+    if (!lock) throw Error(ErrorKind::io, fmt::format("{}: is being removed", model->name), "pull it again");
+    out.in_use.push_back(std::move(*lock));
+  }
+  return out;
+}
+
+std::uint64_t Store::remove(std::string_view reference) {
+  const auto named = find(reference);
+  if (!named) {
+    throw Error(ErrorKind::not_found, fmt::format("{}: not installed", printable(reference, 120)),
+                "`medlar list` shows what is");
+  }
+  const FileLock store_lock = lock_store(layout_);
+  std::set<Digest> shared;
+  for (const InstalledModel& other : list()) {
+    if (other.name == named->name) continue;
+    for (const ModelFile& file : other.files) shared.insert(file.digest);
+  }
+  std::vector<fs::path> doomed;
+  std::vector<FileLock> held;
+  for (const ModelFile& file : named->files) {
+    const fs::path blob = layout_.blob(file.digest);
+    std::error_code error;
+    if (shared.contains(file.digest) || !fs::exists(blob, error)) continue;
+    auto lock = FileLock::try_existing(blob, FileLock::Mode::exclusive);
+    if (!lock) {
+      throw Error(ErrorKind::io, fmt::format("{}: in use by a running process", printable(named->name, 120)),
+                  "end the program that has it loaded (medlar ps, medlar stop), then try again");
+    }
+    held.push_back(std::move(*lock));
+    doomed.push_back(blob);
+  }
+  // The name first: after a crash in between the blobs are garbage, never a model without its files.
+  if (::unlink(named->manifest.c_str()) != 0 && errno != ENOENT) fail_errno(named->manifest, "delete", errno);
+  flush_folder(layout_.models());
+  std::uint64_t freed = 0;
+  for (const fs::path& blob : doomed) {
+    std::error_code error;
+    const auto bytes = fs::file_size(blob, error);
+    if (fs::remove(blob, error) && !error) freed += bytes;
+  }
+  std::error_code ignored;
+  fs::remove_all(layout_.links(named->name), ignored);
+  return freed;
+}
+
+GcReport Store::collect_garbage(bool partial) {
+  using namespace std::chrono_literals;
+  const FileLock store_lock = lock_store(layout_);
+  std::set<std::string> wanted;
+  for (const InstalledModel& model : list()) {
+    for (const ModelFile& file : model.files) wanted.insert(file.digest.file_name());
+  }
+  GcReport report;
+  const auto drop = [&report](const fs::path& path) {
+    std::error_code error;
+    const auto bytes = fs::is_directory(path, error) ? 0 : fs::file_size(path, error);
+    if (fs::remove_all(path, error) == 0 || error) return;
+    ++report.files;
+    report.bytes += bytes;
+  };
+  for (const auto& entry : fs::directory_iterator(layout_.blobs())) {
+    if (wanted.contains(entry.path().filename().native())) continue;
+    const auto lock = FileLock::try_existing(entry.path(), FileLock::Mode::exclusive);
+    if (lock) drop(entry.path());
+  }
+  for (const auto& entry : fs::directory_iterator(layout_.models())) {  // writes that a crash cut short
+    const bool old = entry.last_write_time() < fs::file_time_type::clock::now() - 1h;
+    if (entry.path().extension() == ".tmp" && old) drop(entry.path());
+  }
+  if (!partial) return report;
+  for (const auto& entry : fs::directory_iterator(layout_.partial())) {
+    // KEY, KEY.state and KEY.lock belong together: whoever holds KEY.lock is at work.
+    fs::path token = entry.path();
+    if (token.extension() == ".state" || token.extension() == ".lock") token.replace_extension();
+    token += ".lock";
+    std::error_code error;
+    std::optional<FileLock> lock;
+    if (fs::exists(token, error)) {
+      lock = FileLock::try_existing(token, FileLock::Mode::exclusive);
+      if (!lock) continue;
+    }
+    drop(entry.path());
+  }
+  return report;
+}
+
+}  // namespace medlar::store
