@@ -40,18 +40,18 @@ struct Direct32 {
     if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, scale, r);
   }
 
-  // kBlocks blocks: 4 or 2.
+  // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
   template <int kBlocks>
   MEDLAR_INLINE void step(const std::byte* p) {
     alignas(16) float w_scale[4], w_offset[4];
-    W::template scales<kBlocks>(p, w_scale, w_offset);
+    W::template scales<(kBlocks + 1) / 2 * 2>(p, w_scale, w_offset);
     Quad scale[kRows];
     for (int r = 0; r < kRows; ++r) {
       const Q8x32& group = x[r][at / kActGroup];
       const int64_t block = at % kActGroup / 32;
-      scale[r] = load4(w_scale) * load4(group.scale + block);
+      scale[r] = load4(w_scale) * load4<kBlocks>(group.scale + block);
       if constexpr (!W::kWide || kWideOffset != 0) {
-        offsets[r] = fma4(load4(w_offset), load4(group.sum + block), offsets[r]);
+        offsets[r] = fma4(load4(w_offset), load4<kBlocks>(group.sum + block), offsets[r]);
       }
     }
     part<0>(p, scale);
@@ -68,10 +68,10 @@ struct Direct32 {
       step<2>(w);
       w += 2 * W::kBlockBytes;
     }
-    if (at < k) {  // one block, with one of zeros behind
+    if (at < k) {
       alignas(64) std::byte two[2 * W::kBlockBytes] = {};
       memcpy(two, w, W::kBlockBytes);
-      step<2>(two);
+      step<1>(two);
     }
   }
 

@@ -83,15 +83,9 @@ struct Job {
     multiply(second, p, ups, p.n);
     add_bias(first, p, gates);
     add_bias(second, p, ups);
-    for (int64_t m = 0; m < p.rows; ++m) {
-      float* y = first.y + (p.m + m) * first.n + p.j;
-      gate(a.glu, {0, p.n}, gates + m * p.n, ups + m * p.n, y);
-      if (!first.residual) continue;
-      const float* residual = first.residual + (p.m + m) * first.n + p.j;
-      each({0, p.n}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-        store(y + i, load(y + i, lanes) + load(residual + i, lanes), lanes);
-      });
-    }
+    gate(a.glu, {0, p.rows * p.n}, gates, ups, gates);
+    const LinearOut result{.n = first.n, .residual = first.residual};
+    finish(result, p, gates, p.n, first.y + p.m * first.n + p.j);
   }
 };
 

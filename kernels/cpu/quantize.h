@@ -32,6 +32,10 @@ MEDLAR_INLINE BlockScale block_scale(const float* x, int n) {
 
 // Codes of 16 values; returns their sum.
 MEDLAR_INLINE float quantize16(const float* x, float inverse, int8_t* q) {
+  if (inverse == 0.0f) {  // x may hold a NaN
+    memset(q, 0, 16);
+    return 0.0f;
+  }
   F total = splat(0.0f);
   for (int i = 0; i < 16; i += kLanes) {
     const F code = rounded(load(x + i) * splat(inverse));

@@ -194,6 +194,13 @@ MEDLAR_INLINE I dot4(I sum, I w, I x) {
 using Quad = __m128;
 
 MEDLAR_INLINE Quad load4(const float* p) { return _mm_loadu_ps(p); }
+// The first kCount, then zeros.
+template <int kCount>
+MEDLAR_INLINE Quad load4(const float* p) {
+  if constexpr (kCount == 1) return _mm_load_ss(p);
+  if constexpr (kCount == 2) return _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
+  return load4(p);
+}
 MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }

@@ -210,6 +210,13 @@ MEDLAR_INLINE I dot4(I sum, uint8x16_t w, uint8x16_t x) {
 using Quad = float32x4_t;
 
 MEDLAR_INLINE Quad load4(const float* p) { return vld1q_f32(p); }
+// The first kCount, then zeros.
+template <int kCount>
+MEDLAR_INLINE Quad load4(const float* p) {
+  if constexpr (kCount == 1) return vsetq_lane_f32(*p, vdupq_n_f32(0.0f), 0);
+  if constexpr (kCount == 2) return vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+  return load4(p);
+}
 MEDLAR_INLINE void store4(float* p, Quad v) { vst1q_f32(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return vdupq_n_f32(v); }
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return vfmaq_f32(c, a, b); }

@@ -1,0 +1,150 @@
+// Attention over paged caches of every shape.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "formats/all.h"
+#include "kernels/ref/ref.h"
+#include "tests/kernels/cache.h"
+#include "tests/kernels/checks.h"
+#include "tests/kernels/support.h"
+
+namespace medlar::kernels::testing {
+
+namespace {
+
+struct Case {
+  std::int64_t heads, kv_heads, k_dim, v_dim;
+  std::vector<std::int64_t> counts, starts;  // tokens, and their first position, by sequence
+  std::int64_t window;
+  float softcap;
+  bool sinks;
+};
+
+const Case kCases[] = {
+    {4, 4, 64, 64, {1}, {0}, 0, 0, false},                 // the first token
+    {9, 3, 64, 64, {1}, {130}, 0, 0, false},               // decode, three heads a KV head
+    {4, 1, 256, 256, {1}, {200}, 0, 0, false},             // all heads on one KV head
+    {8, 2, 128, 128, {5}, {62}, 0, 0, false},              // over a page's edge
+    {6, 2, 96, 96, {33}, {0}, 0, 0, false},                // prefill
+    {2, 2, 64, 64, {64}, {64}, 0, 0, false},               // whole pages
+    {4, 2, 80, 80, {3, 1, 9}, {0, 70, 127}, 0, 0, false},  // three sequences at once
+    {4, 2, 64, 128, {2}, {10}, 0, 0, false},               // values wider than keys
+    {4, 2, 64, 64, {9}, {190}, 50, 0, false},              // window
+    {4, 1, 64, 64, {40}, {100}, 64, 0, false},             // window, pages gone
+    {4, 4, 64, 64, {1, 1}, {300, 5}, 1, 0, false},         // sees only itself
+    {4, 2, 64, 64, {7}, {20}, 0, 5, false},                // softcap
+    {8, 2, 64, 64, {3}, {66}, 32, 0, true},                // sinks and window
+    {70, 1, 32, 32, {2}, {5}, 0, 0, false},                // more heads than a block has rows
+};
+
+struct Setup {
+  Cache k, v;
+  Guarded q, sinks;
+  AttentionArgs args;
+};
+
+double max_abs(const std::vector<float>& v) {
+  double top = 0;
+  for (const float x : v) top = std::max(top, std::abs(static_cast<double>(x)));
+  return top;
+}
+
+// A logit is off by its dot product's error, d; so each probability by a factor e^2d and the exponential's
+// two ulps. Sums over keys go page by page: keys / 64 rescalings and 64 terms over the lanes.
+double bound_of(const Setup& s, const Step& step, int lanes, std::int64_t t, std::int64_t h) {
+  const AttentionArgs& a = s.args;
+  const std::int64_t kv_head = h / (a.heads / a.k.heads);
+  const std::int64_t last = step.positions[t];
+  const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, last - a.window + 1) : 0;
+  const float* q = a.q + (t * a.heads + h) * a.k.dim;
+  double logit_error = 0, top_value = 0;
+  for (std::int64_t p = first; p <= last; ++p) {
+    const std::vector<float> k = s.k.values(step.sequences[t], p, kv_head);
+    double magnitude = 0;
+    for (std::size_t i = 0; i < k.size(); ++i) magnitude += std::abs(static_cast<double>(q[i]) * k[i]);
+    const double steps = static_cast<double>(a.k.dim) + 8;  // one accumulator for each key
+    logit_error = std::max(logit_error, steps * kUlp * magnitude * std::abs(a.scale) + 8 * kUlp * a.softcap);
+    top_value = std::max(top_value, max_abs(s.v.values(step.sequences[t], p, kv_head)));
+  }
+  // exp(logit - top) of a large difference is off by the difference's rounding.
+  const double rounding = 2 * kUlp * 88;
+  const double steps = 64 + 4 * static_cast<double>(last - first + 1) / 64 + 16 + lanes;
+  return top_value * (2 * logit_error + rounding + steps * kUlp);
+}
+
+Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng) {
+  const std::int64_t sequences = static_cast<std::int64_t>(c.counts.size());
+  std::int64_t positions = 0;
+  for (std::size_t s = 0; s < c.counts.size(); ++s)
+    positions = std::max(positions, c.starts[s] + c.counts[s]);
+  Cache k({k_type, c.kv_heads, c.k_dim}, sequences, positions, rng);
+  Cache v({v_type, c.kv_heads, c.v_dim}, k);  // keys and values share page numbers
+  for (std::size_t s = 0; s < c.counts.size(); ++s) {
+    const auto sequence = static_cast<std::int64_t>(s);
+    const std::int64_t from = c.window > 0 ? std::max<std::int64_t>(0, c.starts[s] - c.window + 1) : 0;
+    for (Cache* cache : {&k, &v}) {
+      cache->fill(sequence, from, c.starts[s] + c.counts[s], rng, 1);
+      cache->drop_before(sequence, from);
+    }
+  }
+  return {k, v, Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)), {}};
+}
+
+int check_case(const KernelEntry& entry, const Case& c, DType v_type, Rng& rng) {
+  const BatchStep batch(c.counts, c.starts);
+  Step step = batch.step;
+  Setup s = make(c, entry.type, v_type, step, rng);
+  step.pages[1] = s.k.table();
+  const std::int64_t n = step.tokens * c.heads * c.v_dim;
+  std::vector<float> want(static_cast<std::size_t>(n));
+  s.args = {.q = s.q.floats(),
+            .heads = c.heads,
+            .k = s.k.pages(),
+            .v = s.v.pages(),
+            .group = 1,
+            .scale = 1 / std::sqrt(static_cast<float>(c.k_dim)),
+            .softcap = c.softcap,
+            .window = c.window,
+            .sinks = c.sinks ? s.sinks.floats() : nullptr,
+            .y = want.data()};
+  run(ref_entry(KernelOp::attention, entry.type), &s.args, step, 1);
+  std::vector<double> bounds;
+  for (std::int64_t t = 0; t < step.tokens; ++t) {
+    for (std::int64_t h = 0; h < c.heads; ++h) bounds.push_back(bound_of(s, step, lanes(entry.isa), t, h));
+  }
+  int compared = 0;
+  for (const int threads : {1, 2, 5}) {
+    const Guarded y(n * 4, 4);
+    s.args.y = y.floats();
+    run(entry, &s.args, step, threads);
+    EXPECT_TRUE(y.intact());
+    const std::string what =
+        "attention, case " + std::to_string(&c - kCases) + ", " + std::to_string(threads) + " threads";
+    compared += expect_near(
+        y.values(), want, [&](std::size_t i) { return bounds[i / static_cast<std::size_t>(c.v_dim)]; }, what);
+    for (const float got : y.values()) EXPECT_TRUE(std::isfinite(got)) << what;
+  }
+  return compared;
+}
+
+}  // namespace
+
+int check_attention(const KernelEntry& entry) {
+  Rng rng(9);
+  int compared = 0;
+  for (const Case& c : kCases) {
+    for (const DType v_type : {entry.type, DType::f16, DType::q8_0}) {
+      const auto fits = [](DType type, std::int64_t dim) {
+        return dim % format_info(type).block_length == 0;
+      };
+      if (!fits(entry.type, c.k_dim) || !fits(v_type, c.v_dim)) continue;
+      compared += check_case(entry, c, v_type, rng);
+    }
+  }
+  return compared;
+}
+
+}  // namespace medlar::kernels::testing

@@ -1,0 +1,151 @@
+// The linear driver: sharing among threads, biases, residuals and gates over the leaf products.
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "formats/all.h"
+#include "kernels/ref/ref.h"
+#include "kernels/types.h"
+#include "tests/kernels/activations.h"
+#include "tests/kernels/checks.h"
+#include "tests/kernels/support.h"
+
+namespace medlar::kernels::testing {
+
+namespace {
+
+struct Case {
+  std::vector<std::int64_t> n;  // rows of each matrix
+  std::int64_t k, tokens;
+  bool bias, residual, in_place;
+  Activation glu;
+};
+
+const Case kCases[] = {
+    {{40}, 256, 1, false, false, false, Activation::none},
+    {{1}, 256, 3, true, true, false, Activation::none},
+    {{64, 16, 16}, 512, 1, true, false, false, Activation::none},
+    {{64, 24, 17}, 256, 9, false, false, false, Activation::none},
+    {{130}, 256, 1, false, true, true, Activation::none},
+    {{100}, 512, 33, true, true, true, Activation::none},
+    {{1100}, 256, 2, false, true, false, Activation::none},
+    {{96, 96}, 256, 1, false, false, false, Activation::silu},
+    {{1100, 1100}, 256, 1, true, false, false, Activation::gelu},
+    {{50, 50}, 512, 33, true, true, false, Activation::silu},
+    {{70, 70}, 256, 5, false, true, true, Activation::gelu},
+};
+// More rows than one chunk holds.
+const Case kLong[] = {
+    {{40}, 256, 600, true, true, true, Activation::none},
+    {{70, 70}, 256, 600, false, false, false, Activation::silu},
+};
+
+// One matrix, and each of its products by the reference with its bound.
+struct Matrix {
+  std::vector<std::byte> weights;
+  std::vector<float> bias, residual, product;
+  std::vector<double> bound;
+};
+
+Matrix make(Leaf leaf, std::int64_t n, const Activations& x, std::int64_t tokens, Rng& rng) {
+  const std::int64_t k = x.width, bytes = row_bytes(leaf.type, k);
+  Matrix m{random_weights(leaf.type, n, k, rng), rng.normals(n), rng.normals(n * tokens), {}, {}};
+  m.product.resize(m.residual.size());
+  ref_entry(KernelOp::rows_dot, leaf.type)
+      .rows_dot({.weight = m.weights.data(),
+                 .row_bytes = bytes,
+                 .n = n,
+                 .k = k,
+                 .x = x.exact.data(),
+                 .rows = tokens,
+                 .y = m.product.data(),
+                 .ldy = n,
+                 .scratch = {}});
+  m.bound.resize(m.product.size());
+  std::vector<float> w(static_cast<std::size_t>(k));
+  for (std::int64_t j = 0; j < n; ++j) {
+    const std::byte* row = m.weights.data() + j * bytes;
+    decode_row(leaf.type, row, w.data(), k);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      m.bound[static_cast<std::size_t>(t * n + j)] = dot_bound(leaf, row, w, x.row(t));
+  }
+  return m;
+}
+
+// Of element i of output o: the product's, or with a gate (slope at most 1.2, error as in check_unary) the
+// errors of both factors; then the roundings of bias and residual.
+double bound_of(const Case& c, const std::vector<Matrix>& matrices, std::size_t o, std::size_t i) {
+  const Matrix& m = matrices[o];
+  const double sums = 4 * kUlp * (std::abs(m.product[i]) + 12);
+  if (c.glu == Activation::none) return m.bound[i] + sums;
+  const double gate = std::abs(m.product[i]) + 6, up = std::abs(matrices[1].product[i]) + 6;
+  const double gate_error = m.bound[i] + sums, up_error = matrices[1].bound[i] + 4 * kUlp * up;
+  return 1.2 * gate_error * (up + up_error) + gate * up_error + (12 + 4 * 88) * kUlp * gate * up;
+}
+
+int check_case(const KernelEntry& entry, const Case& c, Leaf leaf, Rng& rng) {
+  const SimpleStep s(c.tokens);
+  const Activations x(leaf.act, rng.normals(c.tokens * c.k), c.tokens, c.k);
+  std::vector<Matrix> matrices;
+  for (const std::int64_t n : c.n) matrices.push_back(make(leaf, n, x, c.tokens, rng));
+  std::vector<std::vector<float>> wants(c.glu == Activation::none ? c.n.size() : 1);
+  LinearArgs args{.x = x.exact.data(),
+                  .kind = ActKind::f32,
+                  .rows = RowCount::tokens,
+                  .k = c.k,
+                  .outs = static_cast<int>(c.n.size()),
+                  .out = {},
+                  .glu = c.glu};
+  for (std::size_t o = 0; o < c.n.size(); ++o) {
+    if (o < wants.size()) wants[o].resize(matrices[o].product.size());
+    args.out[o] = {.weight = matrices[o].weights.data(),
+                   .dot = ref_entry(KernelOp::rows_dot, leaf.type).rows_dot,
+                   .type = leaf.type,
+                   .n = c.n[o],
+                   .bias = c.bias ? matrices[o].bias.data() : nullptr,
+                   .residual = c.residual && o < wants.size() ? matrices[o].residual.data() : nullptr,
+                   .y = o < wants.size() ? wants[o].data() : nullptr};
+  }
+  run(ref_entry(KernelOp::linear), &args, s.step, 1);
+
+  args.x = x.prepared.data();
+  args.kind = leaf.act;
+  for (std::size_t o = 0; o < c.n.size(); ++o) args.out[o].dot = leaf_for(leaf.isa, leaf.type, leaf.act);
+  int compared = 0;
+  for (const int threads : {1, 2, 5}) {
+    std::vector<std::unique_ptr<Guarded>> ys;
+    for (std::size_t o = 0; o < wants.size(); ++o) {
+      ys.push_back(std::make_unique<Guarded>(matrices[o].residual));
+      args.out[o].y = ys[o]->floats();
+      if (c.in_place) args.out[o].residual = args.out[o].y;
+    }
+    run(entry, &args, s.step, threads);
+    for (std::size_t o = 0; o < wants.size(); ++o) {
+      EXPECT_TRUE(ys[o]->intact());
+      const std::string what = "linear, out " + std::to_string(o) + " of " + std::to_string(c.n[0]) + " x " +
+                               std::to_string(c.k) + ", " + std::to_string(threads) + " threads";
+      compared += expect_near(
+          ys[o]->values(), wants[o], [&](std::size_t i) { return bound_of(c, matrices, o, i); }, what);
+    }
+  }
+  return compared;
+}
+
+}  // namespace
+
+int check_linear(const KernelEntry& entry) {
+  Rng rng(13);
+  int compared = 0;
+  for (const Case& c : kCases) {
+    for (const DType type : {DType::q4_0, DType::q6_k, DType::q8_0, DType::f16}) {
+      compared += check_case(entry, c, {entry.isa, type, act_kind(type)}, rng);
+      compared += check_case(entry, c, {entry.isa, type, ActKind::f32}, rng);
+    }
+  }
+  for (const Case& c : kLong) compared += check_case(entry, c, {entry.isa, DType::q4_0, ActKind::q8_32}, rng);
+  return compared;
+}
+
+}  // namespace medlar::kernels::testing

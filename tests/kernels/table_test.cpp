@@ -1,0 +1,64 @@
+// The choice among entries.
+#include "kernels/cpu/table.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "formats/all.h"
+#include "kernels/types.h"
+#include "tests/kernels/support.h"
+
+namespace medlar::kernels::testing {
+namespace {
+
+constexpr KernelOp kPlainOps[] = {KernelOp::gather_rows, KernelOp::rms_norm, KernelOp::binary,
+                                  KernelOp::unary,       KernelOp::glu,      KernelOp::prepare,
+                                  KernelOp::linear,      KernelOp::rope};
+
+void expect_complete(const CpuTable& table) {
+  for (const KernelOp op : kPlainOps) EXPECT_TRUE(table.has(op)) << name(op);
+  formats::for_each_format([&]<formats::Format F>(F) {
+    constexpr DType kType = F::info.type;
+    EXPECT_TRUE(table.has(KernelOp::embed, kType)) << F::info.name;
+    EXPECT_EQ(table.rows_dot(kType).act, act_kind(kType)) << F::info.name;
+    EXPECT_EQ(table.rows_dot(kType, true).act, ActKind::f32) << F::info.name;
+    if (!F::info.is_kv()) return;
+    for (const KernelOp op : {KernelOp::kv_write, KernelOp::attend_prepare, KernelOp::attention}) {
+      EXPECT_TRUE(table.has(op, kType)) << name(op) << " " << F::info.name;
+    }
+  });
+}
+
+TEST(CpuTable, ScalarAloneHasEverything) { expect_complete(CpuTable(CpuLevel::scalar, {})); }
+
+TEST(CpuTable, BestHasEverything) {
+  const CpuFeatures features = detect_cpu_features();
+  expect_complete(CpuTable(best_cpu_level(features), features));
+}
+
+TEST(CpuTable, PrefersTheWidestThatRuns) {
+  const CpuFeatures features = detect_cpu_features();
+  const Isa widest = isas_here().back();
+  const CpuTable table(best_cpu_level(features), features);
+  EXPECT_EQ(table.find(KernelOp::attention, DType::q8_0).isa, widest);
+  EXPECT_EQ(table.rows_dot(DType::q4_k).isa, widest);
+  EXPECT_EQ(CpuTable(CpuLevel::scalar, features).rows_dot(DType::q4_k).isa, Isa::scalar);
+}
+
+TEST(CpuTable, UnknownTypesAreUnsupported) {
+  const CpuTable table(CpuLevel::scalar, {});
+  EXPECT_FALSE(table.has(KernelOp::attention, DType::q6_k));
+  EXPECT_THROW(static_cast<void>(table.find(KernelOp::attention, DType::q6_k)), Error);
+  EXPECT_THROW(static_cast<void>(table.rows_dot(DType::i32)), Error);
+}
+
+TEST(Activations, RowsAreWholeCacheLines) {
+  EXPECT_EQ(act_bytes(ActKind::f32, 1), 64u);
+  EXPECT_EQ(act_bytes(ActKind::f32, 17), 128u);
+  EXPECT_EQ(act_bytes(ActKind::q8_32, 32), 320u);
+  EXPECT_EQ(act_bytes(ActKind::q8_32, 576), 960u);
+  EXPECT_EQ(act_bytes(ActKind::q8_256, 4096), 5120u);
+}
+
+}  // namespace
+}  // namespace medlar::kernels::testing
