@@ -1,3 +1,4 @@
+// Facts by number and name, and rows of each format.
 #include "formats/all.h"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace medlar::formats {
 namespace {
 
 constexpr FormatInfo plain(std::string_view name, DType type, std::int64_t bytes) {
-  return {name, type, Use::plain, 1, bytes, "A number of the machine."};
+  return {name, type, Use::plain, 1, bytes, {}};
 }
 
 template <Format... F>

@@ -1,16 +1,12 @@
 // The list of formats, and everything that can be asked of a format by its number or name.
 #pragma once
 
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
 
-// In the order in which GPU kernels take their text: see formats/portable.h.
 #include "formats/bf16.h"
-#include "formats/code.h"
 #include "formats/f16.h"
 #include "formats/f32.h"
 #include "formats/format.h"

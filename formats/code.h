@@ -49,7 +49,7 @@ MEDLAR_FN u32 five_bits(const MEDLAR_DEVICE u8* codes, const MEDLAR_DEVICE u8* h
 
 #ifdef MEDLAR_HOST
 // Into bytes that are still zero.
-inline void set_five_bits(u8* codes, u8* high, u32 i, u32 code) {
+MEDLAR_FN void set_five_bits(u8* codes, u8* high, u32 i, u32 code) {
   codes[i % 16] = static_cast<u8>(codes[i % 16] | (code & 15) << i / 16 * 4);
   high[i / 8] = static_cast<u8>(high[i / 8] | code >> 4 << i % 8);
 }
@@ -59,7 +59,7 @@ struct Range {
 };
 
 // Of x; both NaN if there is one.
-inline Range range_of(const f32* x, u32 n) {
+MEDLAR_FN Range range_of(const f32* x, u32 n) {
   Range r{x[0], x[0]};
   for (u32 i = 1; i < n; ++i) {
     if (x[i] < r.min || x[i] != x[i]) r.min = x[i];

@@ -28,7 +28,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockIq4_XS* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void encode(const f32* x, BlockIq4_XS* b) {
+MEDLAR_FN void encode(const f32* x, BlockIq4_XS* b) {
   const SymmetricSuperblock s = fit_symmetric(
       x, {.group = BlockIq4_XS::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kIq4Codebook});
   *b = {.d = s.d, .high_scales = 0, .low_scales = {}, .codes = {}};
@@ -44,14 +44,12 @@ inline void encode(const f32* x, BlockIq4_XS* b) {
 
 struct Iq4_XS {
   using Block = BlockIq4_XS;
-  static constexpr FormatInfo info =
-      describe<Block>("iq4_xs", DType::iq4_xs, Use::weight,
-                      "Bytes 0-1: f16 d. Bytes 2-3: bits 4-5 of the six-bit scales s of 8 groups of 32, low "
-                      "bits first. Byte 4 + j: "
-                      "bits 0-3 of s[2 j] (low half) and s[2 j + 1] (high half), j < 4. Byte 8 + 16 g + k: "
-                      "the codes of elements "
-                      "32 g + k (low half) and 32 g + 16 + k (high half), k < 16. Value: d (s - 32) "
-                      "table[code], with iq4_nl's table.");
+  static constexpr FormatInfo info = describe<Block>(
+      "iq4_xs", DType::iq4_xs, Use::weight,
+      "Bytes 0-1: f16 d. Bytes 2-3: bits 4-5 of the six-bit scales s of 8 groups of 32, low bits first. "
+      "Byte 4 + j: bits 0-3 of s[2 j] (low half) and s[2 j + 1] (high half), j < 4. Byte 8 + 16 g + k: "
+      "the codes of elements 32 g + k (low half) and 32 g + 16 + k (high half), k < 16. Value: d (s - "
+      "32) table[code], with iq4_nl's table.");
 };
 #endif
 

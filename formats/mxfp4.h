@@ -28,7 +28,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockMxfp4* b, u32 i) {
 
 #ifdef MEDLAR_HOST
 // The code whose value is nearest to v, the first among equals.
-inline u32 nearest_e2m1(f32 half, f32 v) {
+MEDLAR_FN u32 nearest_e2m1(f32 half, f32 v) {
   u32 best = 0;
   f32 best_error = magnitude(v);
   for (u32 code = 1; code < 16; ++code) {
@@ -40,7 +40,7 @@ inline u32 nearest_e2m1(f32 half, f32 v) {
 
 // The scale is the one that OCP prescribes: the power of two of the greatest magnitude over that of the
 // greatest code, 6. So magnitudes above 6 scales, up to 8, are cut to 6.
-inline void encode(const f32* x, BlockMxfp4* b) {
+MEDLAR_FN void encode(const f32* x, BlockMxfp4* b) {
   const u32 exponent = bits_u32(peak(x, 32)) >> 23 & 255;
   const bool finite = exponent != 255;
   b->exponent = static_cast<u8>(!finite ? 255 : exponent < 2 ? 0 : exponent - 2);
@@ -57,8 +57,8 @@ struct Mxfp4 {
   static constexpr FormatInfo info = describe<Block>(
       "mxfp4", DType::mxfp4, Use::weight,
       "Byte 0: e, the exponent E8M0. Byte 1 + k: the codes E2M1 of elements k (low half) and k + 16 "
-      "(high half), k < 16. Value: 2^(e - 127) table[code], with the table 0 0.5 1 1.5 2 3 4 6 and "
-      "its negatives.");
+      "(high half), k < 16. Value: 2^(e - 127) table[code], with the table 0 0.5 1 1.5 2 3 4 6 and its "
+      "negatives. e = 255, which OCP calls NaN, is no exception here.");
 };
 #endif
 

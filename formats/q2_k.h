@@ -24,7 +24,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ2_K* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void encode(const f32* x, BlockQ2_K* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ2_K* b) {
   const AffineSuperblock s = fit_affine(x, {.group = BlockQ2_K::kGroup, .top_code = 3, .top_scale = 15});
   *b = {.scales = {}, .codes = {}, .d = s.d, .dmin = s.dmin};
   for (u32 g = 0; g < 16; ++g) b->scales[g] = static_cast<u8>(s.scales[g] | s.mins[g] << 4);
@@ -36,13 +36,11 @@ inline void encode(const f32* x, BlockQ2_K* b) {
 
 struct Q2_K {
   using Block = BlockQ2_K;
-  static constexpr FormatInfo info =
-      describe<Block>("q2_k", DType::q2_k, Use::weight,
-                      "Byte j: the four-bit scale s (low half) and minimum m (high half) of the group of 16 "
-                      "elements from 16 j, "
-                      "j < 16. Byte 16 + 32 h + k: the codes of elements 128 h + 32 p + k in bits 2 p and 2 "
-                      "p + 1, k < 32, p < 4. "
-                      "Bytes 80-81: f16 d. Bytes 82-83: f16 dmin. Value: d s code - dmin m.");
+  static constexpr FormatInfo info = describe<Block>(
+      "q2_k", DType::q2_k, Use::weight,
+      "Byte j: the four-bit scale s (low half) and minimum m (high half) of the group of 16 elements "
+      "from 16 j, j < 16. Byte 16 + 32 h + k: the codes of elements 128 h + 32 p + k in bits 2 p and 2 "
+      "p + 1, k < 32, p < 4. Bytes 80-81: f16 d. Bytes 82-83: f16 dmin. Value: d s code - dmin m.");
 };
 #endif
 

@@ -34,7 +34,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ3_K* b, u32 i) {
 #ifdef MEDLAR_HOST
 inline constexpr Codebook kQ3Codebook{-4, 3};
 
-inline void encode(const f32* x, BlockQ3_K* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ3_K* b) {
   const SymmetricSuperblock s = fit_symmetric(
       x, {.group = BlockQ3_K::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kQ3Codebook});
   *b = {.high = {}, .codes = {}, .scales = {}, .d = s.d};
@@ -57,13 +57,11 @@ struct Q3_K {
   using Block = BlockQ3_K;
   static constexpr FormatInfo info = describe<Block>(
       "q3_k", DType::q3_k, Use::weight,
-      "Byte k: bit 2 of the codes of elements 32 p + k in bit p, k < 32, p < 8. Byte 32 + 32 h + k: bits 0-1 "
-      "of the "
-      "codes of elements 128 h + 32 p + k in bits 2 p and 2 p + 1, p < 4. Bytes 96-107: six-bit scales s of "
-      "16 groups "
-      "of 16; byte 96 + j: bits 0-3 of s[j] and s[j + 8], j < 8; byte 104 + j: bits 4-5 of s[j], s[j + 4], "
-      "s[j + 8] "
-      "and s[j + 12], low bits first, j < 4. Bytes 108-109: f16 d. Value: d (s - 32) (code - 4).");
+      "Byte k: bit 2 of the codes of elements 32 p + k in bit p, k < 32, p < 8. Byte 32 + 32 h + k: "
+      "bits 0-1 of the codes of elements 128 h + 32 p + k in bits 2 p and 2 p + 1, p < 4. Bytes 96-107: "
+      "six-bit scales s of 16 groups of 16; byte 96 + j: bits 0-3 of s[j] and s[j + 8], j < 8; byte 104 "
+      "+ j: bits 4-5 of s[j], s[j + 4], s[j + 8] and s[j + 12], low bits first, j < 4. Bytes 108-109: "
+      "f16 d. Value: d (s - 32) (code - 4).");
 };
 #endif
 

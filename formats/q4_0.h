@@ -33,8 +33,8 @@ struct Q4_0 {
   using Block = BlockQ4_0;
   static constexpr FormatInfo info = describe<Block>(
       "q4_0", DType::q4_0, Use::kv,
-      "Bytes 0-1: f16 d. Byte 2 + k: the codes of elements k (low half) and k + 16 (high half), "
-      "k < 16. Value: d (code - 8).");
+      "Bytes 0-1: f16 d. Byte 2 + k: the codes of elements k (low half) and k + 16 (high half), k < 16. "
+      "Value: d (code - 8).");
 };
 #endif
 

@@ -18,7 +18,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ4_1* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void encode(const f32* x, BlockQ4_1* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ4_1* b) {
   const Range range = range_of(x, 32);
   const f32 d = (range.max - range.min) / 15;
   const f32 to_code = inverse(d);
@@ -34,8 +34,8 @@ struct Q4_1 {
   using Block = BlockQ4_1;
   static constexpr FormatInfo info = describe<Block>(
       "q4_1", DType::q4_1, Use::weight,
-      "Bytes 0-1: f16 d. Bytes 2-3: f16 m. Byte 4 + k: the codes of elements k (low half) and "
-      "k + 16 (high half), k < 16. Value: d code + m.");
+      "Bytes 0-1: f16 d. Bytes 2-3: f16 m. Byte 4 + k: the codes of elements k (low half) and k + 16 "
+      "(high half), k < 16. Value: d code + m.");
 };
 #endif
 

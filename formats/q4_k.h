@@ -38,7 +38,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ4_K* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void set_six_bit_scales(u8* packed, const u8* scales, const u8* mins) {
+MEDLAR_FN void set_six_bit_scales(u8* packed, const u8* scales, const u8* mins) {
   for (u32 j = 0; j < 4; ++j) {
     packed[j] = static_cast<u8>(scales[j] | scales[j + 4] >> 4 << 6);
     packed[j + 4] = static_cast<u8>(mins[j] | mins[j + 4] >> 4 << 6);
@@ -46,7 +46,7 @@ inline void set_six_bit_scales(u8* packed, const u8* scales, const u8* mins) {
   }
 }
 
-inline void encode(const f32* x, BlockQ4_K* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ4_K* b) {
   const AffineSuperblock s = fit_affine(x, {.group = BlockQ4_K::kGroup, .top_code = 15, .top_scale = 63});
   b->d = s.d, b->dmin = s.dmin;
   set_six_bit_scales(b->scales, s.scales, s.mins);
@@ -60,13 +60,11 @@ struct Q4_K {
   using Block = BlockQ4_K;
   static constexpr FormatInfo info = describe<Block>(
       "q4_k", DType::q4_k, Use::weight,
-      "Bytes 0-1: f16 d. Bytes 2-3: f16 dmin. Bytes 4-15: six-bit scales s and minimums m of 8 groups of 32; "
-      "byte "
-      "4 + j: bits 0-5 of s[j], bits 4-5 of s[j + 4]; byte 8 + j: bits 0-5 of m[j], bits 4-5 of m[j + 4]; "
-      "byte "
-      "12 + j: bits 0-3 of s[j + 4], bits 0-3 of m[j + 4], low bits first, j < 4. Byte 16 + 32 c + k: the "
-      "codes of "
-      "elements 64 c + k (low half) and 64 c + 32 + k (high half), k < 32. Value: d s code - dmin m.");
+      "Bytes 0-1: f16 d. Bytes 2-3: f16 dmin. Bytes 4-15: six-bit scales s and minimums m of 8 groups "
+      "of 32; byte 4 + j: bits 0-5 of s[j], bits 4-5 of s[j + 4]; byte 8 + j: bits 0-5 of m[j], bits "
+      "4-5 of m[j + 4]; byte 12 + j: bits 0-3 of s[j + 4], bits 0-3 of m[j + 4], low bits first, j < 4. "
+      "Byte 16 + 32 c + k: the codes of elements 64 c + k (low half) and 64 c + 32 + k (high half), k < "
+      "32. Value: d s code - dmin m.");
 };
 #endif
 

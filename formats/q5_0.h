@@ -20,7 +20,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ5_0* b, u32 i) {
 
 #ifdef MEDLAR_HOST
 // The value of greatest magnitude gets code -16.
-inline void encode(const f32* x, BlockQ5_0* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ5_0* b) {
   const f32 d = peak(x, 32) / -16;
   const f32 to_code = inverse(d);
   *b = {.d = f32_to_f16_bits(d), .high = {}, .codes = {}};
@@ -31,9 +31,9 @@ struct Q5_0 {
   using Block = BlockQ5_0;
   static constexpr FormatInfo info = describe<Block>(
       "q5_0", DType::q5_0, Use::weight,
-      "Bytes 0-1: f16 d. Bytes 2-5: bit 4 of each code, element i in bit i % 8 of byte 2 + i / 8. "
-      "Byte 6 + k: bits 0-3 of the codes of elements k (low half) and k + 16 (high half), k < 16. "
-      "Value: d (code - 16).");
+      "Bytes 0-1: f16 d. Bytes 2-5: bit 4 of each code, element i in bit i % 8 of byte 2 + i / 8. Byte "
+      "6 + k: bits 0-3 of the codes of elements k (low half) and k + 16 (high half), k < 16. Value: d "
+      "(code - 16).");
 };
 #endif
 

@@ -19,7 +19,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ5_1* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void encode(const f32* x, BlockQ5_1* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ5_1* b) {
   const Range range = range_of(x, 32);
   const f32 d = (range.max - range.min) / 31;
   const f32 to_code = inverse(d);

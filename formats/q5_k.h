@@ -26,7 +26,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ5_K* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-inline void encode(const f32* x, BlockQ5_K* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ5_K* b) {
   const AffineSuperblock s = fit_affine(x, {.group = BlockQ5_K::kGroup, .top_code = 31, .top_scale = 63});
   *b = {.d = s.d, .dmin = s.dmin, .scales = {}, .high = {}, .codes = {}};
   set_six_bit_scales(b->scales, s.scales, s.mins);
@@ -42,11 +42,10 @@ struct Q5_K {
   using Block = BlockQ5_K;
   static constexpr FormatInfo info = describe<Block>(
       "q5_k", DType::q5_k, Use::weight,
-      "Bytes 0-1: f16 d. Bytes 2-3: f16 dmin. Bytes 4-15: scales s and minimums m of 8 groups of 32 as in "
-      "q4_k. "
-      "Byte 16 + k: bit 4 of the codes of elements 32 g + k in bit g, k < 32, g < 8. Byte 48 + 32 c + k: "
-      "bits 0-3 of "
-      "the codes of elements 64 c + k (low half) and 64 c + 32 + k (high half). Value: d s code - dmin m.");
+      "Bytes 0-1: f16 d. Bytes 2-3: f16 dmin. Bytes 4-15: scales s and minimums m of 8 groups of 32 as "
+      "in q4_k. Byte 16 + k: bit 4 of the codes of elements 32 g + k in bit g, k < 32, g < 8. Byte 48 + "
+      "32 c + k: bits 0-3 of the codes of elements 64 c + k (low half) and 64 c + 32 + k (high half). "
+      "Value: d s code - dmin m.");
 };
 #endif
 

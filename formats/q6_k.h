@@ -19,9 +19,8 @@ struct BlockQ6_K {
 // In each half of 128: codes byte k holds elements k (low half) and k + 64; high byte k holds elements k, k +
 // 32, k + 64 and k + 96, low bits first.
 MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ6_K* b, u32 i) {
-  const u32 half = i / 128;
-  const u32 low = b->codes[half * 64 + i % 64] >> i % 128 / 64 * 4 & 15U;
-  const u32 high = b->high[half * 32 + i % 32] >> i % 128 / 32 * 2 & 3U;
+  const u32 low = b->codes[i / 128 * 64 + i % 64] >> i % 128 / 64 * 4 & 15U;
+  const u32 high = b->high[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3U;
   const f32 scale = f16_bits_to_f32(b->d) * static_cast<f32>(b->scales[i / 16]);
   return scale * static_cast<f32>(static_cast<i32>(low | high << 4) - 32);
 }
@@ -29,7 +28,7 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ6_K* b, u32 i) {
 #ifdef MEDLAR_HOST
 inline constexpr Codebook kQ6Codebook{-32, 31};
 
-inline void encode(const f32* x, BlockQ6_K* b) {
+MEDLAR_FN void encode(const f32* x, BlockQ6_K* b) {
   const SymmetricSuperblock s = fit_symmetric(
       x, {.group = BlockQ6_K::kGroup, .min_scale = -128, .max_scale = 127, .codebook = kQ6Codebook});
   *b = {.codes = {}, .high = {}, .scales = {}, .d = s.d};
@@ -44,14 +43,12 @@ inline void encode(const f32* x, BlockQ6_K* b) {
 
 struct Q6_K {
   using Block = BlockQ6_K;
-  static constexpr FormatInfo info = describe<Block>("q6_k", DType::q6_k, Use::weight,
-                                                     "Byte 64 h + k: bits 0-3 of the codes of elements 128 h "
-                                                     "+ k (low half) and 128 h + 64 + k (high half), h < 2, "
-                                                     "k < 64. Byte 128 + 32 h + k: bits 4-5 of the codes of "
-                                                     "elements 128 h + 32 p + k in bits 2 p and 2 p + 1, "
-                                                     "k < 32, p < 4. Byte 192 + j: the scale s of the group "
-                                                     "of 16 elements from 16 j, a signed byte, j < 16. Bytes "
-                                                     "208-209: f16 d. Value: d s (code - 32).");
+  static constexpr FormatInfo info = describe<Block>(
+      "q6_k", DType::q6_k, Use::weight,
+      "Byte 64 h + k: bits 0-3 of the codes of elements 128 h + k (low half) and 128 h + 64 + k (high "
+      "half), h < 2, k < 64. Byte 128 + 32 h + k: bits 4-5 of the codes of elements 128 h + 32 p + k in "
+      "bits 2 p and 2 p + 1, k < 32, p < 4. Byte 192 + j: the scale s of the group of 16 elements from "
+      "16 j, a signed byte, j < 16. Bytes 208-209: f16 d. Value: d s (code - 32).");
 };
 #endif
 

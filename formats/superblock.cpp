@@ -1,3 +1,4 @@
+// The search for scales: a grid, then alternately codes for a scale and the best scale for codes.
 #include "formats/superblock.h"
 
 #include <algorithm>
@@ -10,7 +11,10 @@ namespace {
 // Sums are double: squares of any f32 fit.
 using Values = std::span<const f32>;
 
-constexpr u16 kNan = 0x7e00;
+constexpr u16 kNan = 0x7e00;     // f16
+constexpr int kRefinements = 8;  // few groups improve that often
+constexpr u32 kMaxGroup = 32;    // elements
+constexpr u32 kMaxGroups = 16;   // in a superblock
 
 bool all_finite(Values x) {
   return std::ranges::all_of(x, [](f32 v) { return std::isfinite(v); });
@@ -81,7 +85,7 @@ Affine fit_affine_group(Values x, u32 top) {
   const double min = -std::min(low, 0.0F);
   const double range = high + min;
   if (range <= 0) return {.scale = 0, .min = min, .error = 0};
-  std::array<u8, 32> storage;
+  std::array<u8, kMaxGroup> storage;
   const std::span codes = std::span(storage).first(x.size());
   Affine best;
   const auto consider = [&](double scale, double minimum) {
@@ -92,8 +96,8 @@ Affine fit_affine_group(Values x, u32 top) {
     return better;
   };
   for (int step = -10; step <= 10; ++step) consider(range / (top + 0.1 * step), min);
-  for (int i = 0; i < 8 && best.scale > 0 && consider(best.scale, best.min); ++i) {
-  }
+  for (int i = 0; i < kRefinements && best.scale > 0; ++i)
+    if (!consider(best.scale, best.min)) break;
   return best;
 }
 
@@ -142,8 +146,8 @@ Symmetric fit_symmetric_group(Values x, const Codebook& book, std::span<u8> code
     consider(peak / (book.front() - beyond));
     consider(peak / (book.back() + beyond));
   }
-  for (int i = 0; i < 8 && consider(best.scale); ++i) {
-  }
+  for (int i = 0; i < kRefinements; ++i)
+    if (!consider(best.scale)) break;
   return best;
 }
 
@@ -153,7 +157,7 @@ AffineSuperblock fit_affine(const f32* x, const AffineShape& shape) {
   AffineSuperblock s{};
   if (!all_finite({x, kSuperblock})) return s.d = s.dmin = kNan, s;
   const u32 groups = kSuperblock / shape.group;
-  std::array<Affine, 16> fits;
+  std::array<Affine, kMaxGroups> fits;
   double top_scale = 0, top_min = 0;
   for (u32 g = 0; g < groups; ++g) {
     fits[g] = fit_affine_group({x + g * shape.group, shape.group}, shape.top_code);
@@ -179,7 +183,7 @@ SymmetricSuperblock fit_symmetric(const f32* x, const SymmetricShape& shape) {
   if (!all_finite({x, kSuperblock})) return s.d = kNan, s;
   const Codebook& book = shape.codebook;
   const u32 groups = kSuperblock / shape.group;
-  std::array<double, 16> scales{};
+  std::array<double, kMaxGroups> scales{};
   double peak = 0;
   for (u32 g = 0; g < groups; ++g) {
     const u32 from = g * shape.group;

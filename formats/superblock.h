@@ -1,7 +1,7 @@
-// Encoders' search: scales, minimums and codes that bring blocks with scaled groups close to given values.
-// Each minimises the sum of squared errors by trying scales on a grid, solving for the best scale given the
-// codes, and adjusting what rounding the scales has changed. Values that are not finite make every scale
-// factor NaN.
+// Encoders' search: scales, minimums and codes that bring blocks with scaled groups close to given values, by
+// the sum of squared errors. Each group gets the scale that suits it best; the scales are then rounded as the
+// block stores them, and the values coded with what is stored. Values that are not finite make every factor
+// NaN.
 #pragma once
 
 #include <algorithm>

@@ -185,6 +185,19 @@ TEST(Encode, ExtremesAreDefined) {
   });
 }
 
+TEST(Codebook, FindsTheNearestValue) {
+  constexpr formats::Codebook kBooks[] = {formats::kIq4Codebook, formats::kQ3Codebook, formats::kQ6Codebook};
+  constexpr std::size_t kSizes[] = {16, 8, 64};
+  for (std::size_t b = 0; b < std::size(kBooks); ++b) {
+    for (double v = -300; v <= 300; v += 0.125) {
+      double least = 1e9;
+      for (std::size_t code = 0; code < kSizes[b]; ++code)
+        least = std::min(least, std::abs(kBooks[b][code] - v));
+      ASSERT_EQ(std::abs(kBooks[b][kBooks[b].nearest(v)] - v), least) << b << " " << v;
+    }
+  }
+}
+
 // The formats that search do not let a scale overflow.
 TEST(Encode, SearchedScalesStayFinite) {
   for (const DType type :

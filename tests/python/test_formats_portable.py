@@ -48,6 +48,8 @@ BANNED = {
     "a lambda": r"\[[&=]?\]\s*[({]",
     "char": r"\bchar\b",
     "a virtual function": r"\bvirtual\b",
+    "a word of GPU languages": r"\b(?:half|uint|ushort|uchar|kernel|device|constant|thread|threadgroup|global|local"
+                               r"|private|vertex|fragment|sampler|texture|sin|cos|float[234]|uint[234])\b",
     "new or delete": r"\bnew\b|\bdelete\b",
 }
 
