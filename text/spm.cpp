@@ -118,7 +118,7 @@ void CharacterBpe::encode_word(std::string_view word, EncodeState& state) const 
         const TokenId id = tokens_.by_byte()[static_cast<unsigned char>(byte)];
         if (id != kNoToken) out.push_back(id);
       }
-    } else if (out.empty() || out.back() != options_.unknown) {
+    } else if (out.size() == state.first || out.back() != options_.unknown) {
       out.push_back(options_.unknown);
     }
   });

@@ -45,6 +45,7 @@ struct EncodeState {
   explicit EncodeState(std::string_view text) : words(text) {}
 
   std::vector<TokenId> out;
+  std::size_t first = 0;  // in `out`, of the tokens of the current stretch
   WordCache words;
   Merger merger;
   std::string buffer;               // a word or text rewritten before it is looked up

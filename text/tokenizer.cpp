@@ -91,6 +91,7 @@ class Tokenizer::Impl {
   }
 
   void encode_plain(Stretch stretch, EncodeState& state) const {
+    state.first = state.out.size();
     if (!stretch.text.empty()) encoder->encode(stretch, state);
   }
   void encode_text(std::string_view text, const TokenTrie& names, EncodeState& state) const;
@@ -256,7 +257,10 @@ bool Tokenizer::drops_space(TokenId previous, TokenId token) const {
   const TokenTable& tokens = impl_->tokens;
   if (!adds_space || tokens.is_special(impl_->checked(token)) || !tokens.piece(token).starts_with(' '))
     return false;
-  return previous == kNoToken || tokens.is_special(impl_->checked(previous));
+  if (previous == kNoToken) return true;
+  // Not after an unknown token: that stands for text in the middle of a stretch.
+  const TokenType type = tokens.type(impl_->checked(previous));
+  return type == TokenType::control || type == TokenType::user_defined;
 }
 
 TokenId Tokenizer::find(std::string_view text) const { return impl_->tokens.find(text); }

@@ -84,7 +84,6 @@ void Unigram::encode(Stretch stretch, EncodeState& state) const {
   }
 
   std::vector<TokenId>& out = state.out;
-  const auto first = static_cast<std::ptrdiff_t>(out.size());
   for (std::size_t end = text.size(); end > 0; end = best[end].begin) {
     const Best& last = best[end];
     if (last.id != kNoToken) {
@@ -93,11 +92,11 @@ void Unigram::encode(Stretch stretch, EncodeState& state) const {
       for (std::size_t i = end; i > last.begin; --i) {
         out.push_back(tokens_.by_byte()[static_cast<unsigned char>(text[i - 1])]);
       }
-    } else if (end == text.size() || out.back() != options_.unknown) {
+    } else if (out.size() == state.first || out.back() != options_.unknown) {
       out.push_back(options_.unknown);  // one for all unknown characters in a row
     }
   }
-  std::reverse(out.begin() + first, out.end());
+  std::reverse(out.begin() + static_cast<std::ptrdiff_t>(state.first), out.end());
 }
 
 }  // namespace medlar::text

@@ -1,0 +1,42 @@
+"""WordPiece against Hugging Face's, with the vocabulary of a published BERT model."""
+
+import os
+import pathlib
+
+import pytest
+from tokenizer_support import ROOT, SPACE_MARK, Ours, all_lines, assert_same
+
+gguf = pytest.importorskip("gguf")
+tokenizers = pytest.importorskip("tokenizers")
+
+LINES = 10_000
+
+
+def path():
+    data = pathlib.Path(os.environ.get("MEDLAR_SHARED_DATA", ROOT / ".." / "shared" / "data"))
+    found = data / "tokenizers" / "ggml-vocab-bert-bge.gguf"
+    if not found.exists():
+        pytest.skip(f"no {found}")
+    return found
+
+
+def hugging_face(tokens):
+    """GGUF marks what starts a word, BERT's own vocabulary what continues it."""
+    def spelled(token):
+        if token.startswith("[") and token.endswith("]"):
+            return token
+        return token[1:] if token.startswith(SPACE_MARK) else "##" + token
+
+    vocabulary = {spelled(token): i for i, token in enumerate(tokens)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def test_same_tokens(tmp_path):
+    tokens = gguf.GGUFReader(path()).fields["tokenizer.ggml.tokens"].contents()
+    theirs = hugging_face(tokens)
+    texts = [*all_lines(LINES), "a" * 100, "a" * 101, "x" * 5000]
+    expected = [encoding.ids for encoding in theirs.encode_batch(texts, add_special_tokens=False)]
+    assert_same(texts, Ours(path(), tmp_path).encode([text.encode() for text in texts]), expected)
