@@ -1,0 +1,206 @@
+#include "runtime/gpu/backend.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "runtime/gpu/step_buffer.h"
+#include "runtime/gpu/weights.h"
+
+namespace medlar::runtime::gpu {
+namespace {
+
+constexpr std::size_t kGuardBytes = 64;
+constexpr std::byte kGuard{0xA5};
+
+int next_power(int n) { return static_cast<int>(std::bit_ceil(static_cast<unsigned>(std::max(n, 1)))); }
+
+// Sizes are rounded up to powers of two, so that few lists serve all steps.
+StepShape rounded(StepShape s, const ProgramOptions& options) {
+  return {std::min(next_power(s.tokens), options.max_tokens),
+          std::min(next_power(s.logit_rows), options.max_logit_rows), next_power(s.kv_tokens)};
+}
+
+StepShape shape_of(const kernels::Step& step) {
+  StepShape s{step.tokens, step.logit_rows, 1};
+  for (std::int32_t t = 0; t < step.tokens; ++t) s.kv_tokens = std::max(s.kv_tokens, step.positions[t] + 1);
+  return s;
+}
+
+// Bytes of the largest arena that steps of up to these options need.
+std::size_t largest_arena(const Lowering& lowering, const ProgramOptions& options, std::size_t guard) {
+  constexpr int kLongest = 1 << 30;  // as many splits as there can be
+  std::size_t bytes = 0;
+  for (int tokens = 1;; tokens *= 2) {
+    const StepShape shape = rounded({tokens, options.max_logit_rows, kLongest}, options);
+    bytes = std::max(bytes, schedule(lowering.plan(shape), guard).arena_bytes);
+    if (tokens >= options.max_tokens) return bytes;
+  }
+}
+
+std::size_t kv_bytes(const std::vector<KvPart>& parts) {
+  return parts.empty() ? 0 : parts.back().offset + parts.back().bytes;
+}
+
+MemoryPlan measure(const ir::Graph& graph, std::size_t kv, std::size_t arena) {
+  std::int64_t tables = 0;
+  for (const auto& t : graph.tables()) tables += static_cast<std::int64_t>(t.size() * sizeof(float));
+  return {graph.weight_bytes(), static_cast<std::int64_t>(kv), static_cast<std::int64_t>(arena) + tables, 0};
+}
+
+class GpuProgram final : public Program {
+ public:
+  GpuProgram(Device& device, const ir::Graph& graph, const ProgramOptions& options, LowerOptions tuning)
+      : device_(device),
+        graph_(graph),
+        options_(options),
+        kv_parts_(layout_kv(graph, options)),
+        lowering_(graph, options_, kv_parts_, tuning),
+        weights_(device, graph),
+        step_(device, options) {
+    const std::size_t arena = largest_arena(lowering_, options_, guard());
+    arena_ = device.allocate(std::max<std::size_t>(arena, 1));
+    kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));
+    memory_ = measure(graph, kv_bytes(kv_parts_), arena + step_.bytes());
+  }
+
+  void run(const kernels::Step& step) override {
+    if (step_.send(step)) lists_.clear();
+    List& list = list_for(shape_of(step));
+    last_ = &list;
+    if (options_.guard) write_guards(list);
+    device_.submit(*list.commands);
+    logits_.resize(static_cast<std::size_t>(step.logit_rows) *
+                   static_cast<std::size_t>(graph_[graph_.output()].type.width()));
+    device_.read(*arena_, list.output, std::as_writable_bytes(std::span(logits_)));
+  }
+
+  std::span<const float> logits() const override { return logits_; }
+  const MemoryPlan& memory() const override { return memory_; }
+
+  void release_pages(int group, std::span<const std::int32_t> pages) override {
+    for (std::size_t i = 0; i < kv_parts_.size(); ++i) {
+      if (graph_.kv_layers()[i / 2].group != group) continue;
+      const auto bytes = static_cast<std::size_t>(kv_parts_[i].page_bytes);
+      for (std::int32_t page : pages)
+        device_.discard(*kv_, kv_parts_[i].offset + static_cast<std::size_t>(page) * bytes, bytes);
+    }
+  }
+
+  std::vector<std::string_view> kernels() const override {
+    std::vector<std::string_view> names;
+    for (const PlannedDispatch& d : lowering_.plan({}).dispatches) names.push_back(d.kernel->name);
+    return names;
+  }
+
+  void check_guards() const override {
+    if (!last_) return;
+    std::vector<std::byte> bytes(kGuardBytes);
+    for (std::size_t at : last_->guards) {
+      device_.read(*arena_, at, bytes);
+      if (std::ranges::any_of(bytes, [](std::byte b) { return b != kGuard; }))
+        fail(ErrorKind::device, "a kernel wrote past the end of its buffer, at byte {} of the arena", at);
+    }
+  }
+
+ private:
+  struct List {
+    std::unique_ptr<CommandList> commands;
+    std::size_t output = 0;           // offset of the logits in the arena
+    std::vector<std::size_t> guards;  // offsets of guard bytes
+  };
+
+  std::size_t guard() const { return options_.guard ? kGuardBytes : 0; }
+
+  List& list_for(const StepShape& shape) {
+    const StepShape key = rounded(shape, options_);
+    const auto found = lists_.find(key);
+    if (found != lists_.end()) return found->second;
+    List list = record(key);
+    return lists_.emplace(key, std::move(list)).first->second;
+  }
+
+  List record(const StepShape& shape) {
+    const StepPlan plan = lowering_.plan(shape);
+    const Schedule placed = schedule(plan, guard());
+    // Packing is greedy: a smaller step may, rarely, need a larger arena.
+    if (placed.arena_bytes > arena_->size()) lists_.clear(), arena_ = device_.allocate(placed.arena_bytes);
+    std::vector<Dispatch> dispatches;
+    for (std::size_t i = 0; i < plan.dispatches.size(); ++i) {
+      const PlannedDispatch& d = plan.dispatches[i];
+      Dispatch out{device_.pipeline(*d.kernel), d.params, {}, d.grid, d.kernel->threads, placed.barriers[i]};
+      for (const std::vector<Region>* regions : {&d.reads, &d.writes})
+        for (const Region& r : *regions) out.buffers.push_back(binding(r, placed));
+      dispatches.push_back(std::move(out));
+    }
+    List list{
+        device_.record(std::move(dispatches)), placed.offsets[static_cast<std::size_t>(plan.output.id)], {}};
+    for (std::size_t i = 0; i < placed.offsets.size() && options_.guard; ++i)
+      if (plan.activation_bytes[i]) list.guards.push_back(placed.offsets[i] + plan.activation_bytes[i]);
+    return list;
+  }
+
+  Binding binding(const Region& r, const Schedule& placed) const {
+    switch (r.kind) {
+      case RegionKind::weight:
+        return weights_.weight(r.id);
+      case RegionKind::table:
+        return weights_.table(r.id);
+      case RegionKind::step:
+        return step_.binding(r.id);
+      case RegionKind::kv:
+        return {kv_.get(), kv_parts_[static_cast<std::size_t>(r.id)].offset};
+      case RegionKind::activation:
+        break;
+    }
+    return {arena_.get(), placed.offsets[static_cast<std::size_t>(r.id)]};
+  }
+
+  void write_guards(const List& list) {
+    const std::vector<std::byte> bytes(kGuardBytes, kGuard);
+    for (std::size_t at : list.guards) device_.write(*arena_, at, bytes);
+  }
+
+  Device& device_;
+  const ir::Graph& graph_;
+  const ProgramOptions options_;
+  const std::vector<KvPart> kv_parts_;
+  const Lowering lowering_;
+  const Weights weights_;
+  StepBuffer step_;
+  std::unique_ptr<Buffer> arena_, kv_;
+  std::map<StepShape, List> lists_;
+  const List* last_ = nullptr;
+  std::vector<float> logits_;
+  MemoryPlan memory_;
+};
+
+class GpuBackend final : public Backend {
+ public:
+  GpuBackend(std::unique_ptr<Device> device, LowerOptions tuning)
+      : device_(std::move(device)), tuning_(tuning) {}
+
+  std::string_view name() const override { return device_->name(); }
+  std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
+    return std::make_unique<GpuProgram>(*device_, graph, options, tuning_);
+  }
+  MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
+    const std::vector<KvPart> parts = layout_kv(graph, options);
+    const Lowering lowering(graph, options, parts, tuning_);
+    return measure(graph, kv_bytes(parts), largest_arena(lowering, options, 0));
+  }
+
+ private:
+  std::unique_ptr<Device> device_;
+  LowerOptions tuning_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(std::unique_ptr<Device> device, LowerOptions tuning) {
+  return std::make_unique<GpuBackend>(std::move(device), tuning);
+}
+
+}  // namespace medlar::runtime::gpu

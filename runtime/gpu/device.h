@@ -1,0 +1,78 @@
+// What every GPU offers to the host: memory, kernels, and lists of dispatches. The emulator is one; so will
+// CUDA and Metal be.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/gpu/kernels.h"
+
+namespace medlar::runtime::gpu {
+
+using medlar::gpu::KernelInfo;
+
+// Memory that kernels can be given. Whoever holds the pointer owns it; the device must outlive it.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual std::size_t size() const = 0;
+};
+
+struct Binding {
+  Buffer* buffer = nullptr;
+  std::uint64_t offset = 0;  // bytes
+};
+
+struct Extent {
+  std::uint32_t x = 1, y = 1, z = 1;
+};
+
+// A kernel that the device has compiled, by its own number.
+struct Pipeline {
+  int id = -1;
+};
+
+struct Dispatch {
+  Pipeline pipeline;
+  std::vector<std::byte> params;  // the kernel's argument 0, at most 4 KiB
+  std::vector<Binding> buffers;   // its arguments 1, 2, ...
+  Extent grid;                    // threadgroups
+  std::uint32_t threads = 0;      // a threadgroup
+  bool barrier = true;            // every earlier dispatch is finished before this one starts
+};
+
+// Dispatches in a form that the device can run again and again.
+class CommandList {
+ public:
+  virtual ~CommandList() = default;
+};
+
+// One thread at a time. Everything may throw Error(device) or Error(out_of_memory).
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string_view name() const = 0;
+
+  // Memory of the device's own, zeroed.
+  virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
+  // A view of mapped bytes, which must outlive it; without a copy where the device reads the host's memory.
+  virtual std::unique_ptr<Buffer> import(std::span<const std::byte> bytes) = 0;
+  // Ordered with submitted lists.
+  virtual void write(Buffer& to, std::size_t offset, std::span<const std::byte> bytes) = 0;
+  // Waits for submitted lists.
+  virtual void read(const Buffer& from, std::size_t offset, std::span<std::byte> bytes) = 0;
+  // The bytes are not needed any more; whole pages may go back to the system and read as anything.
+  virtual void discard(Buffer& buffer, std::size_t offset, std::size_t bytes) = 0;
+
+  // Compiles the kernel the first time it is asked for.
+  virtual Pipeline pipeline(const KernelInfo& kernel) = 0;
+  virtual std::unique_ptr<CommandList> record(std::vector<Dispatch> dispatches) = 0;
+  // Starts when everything submitted before has finished.
+  virtual void submit(CommandList& list) = 0;
+};
+
+}  // namespace medlar::runtime::gpu

@@ -1,0 +1,396 @@
+#include "runtime/gpu/lower.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "formats/all.h"
+#include "kernels/gpu/params.h"
+#include "runtime/gpu/step_buffer.h"
+
+namespace medlar::runtime::gpu {
+
+using namespace medlar::gpu;  // NOLINT: this file is about their parameters
+using ir::RowCount;
+using ir::Value;
+
+namespace {
+
+constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
+constexpr int kVecRows = 8;                // more rows than this go through tiles
+constexpr std::int64_t kVecOutputs = 16;   // outputs of a threadgroup of linear_vec
+constexpr std::int64_t kTileSide = 64;     // of linear_tile
+constexpr std::int64_t kElementwiseWidth = 256;
+constexpr std::int64_t kHeadsPerGroup = 4;
+
+std::uint32_t u32_of(std::int64_t v) { return checked_cast<std::uint32_t>(v, "an extent of the model"); }
+std::uint32_t ceil_div(std::int64_t a, std::int64_t b) { return u32_of((a + b - 1) / b); }
+
+const KernelInfo& kernel(std::string_view name) {
+  const KernelInfo* found = find_kernel(name);
+  if (!found) fail(ErrorKind::unsupported, "there is no GPU kernel {}", name);
+  return *found;
+}
+
+std::string_view format_name(DType type) { return format_info(type).name; }
+
+template <class Params>
+std::vector<std::byte> bytes_of(const Params& params) {
+  std::vector<std::byte> bytes(sizeof params);
+  std::memcpy(bytes.data(), &params, sizeof params);
+  return bytes;
+}
+
+Region step(StepField field, int group = 0) { return {RegionKind::step, static_cast<int>(field) + group}; }
+const Region kCounts = step(StepField::counts);
+
+}  // namespace
+
+std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& options) {
+  std::vector<KvPart> parts;
+  std::size_t end = 0;
+  const auto add = [&](DType type, const ir::KvLayer& layer, std::int64_t dim) {
+    if (!format_info(type).is_kv() || dim % format_info(type).block_length != 0 || dim > kMaxHeadDim)
+      throw Error(ErrorKind::unsupported,
+                  fmt::format("a head of {} values cannot be cached as {}", dim, format_name(type)),
+                  "use a KV type without blocks: --kv-k f16 --kv-v f16");
+    KvPart p{.type = type, .heads = layer.heads, .dim = dim, .row_bytes = row_bytes(type, dim)};
+    p.page_bytes = p.row_bytes * p.heads * kernels::kPageTokens;
+    p.offset = end;
+    p.bytes = static_cast<std::size_t>(options.kv_pages[static_cast<std::size_t>(layer.group)]) *
+              static_cast<std::size_t>(p.page_bytes);
+    end = checked_align_up<std::size_t>(end + p.bytes, 4096, "the KV cache");
+    parts.push_back(p);
+  };
+  for (const ir::KvLayer& layer : graph.kv_layers()) {
+    add(options.k_type, layer, layer.k_dim);
+    add(options.v_type, layer, layer.v_dim);
+  }
+  return parts;
+}
+
+// Visits groups and emits their dispatches.
+class Emitter {
+ public:
+  Emitter(const Lowering& lowering, const StepShape& shape, StepPlan& plan)
+      : l_(lowering), shape_(shape), plan_(plan) {
+    plan_.activation_bytes.assign(g().nodes().size(), 0);
+  }
+
+  void operator()(const ir::Single& s) {
+    std::visit([&](const auto& o) { single(s.node, o); }, g()[s.node].op);
+  }
+
+  void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, value(n.result)); }
+
+  void operator()(const ir::LinearGroup& group) {
+    const RowCount rows = type(group.input).rows;
+    const Input x = max_rows(rows) > kVecRows && !l_.options_.exact ? tile_input(group) : vec_input(group);
+    std::vector<Region> results;
+    for (const ir::LinearGroup::Out& out : group.outs) {
+      results.push_back(group.glu ? value(out.linear) : value(out.result));
+      linear(out, x, rows, results.back());
+    }
+    if (group.glu) glu(group.glu, results[0], results[1]);
+  }
+
+  void operator()(const ir::AttendPrepare& a) {
+    const ir::KvWrite& key = op<ir::KvWrite>(a.key_write);
+    const ir::KvWrite& values = op<ir::KvWrite>(a.value_write);
+    heads(value(a.q), head_source(a.q_norm, a.q_rope, type(a.q_result).shape), value(a.q_result));
+    store(value(a.k), head_source(a.k_norm, a.k_rope, type(a.key_write).shape), key);
+    store(value(a.v), head_source({}, {}, type(a.value_write).shape), values);
+  }
+
+  // The memory of a value.
+  Region value(Value v) {
+    const int id = l_.storage_[static_cast<std::size_t>(v.id)];
+    const std::size_t bytes =
+        static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
+    std::size_t& size = plan_.activation_bytes[static_cast<std::size_t>(id)];
+    size = std::max(size, bytes);
+    return {RegionKind::activation, id};
+  }
+
+ private:
+  // What products read: f32 rows, or f16 rows with their scales.
+  struct Input {
+    std::vector<Region> regions;
+    bool tiles = false;
+  };
+
+  struct HeadSource {
+    HeadParams params;
+    Region weight, inv_freq;
+  };
+
+  const ir::Graph& g() const { return l_.graph_; }
+  const ir::ValueType& type(Value v) const { return g()[v].type; }
+  template <class Op>
+  const Op& op(Value v) const {
+    return std::get<Op>(g()[v].op);
+  }
+  Value in(Value v, std::size_t i) const { return g()[v].inputs[i]; }
+  bool has_input(Value v, std::size_t i) const { return g()[v].inputs.size() > i; }
+
+  std::int64_t max_rows(RowCount rows) const {
+    return rows == RowCount::tokens ? shape_.tokens : rows == RowCount::logit_rows ? shape_.logit_rows : 1;
+  }
+  std::uint32_t rows_of(RowCount rows) const { return static_cast<std::uint32_t>(rows); }
+
+  Region temporary(std::size_t bytes) {
+    plan_.activation_bytes.push_back(bytes);
+    return {RegionKind::activation, static_cast<int>(plan_.activation_bytes.size()) - 1};
+  }
+  // A weight's or a table's bytes.
+  Region constant(Value v) const {
+    if (const auto* w = g().get_if<ir::Weight>(v)) return {RegionKind::weight, w->index};
+    return {RegionKind::table, op<ir::Table>(v).index};
+  }
+  const KvPart& part(const ir::KvWrite& w) const { return l_.kv_[static_cast<std::size_t>(region(w).id)]; }
+  static Region region(const ir::KvWrite& w) {
+    return {RegionKind::kv, 2 * w.layer + (w.part == ir::KvPart::value)};
+  }
+
+  template <class Params>
+  void emit(std::string_view name, const Params& params, std::vector<Region> reads,
+            std::vector<Region> writes, Extent grid) {
+    plan_.dispatches.push_back({&kernel(name), bytes_of(params), std::move(reads), std::move(writes), grid});
+  }
+
+  // --- products
+  Input vec_input(const ir::LinearGroup& group) {
+    if (!group.norm) return {{value(group.input)}, false};
+    const Region normed = value(group.norm);
+    norm(group.norm, {}, normed);
+    return {{normed}, false};
+  }
+
+  Input tile_input(const ir::LinearGroup& group) {
+    const ir::ValueType& t = type(group.input);
+    const auto rows = static_cast<std::size_t>(max_rows(t.rows));
+    const Region x = temporary(rows * static_cast<std::size_t>(t.width()) * sizeof(std::uint16_t));
+    const Region scales = temporary(rows * sizeof(float));
+    PrepareParams p{.rows = rows_of(t.rows), .dim = u32_of(t.width()), .norm = 0, .has_weight = 0, .eps = 0};
+    Region weight = value(group.input);
+    if (group.norm)
+      p.norm = p.has_weight = 1, p.eps = op<ir::RmsNorm>(group.norm).eps,
+      weight = constant(in(group.norm, 1));
+    emit("prepare", p, {kCounts, value(group.input), weight}, {x, scales}, {u32_of(max_rows(t.rows))});
+    return {{x, scales}, true};
+  }
+
+  void linear(const ir::LinearGroup::Out& out, const Input& x, RowCount rows, Region y) {
+    const Value weight = in(out.linear, 1);
+    const bool has_bias = has_input(out.linear, 2);
+    const Shape& shape = type(weight).shape;
+    const DType dtype = type(weight).dtype;
+    const LinearParams p{.rows = rows_of(rows),
+                         .n = u32_of(shape[0]),
+                         .k = u32_of(shape[1]),
+                         .row_bytes = u32_of(row_bytes(dtype, shape[1])),
+                         .has_bias = has_bias,
+                         .has_residual = static_cast<bool>(out.residual)};
+    const Region w = constant(weight);
+    std::vector<Region> reads = {kCounts};
+    reads.insert(reads.end(), x.regions.begin(), x.regions.end());
+    reads.insert(reads.end(),
+                 {w, has_bias ? constant(in(out.linear, 2)) : w, out.residual ? value(out.residual) : w});
+    const std::int64_t m = max_rows(rows);
+    if (x.tiles) {
+      emit(fmt::format("linear_tile_{}", format_name(dtype)), p, std::move(reads), {y},
+           {ceil_div(shape[0], kTileSide), ceil_div(m, kTileSide)});
+    } else {
+      const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
+      emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
+           {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
+    }
+  }
+
+  // --- heads
+  HeadSource head_source(Value norm, Value rope, const Shape& shape) const {
+    HeadSource s{.params = {.heads = u32_of(shape[0]),
+                            .dim = u32_of(shape[1]),
+                            .norm = norm ? 1U : 0U,
+                            .has_weight = norm ? 1U : 0U,
+                            .eps = norm ? op<ir::RmsNorm>(norm).eps : 0,
+                            .rope_dim = 0,
+                            .rope_style = 0,
+                            .magnitude = 1,
+                            .group = 0,
+                            .row_bytes = 0,
+                            .page_bytes = 0},
+                 .weight = kCounts,
+                 .inv_freq = kCounts};
+    if (shape[1] > kMaxHeadDim)
+      fail(ErrorKind::unsupported, "heads of {} values have no GPU kernel", shape[1]);
+    if (norm) s.weight = constant(in(norm, 1));
+    if (rope) {
+      const ir::Rope& r = op<ir::Rope>(rope);
+      s.params.rope_dim = u32_of(2 * type(in(rope, 1)).width());
+      s.params.rope_style = static_cast<std::uint32_t>(r.style);
+      s.params.magnitude = r.magnitude;
+      s.inv_freq = constant(in(rope, 1));
+    }
+    return s;
+  }
+  Extent head_grid(const HeadParams& p) const {
+    return {ceil_div(p.heads, kHeadsPerGroup), u32_of(shape_.tokens)};
+  }
+
+  void heads(Region x, const HeadSource& s, Region y) {
+    emit("heads", s.params, {kCounts, step(StepField::positions), x, s.weight, s.inv_freq}, {y},
+         head_grid(s.params));
+  }
+
+  void store(Region x, HeadSource s, const ir::KvWrite& to) {
+    const KvPart& p = part(to);
+    s.params.group = static_cast<std::uint32_t>(group_of(to.layer));
+    s.params.row_bytes = u32_of(p.row_bytes);
+    s.params.page_bytes = static_cast<std::uint64_t>(p.page_bytes);
+    const bool plain = !s.params.norm && s.params.rope_dim == 0;
+    const std::size_t bytes = static_cast<std::size_t>(shape_.tokens * p.heads * p.dim) * sizeof(float);
+    emit(fmt::format("store_heads_{}", format_name(p.type)), s.params,
+         {kCounts, step(StepField::positions), step(StepField::sequences),
+          step(StepField::pages, group_of(to.layer)), x, s.weight, s.inv_freq},
+         {temporary(plain ? sizeof(float) : bytes), region(to)}, head_grid(s.params));
+  }
+
+  int group_of(int layer) const { return g().kv_layers()[static_cast<std::size_t>(layer)].group; }
+
+  // --- single operations
+  void single(Value, const ir::Weight&) {}
+  void single(Value, const ir::Table&) {}
+  void single(Value, const ir::Reshape&) {}
+  void single(Value v, const ir::Embed& o) {
+    const ir::ValueType& table = type(in(v, 0));
+    emit(fmt::format("embed_{}", format_name(table.dtype)),
+         EmbedParams{u32_of(type(v).width()), u32_of(row_bytes(table.dtype, table.shape[1])), o.scale},
+         {kCounts, step(StepField::token_ids), constant(in(v, 0))}, {value(v)}, {u32_of(shape_.tokens)});
+  }
+  void single(Value v, const ir::GatherRows&) {
+    emit("gather_rows", GatherParams{u32_of(type(v).width())},
+         {kCounts, step(StepField::rows), value(in(v, 0))}, {value(v)}, {u32_of(shape_.logit_rows)});
+  }
+  void single(Value v, const ir::RmsNorm&) { norm(v, {}, value(v)); }
+  void single(Value v, const ir::Linear&) {
+    (*this)(ir::LinearGroup{
+        .input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});
+  }
+  void single(Value v, const ir::Glu&) { glu(v, value(in(v, 0)), value(in(v, 1))); }
+  void single(Value v, const ir::Binary& o) {
+    const Value b = in(v, 1);
+    const bool broadcast = type(b).storage != ir::Storage::rows;
+    emit("binary",
+         BinaryParams{rows_of(type(v).rows), u32_of(type(v).width()), static_cast<std::uint32_t>(o.op),
+                      broadcast},
+         {kCounts, value(in(v, 0)), broadcast ? constant(b) : value(b)}, {value(v)}, elementwise_grid(v));
+  }
+  void single(Value v, const ir::Unary& o) {
+    emit("unary",
+         UnaryParams{rows_of(type(v).rows), u32_of(type(v).width()), static_cast<std::uint32_t>(o.op),
+                     o.parameter},
+         {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
+  }
+  void single(Value v, const ir::Rope&) {
+    heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));
+  }
+  void single(Value v, const ir::KvWrite& o) {
+    store(value(in(v, 0)), head_source({}, {}, type(v).shape), o);
+  }
+
+  void single(Value v, const ir::Attention& o) {
+    const ir::KvWrite k{o.layer, ir::KvPart::key}, values{o.layer, ir::KvPart::value};
+    const KvPart &kp = part(k), &vp = part(values);
+    const std::int64_t window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window;
+    const bool has_sinks = has_input(v, 3);
+    const std::int64_t heads = type(v).shape[0];
+    const AttentionParams p{.heads = u32_of(heads),
+                            .kv_heads = u32_of(kp.heads),
+                            .k_dim = u32_of(kp.dim),
+                            .v_dim = u32_of(vp.dim),
+                            .k_row_bytes = u32_of(kp.row_bytes),
+                            .v_row_bytes = u32_of(vp.row_bytes),
+                            .k_page_bytes = static_cast<std::uint64_t>(kp.page_bytes),
+                            .v_page_bytes = static_cast<std::uint64_t>(vp.page_bytes),
+                            .scale = o.scale,
+                            .softcap = o.softcap,
+                            .window = u32_of(window),
+                            .group = static_cast<std::uint32_t>(group_of(o.layer)),
+                            .has_sinks = has_sinks,
+                            .splits = splits(window)};
+    const Region q = value(in(v, 0)), sinks = has_sinks ? constant(in(v, 3)) : kCounts;
+    const std::size_t parts =
+        static_cast<std::size_t>(shape_.tokens * heads) * p.splits * (p.v_dim + 2) * sizeof(float);
+    const Region y = p.splits == 1 ? value(v) : temporary(parts);
+    emit(fmt::format("attention_{}_{}", format_name(kp.type), format_name(vp.type)), p,
+         {kCounts, step(StepField::positions), step(StepField::sequences),
+          step(StepField::pages, group_of(o.layer)), q, region(k), region(values), sinks},
+         {y}, {p.heads, u32_of(shape_.tokens), p.splits});
+    if (p.splits > 1)
+      emit("attention_combine", p, {kCounts, y, sinks}, {value(v)}, {p.heads, u32_of(shape_.tokens)});
+  }
+
+  // Long sequences are split when there are too few tokens to fill the device by themselves.
+  std::uint32_t splits(std::int64_t window) const {
+    if (shape_.tokens > kVecRows) return 1;
+    const std::int64_t keys =
+        window > 0 ? std::min<std::int64_t>(window, shape_.kv_tokens) : shape_.kv_tokens;
+    return u32_of(std::clamp<std::int64_t>(keys / l_.tuning_.keys_per_split, 1, l_.tuning_.max_splits));
+  }
+
+  void norm(Value norm, Value residual, Region y) {
+    const ir::ValueType& t = type(norm);
+    const Region x = value(in(norm, 0)), weight = constant(in(norm, 1));
+    const std::int64_t per_row = t.shape.rows();
+    emit("rms_norm",
+         NormParams{rows_of(t.rows), u32_of(per_row), u32_of(t.shape.back()), op<ir::RmsNorm>(norm).eps, 1,
+                    residual ? 1U : 0U},
+         {kCounts, x, weight, residual ? value(residual) : x}, {y}, {u32_of(max_rows(t.rows) * per_row)});
+  }
+
+  void glu(Value v, Region gate, Region up) {
+    emit("glu",
+         GluParams{rows_of(type(v).rows), u32_of(type(v).width()),
+                   static_cast<std::uint32_t>(op<ir::Glu>(v).activation)},
+         {kCounts, gate, up}, {value(v)}, elementwise_grid(v));
+  }
+
+  Extent elementwise_grid(Value v) const {
+    return {ceil_div(type(v).width(), kElementwiseWidth), u32_of(max_rows(type(v).rows))};
+  }
+
+  const Lowering& l_;
+  const StepShape shape_;
+  StepPlan& plan_;
+};
+
+Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
+                   LowerOptions tuning)
+    : graph_(graph),
+      options_(options),
+      kv_(kv),
+      tuning_(tuning),
+      groups_(ir::fuse(graph, options.fuse ? ir::FusionOptions{} : ir::FusionOptions::none())),
+      storage_(graph.nodes().size()) {
+  std::iota(storage_.begin(), storage_.end(), 0);
+  for (std::size_t i = 0; i < storage_.size(); ++i) {
+    const Value v{static_cast<std::int32_t>(i)};
+    if (graph.get_if<ir::Reshape>(v)) storage_[i] = storage_[static_cast<std::size_t>(graph[v].inputs[0].id)];
+  }
+}
+
+StepPlan Lowering::plan(const StepShape& shape) const {
+  StepPlan plan;
+  Emitter emitter(*this, shape, plan);
+  for (const ir::Group& group : groups_) std::visit(emitter, group);
+  plan.output = emitter.value(graph_.output());
+  return plan;
+}
+
+}  // namespace medlar::runtime::gpu

@@ -1,0 +1,55 @@
+// Lowering for GPUs: groups of the graph become dispatches, for steps of a given size.
+#pragma once
+
+#include <vector>
+
+#include "ir/fuse.h"
+#include "runtime/backend.h"
+#include "runtime/gpu/plan.h"
+
+namespace medlar::runtime::gpu {
+
+// The sizes that one list of dispatches is made for. A list serves every step that is no larger: kernels read
+// the true counts from the step buffer.
+struct StepShape {
+  int tokens = 1;
+  int logit_rows = 1;
+  int kv_tokens = 1;  // longest sequence, this step's tokens included
+  friend auto operator<=>(const StepShape&, const StepShape&) = default;
+};
+
+struct LowerOptions {
+  // Decoding divides a sequence's keys into parts of about this many, so that few heads keep many cores busy.
+  int keys_per_split = 256;
+  int max_splits = 32;
+};
+
+// One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows.
+struct KvPart {
+  DType type = DType::f32;
+  std::int64_t heads = 0, dim = 0, row_bytes = 0, page_bytes = 0;
+  std::size_t offset = 0, bytes = 0;
+};
+
+// Index: 2 * layer, + 1 for the values. Throws Error(unsupported) when a head cannot be stored in the type.
+std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& options);
+
+// The graph, options and layout must outlive it. Throws Error(unsupported) naming what has no kernel.
+class Lowering {
+ public:
+  Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
+           LowerOptions tuning);
+
+  StepPlan plan(const StepShape& shape) const;
+
+ private:
+  friend class Emitter;
+  const ir::Graph& graph_;
+  const ProgramOptions& options_;
+  const std::vector<KvPart>& kv_;
+  LowerOptions tuning_;
+  std::vector<ir::Group> groups_;
+  std::vector<int> storage_;  // the value whose memory each value has: itself, or what it reshapes
+};
+
+}  // namespace medlar::runtime::gpu

@@ -1,0 +1,84 @@
+#include "runtime/gpu/step_buffer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "kernels/gpu/params.h"
+
+namespace medlar::runtime::gpu {
+namespace {
+
+constexpr std::size_t kAlignWords = 16;
+constexpr std::size_t index(StepField f) { return static_cast<std::size_t>(f); }
+
+// Rows of the page tables that the step's tokens use.
+std::size_t used_sequences(const kernels::Step& step) {
+  std::int32_t last = -1;
+  for (std::int32_t t = 0; t < step.tokens; ++t) last = std::max(last, step.sequences[t]);
+  return static_cast<std::size_t>(last + 1);
+}
+
+}  // namespace
+
+StepBuffer::StepBuffer(Device& device, const ProgramOptions& options) : device_(device) {
+  const auto tokens = static_cast<std::size_t>(options.max_tokens);
+  capacity_[index(StepField::counts)] = sizeof(medlar::gpu::StepCounts) / sizeof(std::int32_t);
+  for (StepField f : {StepField::token_ids, StepField::positions, StepField::sequences})
+    capacity_[index(f)] = tokens;
+  capacity_[index(StepField::rows)] = static_cast<std::size_t>(options.max_logit_rows);
+  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g)
+    capacity_[index(StepField::pages) + g] =
+        static_cast<std::size_t>(options.max_sequences) * static_cast<std::size_t>(options.kv_pages[g]);
+  place();
+}
+
+void StepBuffer::place() {
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < kFields; ++i) {
+    offset_[i] = end;
+    end += (capacity_[i] + kAlignWords - 1) / kAlignWords * kAlignWords + kAlignWords;
+  }
+  image_.assign(end, 0);
+  buffer_ = device_.allocate(end * sizeof(std::int32_t));
+}
+
+std::span<std::int32_t> StepBuffer::field(std::size_t i) {
+  return std::span(image_).subspan(offset_[i], capacity_[i]);
+}
+
+bool StepBuffer::send(const kernels::Step& step) {
+  const std::size_t sequences = used_sequences(step);
+  bool moved = false;
+  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g) {
+    const std::size_t words = sequences * static_cast<std::size_t>(step.pages[g].stride);
+    std::size_t& capacity = capacity_[index(StepField::pages) + g];
+    if (words > capacity) capacity = 2 * words, moved = true;
+  }
+  if (moved) place();
+
+  const auto put = [&](std::size_t i, const std::int32_t* from, std::size_t words) {
+    MEDLAR_ASSERT(words <= capacity_[i]);
+    std::copy_n(from, words, field(i).begin());
+  };
+  const auto tokens = static_cast<std::size_t>(step.tokens);
+  medlar::gpu::StepCounts counts{step.tokens, step.logit_rows, {}};
+  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g) counts.page_stride[g] = step.pages[g].stride;
+  std::memcpy(field(index(StepField::counts)).data(), &counts, sizeof counts);
+  put(index(StepField::token_ids), step.token_ids, tokens);
+  put(index(StepField::positions), step.positions, tokens);
+  put(index(StepField::sequences), step.sequences, tokens);
+  put(index(StepField::rows), step.rows, static_cast<std::size_t>(step.logit_rows));
+  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g)
+    if (step.pages[g].pages)
+      put(index(StepField::pages) + g, step.pages[g].pages,
+          sequences * static_cast<std::size_t>(step.pages[g].stride));
+  device_.write(*buffer_, 0, std::as_bytes(std::span(image_)));
+  return moved;
+}
+
+Binding StepBuffer::binding(int field) const {
+  return {buffer_.get(), offset_[static_cast<std::size_t>(field)] * sizeof(std::int32_t)};
+}
+
+}  // namespace medlar::runtime::gpu

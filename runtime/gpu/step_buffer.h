@@ -1,0 +1,48 @@
+// The device step buffer: what changes from step to step, in device memory (kernels/step.h; gpu::StepCounts).
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "kernels/step.h"
+#include "runtime/backend.h"
+#include "runtime/gpu/device.h"
+
+namespace medlar::runtime::gpu {
+
+// The arrays in it, each of which a kernel can be given.
+enum class StepField : std::uint8_t {
+  counts,
+  token_ids,
+  positions,
+  sequences,
+  rows,
+  pages
+};  // pages + g: group g
+
+class StepBuffer {
+ public:
+  StepBuffer(Device& device, const ProgramOptions& options);
+
+  // Sends `step`. Returns whether the buffer moved, because page tables were longer than ever before: then
+  // bindings that were taken before are stale.
+  bool send(const kernels::Step& step);
+
+  Binding binding(int field) const;  // a StepField, or pages + group
+  std::size_t bytes() const { return buffer_->size(); }
+
+ private:
+  static constexpr std::size_t kFields = static_cast<std::size_t>(StepField::pages) + kernels::kMaxKvGroups;
+
+  void place();
+  std::span<std::int32_t> field(std::size_t i);
+
+  Device& device_;
+  std::array<std::size_t, kFields> capacity_{};  // of each field, in words
+  std::array<std::size_t, kFields> offset_{};    // in words
+  std::vector<std::int32_t> image_;              // what is sent
+  std::unique_ptr<Buffer> buffer_;
+};
+
+}  // namespace medlar::runtime::gpu
