@@ -28,13 +28,11 @@ constexpr auto infos_of(FormatList<F...>) {
 
 constexpr auto kInfos = infos_of(AllFormats{});
 
-// GGUF number -> place in kInfos, or -1.
-constexpr auto kPlaces = [] {
-  std::array<std::int8_t, 256> places{};
-  places.fill(-1);
-  for (std::size_t i = 0; i < kInfos.size(); ++i)
-    places[static_cast<std::size_t>(kInfos[i].type)] = static_cast<std::int8_t>(i);
-  return places;
+// By GGUF number; null for numbers without a type.
+constexpr auto kByNumber = [] {
+  std::array<const FormatInfo*, 256> infos{};
+  for (const FormatInfo& info : kInfos) infos[static_cast<std::size_t>(info.type)] = &info;
+  return infos;
 }();
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -78,8 +76,7 @@ void fail_no_format(DType type) {
 std::span<const FormatInfo> all_infos() { return kInfos; }
 
 const FormatInfo* find_info(std::uint64_t gguf_number) {
-  if (gguf_number >= kPlaces.size() || kPlaces[gguf_number] < 0) return nullptr;
-  return &kInfos[static_cast<std::size_t>(kPlaces[gguf_number])];
+  return gguf_number < kByNumber.size() ? kByNumber[gguf_number] : nullptr;
 }
 
 const FormatInfo& format_info(DType type) {
