@@ -2,7 +2,7 @@
 # Installs what the tests need, builds everything and runs every test. With stage names: only those stages.
 # All stages run even when one fails; the last line sums them up, and the exit code is 0 only if nothing failed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 STAGES=(deps build style unit python docs arm64 gpu fuzz)
 usage() {
@@ -70,7 +70,7 @@ gtest_sum() {
 stage_python() {
   local log=$build/python.log
   make_venv || { record python 0 1 0; return; }
-  build/venv/bin/python -m pytest tests/python -rs -q --medlar $build/medlar 2>&1 | tee $log
+  MEDLAR_BUILD=$PWD/$build build/venv/bin/python -m pytest tests/python -rs -q --medlar $build/medlar 2>&1 | tee $log
   local status=${PIPESTATUS[0]} line
   line=$(tail -n 1 $log)
   pytest_number() { grep -oE "[0-9]+ $1" <<<"$line" | grep -oE '[0-9]+' || echo 0; }
