@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 namespace medlar::text {
 
 TokenTrie::TokenTrie(std::vector<Entry> entries) {
   std::erase_if(entries, [](const Entry& e) { return e.text.empty(); });
-  std::ranges::stable_sort(entries, {}, &Entry::text);
+  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
+    return std::tie(a.text, a.id) < std::tie(b.text, b.id);
+  });
 
   struct Range {
     std::uint32_t first, last, depth;

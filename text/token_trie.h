@@ -24,7 +24,7 @@ class TokenTrie {
   static constexpr Node kRoot = 0;
   static constexpr Node kNone = 0;  // the root is nobody's child
 
-  // Of entries with the same text the first wins; empty texts are left out.
+  // Of entries with the same text the lowest id wins; empty texts are left out.
   explicit TokenTrie(std::vector<Entry> entries = {});
 
   bool empty() const { return labels_.size() <= 1; }
