@@ -252,14 +252,15 @@ const CatalogueEntry* find_in_catalogue(std::string_view name) {
 
 std::vector<std::string> nearest_names(std::string_view word, std::span<const std::string> names) {
   constexpr std::size_t kMost = 3;
+  constexpr std::size_t kLongest = 128;
+  if (word.size() > kLongest) return {};
   const std::size_t limit = std::max<std::size_t>(2, word.size() / 3);
+  const std::string_view family = word.substr(0, word.find(':'));
   std::vector<std::pair<std::size_t, std::string>> near;
   for (const std::string& name : names) {
-    // Another size of the same family, and a name whose beginning was typed, are one step away.
-    const std::string_view family = word.substr(0, word.find(':'));
-    const bool begins = family.size() >= 3 && name.starts_with(family);
-    const std::size_t distance = begins ? 1 : edit_distance(word.substr(0, 128), name);
-    if (distance <= limit) near.emplace_back(distance, name);
+    const std::size_t distance = edit_distance(word, std::string_view(name).substr(0, kLongest));
+    const bool same_family = family.size() >= 3 && name.starts_with(family);  // another size, or half a name
+    if (distance <= limit || same_family) near.emplace_back(distance, name);
   }
   std::ranges::sort(near);
   std::vector<std::string> out;

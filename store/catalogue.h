@@ -38,7 +38,7 @@ std::span<const CatalogueEntry> catalogue();
 const CatalogueEntry* find_in_catalogue(std::string_view name);
 
 // The up to three of `names` that `word` may be a slip of, nearest first (edit distance with transpositions,
-// at most a third of the word's length).
+// at most a third of the word's length, or a name that begins with the same family).
 std::vector<std::string> nearest_names(std::string_view word, std::span<const std::string> names);
 
 }  // namespace medlar::store

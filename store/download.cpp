@@ -12,8 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kRealProgress = 1 << 20;  // bytes that make an attempt count as successful
-constexpr int kMostAttempts = 1000;               // of one file, however much each brings
+constexpr std::uint64_t kRealProgress = 256 << 10;  // bytes that make an attempt count as successful
+constexpr int kMostAttempts = 1000;                 // of one file, however much each brings
 
 // A tag that promises equality byte by byte (RFC 9110, 8.8.1).
 bool is_strong(std::string_view etag) {
@@ -104,7 +104,8 @@ class Download : public HttpBody {
 
   void request() {
     HttpRequest request{.url = file_.url, .bearer = file_.bearer, .cancel = meter_.cancel()};
-    if (!restart_wanted_) {
+    const bool provable = digest_ || !partial_.state().etag.empty();
+    if (!restart_wanted_ && provable) {
       request.offset = partial_.size();
       request.if_range = partial_.state().etag;
     }

@@ -123,7 +123,7 @@ class Exchange {
       perform();
       if (location_.empty()) return;
       const Url next = resolve_url(url_, location_);
-      check_redirect(next);
+      check_next(next);
       url_ = next;
     }
     refuse(fmt::format("more than {} redirects", options_.max_redirects));
@@ -144,8 +144,8 @@ class Exchange {
     throw HttpError(kind, fmt::format("{}: {}", where, problem), std::move(hint), details);
   }
 
-  void check_redirect(const Url& next) {
-    if (url_.scheme == "https" && next.scheme == "http") refuse("redirects from https to http");
+  void check_next(const Url& next) {
+    store::check_redirect(url_, next);
     // Behind a proxy we never see the address of the host; a literal one is plain to see all the same.
     const Addresses literal = look_up(next.host, "", AI_NUMERICHOST);
     if (literal != nullptr && !may_connect(*literal->ai_addr, next.host)) {
@@ -217,8 +217,7 @@ class Exchange {
     if (cancelled()) throw Error(ErrorKind::cancelled, "cancelled");
     if (!refused_address_.empty()) refuse(fmt::format("leads to the private address {}", refused_address_));
     if (answered_ && status_ >= 300) return finish_without_body();
-    if (code != CURLE_OK) fail_exchange(code);
-    if (!begun_) begin_body();  // an empty body
+    if (code != CURLE_OK || !answered_) fail_exchange(code);
   }
 
   // Redirects, and answers that say no. Their bodies are not read.
@@ -285,8 +284,9 @@ class Exchange {
       answer_.status = status_;
       return;
     }
-    if (trim(line).empty()) {
+    if (trim(line).empty()) {  // the end of the headers, or of trailers after the body
       answered_ = status_ >= 200;
+      if (answered_ && status_ < 300 && !begun_) begin_body();
       return;
     }
     const auto colon = line.find(':');
@@ -335,11 +335,8 @@ class Exchange {
 
   static std::size_t on_body(char* data, std::size_t, std::size_t size, void* self_pointer) {
     auto& self = *static_cast<Exchange*>(self_pointer);
-    if (self.status_ >= 300) return 0;  // nobody reads the body of a redirect or an error
-    const bool go_on = self.guarded([&] {
-      if (!self.begun_) self.begin_body();
-      self.body_.write(std::as_bytes(std::span(data, size)));
-    });
+    if (!self.begun_) return 0;  // nobody reads the body of a redirect or an error
+    const bool go_on = self.guarded([&] { self.body_.write(std::as_bytes(std::span(data, size))); });
     return go_on ? size : 0;
   }
 

@@ -81,8 +81,7 @@ std::string last_error(std::string_view output) {
   const std::string what = "pypi:" + package;
   if (contains(result.output, "No module named pip")) {
     throw Error(ErrorKind::unsupported, fmt::format("{}: {} has no pip", what, printable(pip.python)),
-                "install it (Debian: apt install python3-pip; elsewhere: python3 -m ensurepip), or set "
-                "MEDLAR_PYTHON");
+                "install it (Debian: apt install python3-pip; elsewhere: python3 -m ensurepip)");
   }
   const bool offline = contains(result.output, "connection broken") ||
                        contains(result.output, "NewConnectionError") ||
@@ -180,7 +179,7 @@ class PackageFetch {
       throw Error(
           ErrorKind::unsupported,
           fmt::format("{}: needs Python with pip, and there is no {}", what(), printable(pip_.python)),
-          "install python3 and pip (Debian: apt install python3-pip), or set MEDLAR_PYTHON");
+          "install python3 and pip (Debian: apt install python3-pip)");
     }
   }
 

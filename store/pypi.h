@@ -13,7 +13,7 @@
 namespace medlar::store {
 
 struct PipOptions {
-  std::string python = "python3";  // runs as `PYTHON -m pip`; MEDLAR_PYTHON
+  std::string python = "python3";  // runs as `PYTHON -m pip`; looked up in PATH
 };
 
 struct PackageRequest {

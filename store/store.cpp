@@ -135,8 +135,6 @@ StoreOptions options_from_environment() {
   }
   options.hub.token = environment("HF_TOKEN");
   check_token(options.hub.token);
-  if (std::string python = environment("MEDLAR_PYTHON"); !python.empty())
-    options.pip.python = std::move(python);
   return options;
 }
 

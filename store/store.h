@@ -28,7 +28,7 @@ struct StoreOptions {
   DownloadOptions download;
 };
 
-// From MEDLAR_HOME (and what default_root() uses), HF_ENDPOINT, HF_TOKEN and MEDLAR_PYTHON.
+// From MEDLAR_HOME (and what default_root() uses), HF_ENDPOINT and HF_TOKEN.
 // Throws Error(usage) on values that cannot be.
 StoreOptions options_from_environment();
 

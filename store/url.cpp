@@ -76,6 +76,11 @@ Url resolve_url(const Url& base, std::string_view location) {
   return take_apart(handle.get(), location);
 }
 
+void check_redirect(const Url& from, const Url& to) {
+  if (from.scheme == "https" && to.scheme != "https")
+    reject(from.text, "redirects from https to " + to.scheme);
+}
+
 std::string encode_segment(std::string_view text) {
   std::string out;
   for (const unsigned char c : text) {

@@ -24,6 +24,9 @@ Url parse_url(std::string_view text);
 // `location` of a redirect, which may be relative, as seen from `base`. Throws as parse_url().
 Url resolve_url(const Url& base, std::string_view location);
 
+// Throws Error(network) when following a redirect would leave https.
+void check_redirect(const Url& from, const Url& to);
+
 // One segment of a path, percent-encoded.
 std::string encode_segment(std::string_view text);
 
