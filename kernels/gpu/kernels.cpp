@@ -53,12 +53,14 @@ const KernelInfo* find_kernel(std::string_view name) {
   return found == std::end(kKernels) ? nullptr : found;
 }
 
-std::string kernel_text(const KernelInfo& kernel) {
+std::string kernel_text(std::span<const KernelInfo> kernels) {
   std::string text;
   std::set<std::string_view> seen;
-  append(kernel.file, seen, text);
-  text += kernel.instance;
-  text += '\n';
+  for (const KernelInfo& kernel : kernels) append(kernel.file, seen, text);
+  for (const KernelInfo& kernel : kernels) {
+    text += kernel.instance;
+    text += '\n';
+  }
   return text;
 }
 

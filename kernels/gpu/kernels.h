@@ -20,8 +20,8 @@ std::span<const KernelInfo> kernels();
 // Null: there is none of this name.
 const KernelInfo* find_kernel(std::string_view name);
 
-// The kernel as one self-contained text in the dialect that the GPU's own compiler selects: prelude, formats,
-// kernel, with every include of ours expanded once. What newLibraryWithSource and NVRTC get.
-std::string kernel_text(const KernelInfo& kernel);
+// The kernels as one self-contained text in the dialect that the GPU's own compiler selects: prelude,
+// formats, kernels, with every include of ours expanded once. What newLibraryWithSource and NVRTC get.
+std::string kernel_text(std::span<const KernelInfo> kernels);
 
 }  // namespace medlar::gpu

@@ -44,10 +44,10 @@ std::size_t kv_bytes(const std::vector<KvPart>& parts) {
   return parts.empty() ? 0 : parts.back().offset + parts.back().bytes;
 }
 
-MemoryPlan measure(const ir::Graph& graph, std::size_t kv, std::size_t arena) {
-  std::int64_t tables = 0;
-  for (const auto& t : graph.tables()) tables += static_cast<std::int64_t>(t.size() * sizeof(float));
-  return {graph.weight_bytes(), static_cast<std::int64_t>(kv), static_cast<std::int64_t>(arena) + tables, 0};
+MemoryPlan measure(const ir::Graph& graph, const ProgramOptions& options, std::size_t kv, std::size_t arena) {
+  auto fixed = static_cast<std::int64_t>(StepBuffer::bytes(options));
+  for (const auto& t : graph.tables()) fixed += static_cast<std::int64_t>(t.size() * sizeof(float));
+  return {graph.weight_bytes(), static_cast<std::int64_t>(kv), static_cast<std::int64_t>(arena) + fixed, 0};
 }
 
 class GpuProgram final : public Program {
@@ -63,7 +63,7 @@ class GpuProgram final : public Program {
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
     kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));
-    memory_ = measure(graph, kv_bytes(kv_parts_), arena + step_.bytes());
+    memory_ = measure(graph, options, kv_bytes(kv_parts_), arena);
   }
 
   void run(const kernels::Step& step) override {
@@ -189,7 +189,7 @@ class GpuBackend final : public Backend {
   MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
     const std::vector<KvPart> parts = layout_kv(graph, options);
     const Lowering lowering(graph, options, parts, tuning_);
-    return measure(graph, kv_bytes(parts), largest_arena(lowering, options, 0));
+    return measure(graph, options, kv_bytes(parts), largest_arena(lowering, options, 0));
   }
 
  private:

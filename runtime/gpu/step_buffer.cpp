@@ -21,24 +21,43 @@ std::size_t used_sequences(const kernels::Step& step) {
 
 }  // namespace
 
-StepBuffer::StepBuffer(Device& device, const ProgramOptions& options) : device_(device) {
-  const auto tokens = static_cast<std::size_t>(options.max_tokens);
-  capacity_[index(StepField::counts)] = sizeof(medlar::gpu::StepCounts) / sizeof(std::int32_t);
+StepBuffer::Words StepBuffer::capacities(const ProgramOptions& options) {
+  Words words{};
+  words[index(StepField::counts)] = sizeof(medlar::gpu::StepCounts) / sizeof(std::int32_t);
   for (StepField f : {StepField::token_ids, StepField::positions, StepField::sequences})
-    capacity_[index(f)] = tokens;
-  capacity_[index(StepField::rows)] = static_cast<std::size_t>(options.max_logit_rows);
+    words[index(f)] = static_cast<std::size_t>(options.max_tokens);
+  words[index(StepField::rows)] = static_cast<std::size_t>(options.max_logit_rows);
   for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g)
-    capacity_[index(StepField::pages) + g] =
+    words[index(StepField::pages) + g] =
         static_cast<std::size_t>(options.max_sequences) * static_cast<std::size_t>(options.kv_pages[g]);
+  return words;
+}
+
+// No field is empty: every binding lies inside the buffer.
+StepBuffer::Words StepBuffer::offsets(const Words& capacity, std::size_t& end) {
+  Words offset{};
+  end = 0;
+  for (std::size_t i = 0; i < kFields; ++i) {
+    offset[i] = end;
+    end += (capacity[i] / kAlignWords + 1) * kAlignWords;
+  }
+  return offset;
+}
+
+std::size_t StepBuffer::bytes(const ProgramOptions& options) {
+  std::size_t end = 0;
+  offsets(capacities(options), end);
+  return end * sizeof(std::int32_t);
+}
+
+StepBuffer::StepBuffer(Device& device, const ProgramOptions& options)
+    : device_(device), capacity_(capacities(options)) {
   place();
 }
 
 void StepBuffer::place() {
   std::size_t end = 0;
-  for (std::size_t i = 0; i < kFields; ++i) {
-    offset_[i] = end;
-    end += (capacity_[i] + kAlignWords - 1) / kAlignWords * kAlignWords + kAlignWords;
-  }
+  offset_ = offsets(capacity_, end);
   image_.assign(end, 0);
   buffer_ = device_.allocate(end * sizeof(std::int32_t));
 }

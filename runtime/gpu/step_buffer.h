@@ -25,23 +25,28 @@ class StepBuffer {
  public:
   StepBuffer(Device& device, const ProgramOptions& options);
 
+  // What it takes at first.
+  static std::size_t bytes(const ProgramOptions& options);
+
   // Sends `step`. Returns whether the buffer moved, because page tables were longer than ever before: then
   // bindings that were taken before are stale.
   bool send(const kernels::Step& step);
 
   Binding binding(int field) const;  // a StepField, or pages + group
-  std::size_t bytes() const { return buffer_->size(); }
 
  private:
   static constexpr std::size_t kFields = static_cast<std::size_t>(StepField::pages) + kernels::kMaxKvGroups;
 
+  using Words = std::array<std::size_t, kFields>;  // for each field
+
+  static Words capacities(const ProgramOptions& options);
+  static Words offsets(const Words& capacity, std::size_t& end);
   void place();
   std::span<std::int32_t> field(std::size_t i);
 
   Device& device_;
-  std::array<std::size_t, kFields> capacity_{};  // of each field, in words
-  std::array<std::size_t, kFields> offset_{};    // in words
-  std::vector<std::int32_t> image_;              // what is sent
+  Words capacity_, offset_{};
+  std::vector<std::int32_t> image_;  // what is sent
   std::unique_ptr<Buffer> buffer_;
 };
 

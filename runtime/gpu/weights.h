@@ -16,7 +16,6 @@ class Weights {
 
   Binding weight(int index) const;  // into Graph::weights()
   Binding table(int index) const;   // into Graph::tables()
-  std::size_t table_bytes() const { return tables_ ? tables_->size() : 0; }
 
  private:
   struct Range {

@@ -53,7 +53,10 @@ struct MeetingPoint {
 class Scheduler {
  public:
   explicit Scheduler(const MachineOptions& options)
-      : options_(options), memory_(options.threadgroup_bytes), random_(options.seed) {}
+      : options_(options),
+        fragments_(emulator::fragment_map(options.fragments)),
+        memory_(options.threadgroup_bytes),
+        random_(options.seed) {}
   ~Scheduler() {
     for (Thread& t : threads_) retire(t.fiber);
   }
@@ -62,7 +65,7 @@ class Scheduler {
 
   // --- called from the fibers
   const ThreadPosition& position() const { return current_->at; }
-  const FragmentMap& fragments() const { return emulator::fragment_map(options_.fragments); }
+  const FragmentMap& fragments() const { return fragments_; }
   void barrier(int line);
   void meet(const Meeting& meeting, const void* in, void* out);
   void* threadgroup_array(int id, std::size_t bytes);
@@ -80,6 +83,7 @@ class Scheduler {
   std::uint32_t thread_count() const { return static_cast<std::uint32_t>(threads_.size()); }
 
   MachineOptions options_;
+  const FragmentMap& fragments_;
   ThreadgroupMemory memory_;
   std::mt19937_64 random_;
   PageMemory stacks_;

@@ -94,10 +94,14 @@ FN void mma_zero(THREAD MmaC& c) {
   for (u32 e = 0; e < MMA_ELEMS; ++e) c.v[e] = 0.f;
 }
 FN void mma_load_a(THREAD MmaA& a, const TGMEM f16* p, u32 ld, u32 lane) {
-  for (u32 e = 0; e < MMA_ELEMS; ++e) a.v[e] = to_f32(f16{p[mma_row(e, lane) * ld + mma_col(e, lane)].bits});
+  const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
+  for (u32 e = 0; e < MMA_ELEMS; ++e)
+    a.v[e] = to_f32(f16{p[map.row[lane][e] * ld + map.column[lane][e]].bits});
 }
 FN void mma_load_bt(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
-  for (u32 e = 0; e < MMA_ELEMS; ++e) b.v[e] = to_f32(f16{p[mma_col(e, lane) * ld + mma_row(e, lane)].bits});
+  const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
+  for (u32 e = 0; e < MMA_ELEMS; ++e)
+    b.v[e] = to_f32(f16{p[map.column[lane][e] * ld + map.row[lane][e]].bits});
 }
 FN void mma(THREAD MmaC& c, THREAD MmaA& a, THREAD MmaB& b, GK_LINE) {
   medlar::emulator::multiply_tiles(line, a.v, b.v, c.v);

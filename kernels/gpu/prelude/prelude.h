@@ -1,6 +1,6 @@
 // The vocabulary that GPU kernels are written in. One kernel source is Metal, CUDA, C++ for the emulator, and
-// OpenCL C++ for a syntax check; each dialect says here what the words mean. docs/gpu-kernels.md lists the words
-// and the rules; METAL_PRECEDENTS.md says for every Metal construct where else it is used.
+// OpenCL C++ for a syntax check; each dialect says here what the words mean. docs/gpu-kernels.md lists the
+// words and the rules; METAL_PRECEDENTS.md says for every Metal construct where else it is used.
 #pragma once
 
 #if defined(__METAL_VERSION__)

@@ -53,7 +53,7 @@ TEST(GpuCatalog, ThreadsAgreeWithTheText) {
 
 TEST(GpuCatalog, TextsStandAlone) {
   for (const gpu::KernelInfo& kernel : gpu::kernels()) {
-    const std::string text = gpu::kernel_text(kernel);
+    const std::string text = gpu::kernel_text({&kernel, 1});
     EXPECT_EQ(text.find("#include \""), std::string::npos) << kernel.name;
     EXPECT_EQ(text.find("#pragma once"), std::string::npos) << kernel.name;
     EXPECT_NE(text.find(kernel.name), std::string::npos);
