@@ -1,3 +1,4 @@
+// Temporary file, flush, rename, flush of the folder.
 #include "base/atomic_file.h"
 
 #include <algorithm>

@@ -29,7 +29,7 @@ class AtomicFile {
   const std::filesystem::path& target() const { return target_; }
 
   // Makes the contents durable and visible under the target's name; nothing may be written afterwards.
-  // Throws as write() does; the target is then untouched.
+  // Throws as write() does; the target is then untouched, or new if only flushing its folder failed.
   void commit();
 
  private:

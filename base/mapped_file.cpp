@@ -1,3 +1,4 @@
+// Mapping, and the SIGBUS handler that keeps a lost page from ending the process.
 #include "base/mapped_file.h"
 
 #include <array>

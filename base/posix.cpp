@@ -1,3 +1,4 @@
+// Descriptors, and errno as an Error.
 #include "base/posix.h"
 
 #include <cerrno>

@@ -1,3 +1,4 @@
+// A model on disk: one GGUF file, or the parts of a split one.
 #include <algorithm>
 #include <charconv>
 #include <functional>

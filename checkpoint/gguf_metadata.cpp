@@ -1,3 +1,4 @@
+// Decoding metadata values, with errors that name the key and both types.
 #include "checkpoint/gguf_metadata.h"
 
 #include <cmath>
@@ -14,8 +15,8 @@ namespace {
 constexpr std::size_t kArrayHeaderBytes = sizeof(std::uint32_t) + sizeof(std::uint64_t);
 
 // The bytes were checked when the file was opened, so what does not hold now was changed since.
-[[noreturn]] void fail_changed() {
-  throw Error(ErrorKind::io, "a model file changed while it was in use",
+[[noreturn]] void fail_changed(std::string_view file = "a model file") {
+  throw Error(ErrorKind::io, fmt::format("{}: changed while it was in use", file),
               "load it again; replace model files by renaming, not by overwriting");
 }
 
@@ -160,7 +161,7 @@ std::vector<T> Metadata::decode_array(const Entry& entry) const {
     reject(entry, fmt::format("expected array of {}, found {}", type_name(type_of<T>()), describe(entry)));
   const std::size_t step = type_bytes(header.element);
   const auto elements = entry.value.subspan(kArrayHeaderBytes);
-  if (elements.size() / step < header.count) fail_changed();
+  if (elements.size() / step < header.count) fail_changed(source_);
   std::vector<T> values(static_cast<std::size_t>(header.count));
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = number<T>(entry, header.element, elements.data() + i * step);

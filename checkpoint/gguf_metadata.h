@@ -77,10 +77,11 @@ class Strings {
 
 // All entries of one file, in file order. Copies are views into the file, which must stay mapped.
 //
-// T is bool, an integer, float, double, std::string_view, std::string, Strings, or a std::vector of the first
-// four or of std::string_view. Integers convert between widths when the value is exactly representable, and
-// so do floats as far as their range goes; nothing else converts. Whatever is wrong is an Error(bad_file)
-// that names the file and the key, as in "m.gguf: key llama.block_count: expected u32, found string".
+// T is bool, an integer of <cstdint>, float, double, std::string_view, std::string, Strings, or a std::vector
+// of the first four or of std::string_view. Integers convert between widths when the value is exactly
+// representable, and so do floats as far as their range goes; nothing else converts. Whatever is wrong is an
+// Error(bad_file) that names the file and the key, as in "m.gguf: key llama.block_count: expected u32, found
+// string".
 class Metadata {
  public:
   Metadata() = default;

@@ -1,3 +1,4 @@
+// From the bytes of one GGUF file to its directory. The rules are those of docs/gguf.md.
 #include <array>
 #include <bit>
 #include <limits>
@@ -39,6 +40,8 @@ constexpr OtherFormat kOtherFormats[] = {
   std::string what = file.empty() ? "empty" : "not a GGUF file";
   for (const OtherFormat& other : kOtherFormats)
     if (text.starts_with(other.prefix)) what = other.name;
+  if (text.size() > 9 && text.substr(8, 2) == "{\"")
+    what = "a safetensors file";  // 8 bytes of length, then JSON
   throw Error(ErrorKind::bad_file, fmt::format("{}: is {}", source, what),
               "give a model in GGUF format, or download it again");
 }

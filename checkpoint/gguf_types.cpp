@@ -1,3 +1,4 @@
+// Names and sizes of the types of metadata values.
 #include "checkpoint/gguf_types.h"
 
 namespace medlar::gguf {

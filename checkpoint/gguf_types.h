@@ -38,7 +38,7 @@ inline constexpr std::uint32_t kMaxAlignment = 65536;
 
 // Far above every known model, and low enough that a hostile directory costs little before it is refused.
 inline constexpr std::uint64_t kMaxKeys = 1u << 16;
-inline constexpr std::uint64_t kMaxTensors = 1u << 17;
+inline constexpr std::uint64_t kMaxTensors = 1u << 16;
 inline constexpr std::uint64_t kMaxKeyBytes = 65535;
 inline constexpr std::uint64_t kMaxTensorNameBytes = 64;
 inline constexpr int kMaxArrayDepth = 4;  // arrays of arrays are legal and unused

@@ -1,3 +1,4 @@
+// The writer: the directory is laid out in memory, tensor data goes straight through.
 #include "checkpoint/gguf_writer.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Which element types a file may have, and how large its tensors are.
 #include "checkpoint/tensor_type.h"
 
 #include <string>
@@ -11,17 +12,17 @@ namespace {
 
 // Types that exist, or existed, and that Medlar cannot run.
 struct ForeignType {
-  std::uint32_t number;
   std::string_view name;
+  std::uint32_t number;
   bool removed;
 };
 constexpr ForeignType kForeignTypes[] = {
-    {4, "Q4_2", true},        {5, "Q4_3", true},        {9, "Q8_1", false},       {15, "Q8_K", false},
-    {16, "IQ2_XXS", false},   {17, "IQ2_XS", false},    {18, "IQ3_XXS", false},   {19, "IQ1_S", false},
-    {21, "IQ3_S", false},     {22, "IQ2_S", false},     {29, "IQ1_M", false},     {31, "Q4_0_4_4", true},
-    {32, "Q4_0_4_8", true},   {33, "Q4_0_8_8", true},   {34, "TQ1_0", false},     {35, "TQ2_0", false},
-    {36, "IQ4_NL_4_4", true}, {37, "IQ4_NL_4_8", true}, {38, "IQ4_NL_8_8", true}, {40, "NVFP4", false},
-    {41, "Q1_0", false},
+    {"Q4_2", 4, true},        {"Q4_3", 5, true},        {"Q8_1", 9, false},       {"Q8_K", 15, false},
+    {"IQ2_XXS", 16, false},   {"IQ2_XS", 17, false},    {"IQ3_XXS", 18, false},   {"IQ1_S", 19, false},
+    {"IQ3_S", 21, false},     {"IQ2_S", 22, false},     {"IQ1_M", 29, false},     {"Q4_0_4_4", 31, true},
+    {"Q4_0_4_8", 32, true},   {"Q4_0_8_8", 33, true},   {"TQ1_0", 34, false},     {"TQ2_0", 35, false},
+    {"IQ4_NL_4_4", 36, true}, {"IQ4_NL_4_8", 37, true}, {"IQ4_NL_8_8", 38, true}, {"NVFP4", 40, false},
+    {"Q1_0", 41, false},
 };
 
 [[noreturn]] void reject(std::uint32_t number, std::string_view what) {

@@ -204,12 +204,11 @@ TEST_F(GgufSplit, APartUnderAnotherNameIsRefused) {
 }
 
 TEST(GgufSplitName, NamesOfPartsAreParsedAndMade) {
-  const auto name = SplitName::parse("a-b.Q4-00002-of-00013.gguf");
-  ASSERT_TRUE(name);
-  EXPECT_EQ(name->stem, "a-b.Q4");
-  EXPECT_EQ(name->part, 2u);
-  EXPECT_EQ(name->count, 13u);
-  EXPECT_EQ(name->file_name(11), "a-b.Q4-00011-of-00013.gguf");
+  const SplitName name = SplitName::parse("a-b.Q4-00002-of-00013.gguf").value();
+  EXPECT_EQ(name.stem, "a-b.Q4");
+  EXPECT_EQ(name.part, 2u);
+  EXPECT_EQ(name.count, 13u);
+  EXPECT_EQ(name.file_name(11), "a-b.Q4-00011-of-00013.gguf");
 }
 
 TEST(GgufSplitName, NamesWithFoldersOrWrongNumbersAreRefused) {

@@ -76,6 +76,7 @@ TEST(GgufVersion, WrongMagicIsNamedForWhatItIs) {
   expect_bad(Bytes().raw("GGUX").zeros(60), "is not a GGUF file");
   expect_bad(Bytes().raw("<!DOCTYPE html>").zeros(60), "a web page");
   expect_bad(Bytes().raw("version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer");
+  expect_bad(Bytes().number<std::uint64_t>(2).raw("{\"a\": 1}"), "a safetensors file");
   expect_bad(Bytes().raw("tjgg").zeros(60), "before GGUF");
   expect_bad(Bytes(), "is empty");
 }

@@ -16,7 +16,6 @@ namespace medlar::gguf {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 // The message with which f fails.
 template <class F>
@@ -85,6 +84,7 @@ void expect_only(std::string_view expected, const std::vector<std::string>& good
 
 std::vector<std::string> arrays_of(const std::vector<std::string_view>& names) {
   std::vector<std::string> all;
+  all.reserve(names.size());
   for (std::string_view name : names) all.push_back(fmt::format("array of {}", name));
   return all;
 }
