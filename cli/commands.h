@@ -1,0 +1,29 @@
+// The subcommands: each adds its options, and what it runs, to the definition of the program.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "cli/console.h"
+
+namespace medlar::cli {
+
+// `console` must outlive `program`.
+void add_run(CLI::App& program, const Console& console);
+void add_chat(CLI::App& program, const Console& console);
+void add_pull(CLI::App& program, const Console& console);
+void add_list(CLI::App& program, const Console& console);
+void add_show(CLI::App& program, const Console& console);
+void add_rm(CLI::App& program, const Console& console);
+void add_verify(CLI::App& program, const Console& console);
+void add_tokenize(CLI::App& program, const Console& console);
+void add_template(CLI::App& program, const Console& console);
+void add_logits(CLI::App& program, const Console& console);
+void add_completion(CLI::App& program, const Console& console);
+void add_man(CLI::App& program, const Console& console);
+
+// A subcommand with its one-line description and the example its help ends with.
+CLI::App* add_command(CLI::App& program, const std::string& name, const std::string& description,
+                      const std::string& example);
+
+}  // namespace medlar::cli

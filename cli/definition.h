@@ -1,0 +1,33 @@
+// The program's definition as data: what completions and the manual are generated from.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace medlar::cli {
+
+struct OptionDefinition {
+  std::vector<std::string> short_names, long_names;  // without dashes; both empty: positional
+  std::string argument;                              // "N", "FILE", "MODEL", "auto|cpu"; empty: a flag
+  std::string description, group;
+  std::string positional;  // its name; empty: an option
+  bool required = false, repeatable = false;
+
+  std::vector<std::string> choices() const;  // of an argument like "auto|cpu"
+  // "-n, --max-tokens N"
+  std::string spelling() const;
+};
+
+struct CommandDefinition {
+  std::string name, description, example;
+  std::vector<OptionDefinition> options;
+
+  // "medlar run [OPTIONS] [MODEL] [PROMPT]"
+  std::string synopsis() const;
+};
+
+// The subcommands in the order they were added.
+std::vector<CommandDefinition> commands_of(const CLI::App& program);
+
+}  // namespace medlar::cli

@@ -1,0 +1,49 @@
+#include "cli/generation_options.h"
+
+#include "base/error.h"
+
+namespace medlar::cli {
+
+void GenerationFlags::add_to(CLI::App& command) {
+  const std::string group = "Sampling";
+  command.add_option("-n,--max-tokens", max_tokens, "Tokens to write at most; -1: until the context is full")
+      ->type_name("N")
+      ->group(group);
+  command.add_option("--temp", sampler.temperature, "Temperature; 0: always the most likely token")
+      ->type_name("X")
+      ->group(group);
+  command.add_option("--top-k", sampler.top_k, "Choose among the K most likely tokens; 0: all")
+      ->type_name("K")
+      ->group(group);
+  command
+      .add_option("--top-p", sampler.top_p,
+                  "Choose among the most likely tokens that make up this probability")
+      ->type_name("P")
+      ->group(group);
+  command.add_option("--min-p", sampler.min_p, "Drop tokens less likely than P times the most likely one")
+      ->type_name("P")
+      ->group(group);
+  command
+      .add_option("--repeat-penalty", sampler.repeat_penalty, "Make what was just said less likely; 1: off")
+      ->type_name("X")
+      ->group(group);
+  seed_ = command.add_option("--seed", sampler.seed, "The same seed and prompt give the same text")
+              ->type_name("N")
+              ->group(group);
+  command.add_option("--stop", stop, "End the answer before this text (may be given several times)")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(group);
+}
+
+GenerateOptions GenerationFlags::options() const {
+  if (max_tokens < -1)
+    throw Error(ErrorKind::usage, "--max-tokens: less than -1",
+                "give a number of tokens, or -1 for no limit");
+  GenerateOptions result{.max_tokens = max_tokens, .sampler = sampler, .stop = stop};
+  result.sampler.random_seed = seed_->count() == 0;
+  return result;
+}
+
+}  // namespace medlar::cli

@@ -1,0 +1,136 @@
+// medlar run: one prompt, one streamed answer.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/conversation.h"
+#include "cli/engine_options.h"
+#include "cli/generation_options.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/models.h"
+#include "cli/progress_bar.h"
+#include "cli/stats.h"
+
+namespace medlar::cli {
+namespace {
+
+// Prompts shorter than this are read before a bar could be seen.
+constexpr std::int64_t kLongPrompt = 512;
+
+struct RunCommand {
+  std::string model, prompt, system;
+  bool raw = false, json = false, stats = false;
+  EngineFlags engine;
+  GenerationFlags generation;
+
+  void run(const Console& console) const {
+    // Whatever is wrong with the options is said before anything is loaded.
+    const EngineOptions engine_options = engine.options();
+    GenerateOptions options = generation.options();
+    const auto [reference, text] = arguments(console);
+    store::Store store = open_store();
+    const store::ResolvedModel resolved =
+        resolve_or_pull(store, reference.empty() ? best_model(store) : reference, console);
+    const auto loaded = Engine::load(resolved.path, engine_options);
+    const std::vector<std::int32_t> tokens = prompt_tokens(*loaded, text, console);
+    const Interrupt interrupt;
+    options.cancel = &interrupt.flag();
+    Session session = loaded->open_session();
+    const Generation result = generate(session, tokens, options, console);
+    if (json) {
+      print_json(*loaded, result, console);
+    } else {
+      print_end(result, console);
+    }
+    if (result.finish == FinishReason::cancelled) throw Error(ErrorKind::cancelled, "stopped by Ctrl-C");
+    if (result.finish == FinishReason::no_token)
+      throw Error(ErrorKind::bad_file, result.message.empty() ? "no token can follow" : result.message,
+                  fmt::format("medlar verify {} checks the model's files", resolved.name));
+  }
+
+  // MODEL and PROMPT. A single argument with a space in it is the prompt: no name of a model has one.
+  std::pair<std::string, std::string> arguments(const Console& console) const {
+    std::string reference = model, text = prompt;
+    if (text.empty() && reference.find_first_of(" \n") != std::string::npos) std::swap(reference, text);
+    if (text == "-" || (text.empty() && !console.input.interactive)) text = read_input("-");
+    if (text.empty())
+      throw Error(ErrorKind::usage, "there is no prompt",
+                  "give one as the last argument or on standard input, or use \"medlar chat\"");
+    return {reference, text};
+  }
+
+  std::vector<std::int32_t> prompt_tokens(const Engine& loaded, const std::string& text,
+                                          const Console& console) const {
+    if (raw) return loaded.tokenizer().encode(text);
+    if (!loaded.chat_template()) {
+      console.message("note: this model has no chat template, so it continues the text (as with --raw)");
+      return loaded.tokenizer().encode(text);
+    }
+    std::vector<Message> messages;
+    if (!system.empty()) messages.push_back({"system", system});
+    messages.push_back({"user", text});
+    return to_tokens(loaded, messages);
+  }
+
+  Generation generate(Session& session, const std::vector<std::int32_t>& tokens, GenerateOptions& options,
+                      const Console& console) const {
+    ProgressBar bar(console.messages, stderr);
+    options.on_prompt = [&](std::int64_t done, std::int64_t total) {
+      if (total < kLongPrompt) return;
+      bar.show({.what = "reading the prompt",
+                .done = static_cast<std::uint64_t>(done),
+                .total = static_cast<std::uint64_t>(total),
+                .bytes = false});
+      if (done == total) bar.clear();
+    };
+    if (!json) {
+      options.on_text = [&](std::string_view text) { console.write_foreign(text); };
+    }
+    return session.generate(tokens, options);
+  }
+
+  void print_end(const Generation& result, const Console& console) const {
+    if (!result.text.ends_with('\n')) console.write("\n");
+    if (!result.message.empty() && result.finish == FinishReason::length)
+      console.message(styled(console.messages, Style::dim, "note: " + visible(result.message)));
+    if (stats) console.message(styled(console.messages, Style::dim, stats_line(result)));
+  }
+
+  static void print_json(const Engine& loaded, const Generation& result, const Console& console) {
+    boost::json::object object{{"text", result.text},
+                               {"tokens", boost::json::value_from(result.tokens)},
+                               {"finish_reason", to_string(result.finish)},
+                               {"seed", result.seed}};
+    if (!result.message.empty()) object["message"] = result.message;
+    for (auto& [key, value] : stats_json(loaded, result)) object[key] = value;
+    console.write(to_line(object));
+  }
+};
+
+}  // namespace
+
+void add_run(CLI::App& program, const Console& console) {
+  auto options = std::make_shared<RunCommand>();
+  CLI::App* command = add_command(program, "run", "Answer a prompt, word by word",
+                                  "medlar run smollm2:135m \"Why is the sky blue?\"");
+  command
+      ->add_option("model", options->model,
+                   "Which model, pulled if it is not here; without it the best one that is here")
+      ->type_name("MODEL");
+  command->add_option("prompt", options->prompt, "What to answer; - or nothing: standard input")
+      ->type_name("TEXT");
+  command->add_option("--system", options->system, "A system message before the prompt")->type_name("TEXT");
+  command->add_flag("--raw", options->raw, "Continue the text as it is, without the chat template");
+  command->add_flag("--stats", options->stats, "End with a line of what the answer cost");
+  command->add_flag("--json", options->json, "Print text, tokens and costs as JSON when all is written");
+  options->generation.add_to(*command);
+  options->engine.add_to(*command);
+  command->callback([options, &console] { options->run(console); });
+}
+
+}  // namespace medlar::cli
