@@ -43,15 +43,14 @@ struct Direct32 {
   // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
   template <int kBlocks>
   MEDLAR_INLINE void step(const std::byte* p) {
-    alignas(16) float w_scale[4], w_offset[4];
-    W::template scales<(kBlocks + 1) / 2 * 2>(p, w_scale, w_offset);
+    const Scales32 w = W::template scales<(kBlocks + 1) / 2 * 2>(p);
     Quad scale[kRows];
     for (int r = 0; r < kRows; ++r) {
       const Q8x32& group = x[r][at / kActGroup];
       const int64_t block = at % kActGroup / 32;
-      scale[r] = load4(w_scale) * load4<kBlocks>(group.scale + block);
+      scale[r] = w.scale * load4<kBlocks>(group.scale + block);
       if constexpr (!W::kWide || kWideOffset != 0) {
-        offsets[r] = fma4(load4(w_offset), load4<kBlocks>(group.sum + block), offsets[r]);
+        offsets[r] = fma4(w.offset, load4<kBlocks>(group.sum + block), offsets[r]);
       }
     }
     part<0>(p, scale);
@@ -91,41 +90,38 @@ struct Direct256 {
     }
   }
 
+  static constexpr int kScales = W::kStep / W::kSub;
+
   template <int kPart, int kVector>
-  MEDLAR_INLINE void add(const Codes& w, const float* scale, const int8_t* q, F& block) {
+  MEDLAR_INLINE void add(const Codes& w, const Floats<kScales>& scale, const int8_t* q, F& block) {
     constexpr int kBytes = 64 / Codes::kVectors;
     constexpr int kStart = 64 * kPart + kBytes * kVector;
-    constexpr int kQuad = kStart / W::kSub / 4 * 4;  // the four scales among which this vector's are
     const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(q + kStart)));
-    block = fma(products, spread<W::kSub, kStart - kQuad * W::kSub>(load4(scale + kQuad)), block);
+    block = fma(products, spread<W::kSub, kStart>(scale), block);
     if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, scale, q, block);
   }
 
   template <int kPart>
-  MEDLAR_INLINE void part(const std::byte* p, const float* scale, int64_t g, F (&blocks)[kRows]) {
+  MEDLAR_INLINE void part(const std::byte* p, const Floats<kScales>& scale, int64_t g, F (&blocks)[kRows]) {
     const Codes w = W::template codes<kPart>(p);
     for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, scale, x[r][g].q, blocks[r]);
     if constexpr (kPart < 3) part<kPart + 1>(p, scale, g, blocks);
   }
 
   MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
-    constexpr int kScales = W::kStep / W::kSub;
     for (int64_t g = 0; g < k / kActGroup; ++g, w += W::kStepBytes) {
       for (int line = 0; line < W::kStepBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
-      alignas(64) float scale[16], offset[16];
-      W::scales(w, scale, offset);
+      const Scales256<kScales> scales = W::scales(w);
       F blocks[kRows];
       for (int r = 0; r < kRows; ++r) {
-        F lost = splat(0.0f);
-        if constexpr (!W::kWide || kWideOffset != 0) {
-          const int16_t* group_sums = W::kSub == 16 ? x[r][g].sum16 : x[r][g].sum32;
-          each({0, kScales}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-            lost = fnma(load(offset + i, lanes), load_i16(group_sums + i, lanes), lost);
-          });
+        blocks[r] = splat(0.0f);
+        if constexpr (W::kWide && kWideOffset == 0) continue;
+        const int16_t* group_sums = W::kSub == 16 ? x[r][g].sum16 : x[r][g].sum32;
+        for (int i = 0; i < Floats<kScales>::kVectors; ++i) {
+          blocks[r] = fnma(scales.offset.v[i], load_sums<kScales>(group_sums, i), blocks[r]);
         }
-        blocks[r] = lost;
       }
-      part<0>(w, scale, g, blocks);
+      part<0>(w, scales.scale, g, blocks);
       for (int r = 0; r < kRows; ++r) sums[r] = fma(blocks[r], splat(x[r][g].scale), sums[r]);
     }
   }

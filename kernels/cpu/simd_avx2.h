@@ -244,21 +244,62 @@ MEDLAR_INLINE Quad halves4(const std::byte* p) {
   return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
                                      static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
 }
-// Lane i gets v[(kStart + 4 i) / kSub]: the scale of the values that lane i of a product of bytes sums, where
-// the first of its 32 values is value kStart of v's.
+// For lane i, (kStart + 4 i) / kSub: which scale the values have that lane i of a product of bytes sums,
+// where the first of its 32 values is value kStart.
+template <int kSub, int kStart>
+MEDLAR_INLINE I scale_index() {
+  return _mm256_setr_epi32((kStart + 0) / kSub, (kStart + 4) / kSub, (kStart + 8) / kSub,
+                           (kStart + 12) / kSub, (kStart + 16) / kSub, (kStart + 20) / kSub,
+                           (kStart + 24) / kSub, (kStart + 28) / kSub);
+}
+// The scales of a product's lanes.
 template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
-  const I index = _mm256_setr_epi32((kStart + 0) / kSub, (kStart + 4) / kSub, (kStart + 8) / kSub,
-                                    (kStart + 12) / kSub, (kStart + 16) / kSub, (kStart + 20) / kSub,
-                                    (kStart + 24) / kSub, (kStart + 28) / kSub);
-  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(v), index);
+  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(v), scale_index<kSub, kStart>());
 }
-// 16 bytes, four to a word, unsigned, as floats.
-MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
-  const __m128i low = _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), 0, 0);
-  const __m128i high = _mm_setr_epi32(static_cast<int>(c), static_cast<int>(d), 0, 0);
-  store(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)));
-  store(to + 8, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)));
+// The floats whose bits are given.
+MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_castsi128_ps(
+      _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c), static_cast<int>(d)));
+}
+
+// --- Eight or 16 floats: the scales of a block of 256
+
+template <int kCount>
+struct Floats {
+  static constexpr int kVectors = kCount / 8;
+  F v[kVectors];
+};
+
+// Bytes, four to a word, unsigned.
+MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
+  const __m128i bytes = _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), 0, 0);
+  return {{_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))}};
+}
+MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return {{floats_of_bytes(a, b).v[0], floats_of_bytes(c, d).v[0]}};
+}
+// Fields of kBits bits from the lowest on.
+template <int kBits>
+MEDLAR_INLINE Floats<8> floats_of_fields(uint32_t word) {
+  const I shifts =
+      _mm256_setr_epi32(0, kBits, 2 * kBits, 3 * kBits, 4 * kBits, 5 * kBits, 6 * kBits, 7 * kBits);
+  const I fields = _mm256_srlv_epi32(_mm256_set1_epi32(static_cast<int>(word)), shifts);
+  return {{_mm256_cvtepi32_ps(_mm256_and_si256(fields, _mm256_set1_epi32((1 << kBits) - 1)))}};
+}
+template <int kCount>
+MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
+  for (int i = 0; i < Floats<kCount>::kVectors; ++i) _mm256_storeu_ps(p + 8 * i, f.v[i]);
+}
+// Vector i of kCount 16-bit integers as floats.
+template <int kCount>
+MEDLAR_INLINE F load_sums(const int16_t* p, int i) {
+  return load_i16(p + kLanes * i);
+}
+template <int kSub, int kStart, int kCount>
+MEDLAR_INLINE F spread(Floats<kCount> f) {
+  constexpr int kVector = kStart / kSub / 8;
+  return _mm256_permutevar8x32_ps(f.v[kVector], scale_index<kSub, kStart - 8 * kSub * kVector>());
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

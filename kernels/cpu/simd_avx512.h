@@ -216,22 +216,70 @@ MEDLAR_INLINE Quad halves4(const std::byte* p) {
   return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
                                      static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
 }
-// Lane i gets v[(kStart + 4 i) / kSub]: the scale of the values that lane i of a product of bytes sums, where
-// the first of its 64 values is value kStart of v's.
+// For lane i, (kStart + 4 i) / kSub: which scale the values have that lane i of a product of bytes sums,
+// where the first of its 64 values is value kStart.
 template <int kSub, int kStart>
-MEDLAR_INLINE F spread(Quad v) {
-  const I index = _mm512_setr_epi32(
+MEDLAR_INLINE I scale_index() {
+  return _mm512_setr_epi32(
       (kStart + 0) / kSub, (kStart + 4) / kSub, (kStart + 8) / kSub, (kStart + 12) / kSub,
       (kStart + 16) / kSub, (kStart + 20) / kSub, (kStart + 24) / kSub, (kStart + 28) / kSub,
       (kStart + 32) / kSub, (kStart + 36) / kSub, (kStart + 40) / kSub, (kStart + 44) / kSub,
       (kStart + 48) / kSub, (kStart + 52) / kSub, (kStart + 56) / kSub, (kStart + 60) / kSub);
-  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(v));
 }
-// 16 bytes, four to a word, unsigned, as floats.
-MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
+// The scales of a product's lanes.
+template <int kSub, int kStart>
+MEDLAR_INLINE F spread(Quad v) {
+  return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), _mm512_castps128_ps512(v));
+}
+// The floats whose bits are given.
+MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_castsi128_ps(
+      _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c), static_cast<int>(d)));
+}
+
+// --- Eight or 16 floats: the scales of a block of 256
+
+template <int kCount>
+struct Floats {
+  static constexpr int kVectors = 1;
+  F v[1];
+};
+
+// Bytes, four to a word, unsigned.
+MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const __m128i bytes =
       _mm_setr_epi32(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c), static_cast<int>(d));
-  store(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)));
+  return {{_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))}};
+}
+MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
+  return {{floats_of_bytes(a, b, 0, 0).v[0]}};
+}
+// Fields of kBits bits from the lowest on.
+template <int kBits>
+MEDLAR_INLINE Floats<8> floats_of_fields(uint32_t word) {
+  const __m512i shifts = _mm512_setr_epi32(0, kBits, 2 * kBits, 3 * kBits, 4 * kBits, 5 * kBits, 6 * kBits,
+                                           7 * kBits, 0, 0, 0, 0, 0, 0, 0, 0);
+  const __m512i fields = _mm512_srlv_epi32(_mm512_set1_epi32(static_cast<int>(word)), shifts);
+  return {{_mm512_cvtepi32_ps(_mm512_and_si512(fields, _mm512_set1_epi32((1 << kBits) - 1)))}};
+}
+template <int kCount>
+MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
+  if constexpr (kCount == 16) {
+    _mm512_storeu_ps(p, f.v[0]);
+  } else {
+    _mm256_storeu_ps(p, _mm512_castps512_ps256(f.v[0]));
+  }
+}
+// Vector i of kCount 16-bit integers as floats; lanes beyond are 0.
+template <int kCount>
+MEDLAR_INLINE F load_sums(const int16_t* p, int) {
+  if constexpr (kCount == 16) return load_i16(p);
+  const __m256i words = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm512_cvtepi32_ps(_mm512_zextsi256_si512(words));
+}
+template <int kSub, int kStart, int kCount>
+MEDLAR_INLINE F spread(Floats<kCount> f) {
+  return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), f.v[0]);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -228,21 +228,56 @@ MEDLAR_INLINE Quad halves4(const std::byte* p) {
   for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h)));
 }
-// Every lane gets v[kStart / kSub]: the scale of the 16 values that a product of bytes sums, the first of
-// which is value kStart of v's.
+// The floats whose bits are given.
+MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  const uint32_t words[4] = {a, b, c, d};
+  return vreinterpretq_f32_u32(vld1q_u32(words));
+}
+// The scale of a product's lanes: of the 16 values, the first of which is value kStart.
 template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
   return vdupq_laneq_f32(v, kStart / kSub);
 }
-// 16 bytes, four to a word, unsigned, as floats.
-MEDLAR_INLINE void bytes_to_floats(uint32_t a, uint32_t b, uint32_t c, uint32_t d, float* to) {
-  const uint32_t words[4] = {a, b, c, d};
-  const uint8x16_t bytes = vreinterpretq_u8_u32(vld1q_u32(words));
-  const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
-  store(to, vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))));
-  store(to + 4, vcvtq_f32_u32(vmovl_u16(vget_high_u16(low))));
-  store(to + 8, vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))));
-  store(to + 12, vcvtq_f32_u32(vmovl_u16(vget_high_u16(high))));
+
+// --- Eight or 16 floats: the scales of a block of 256
+
+template <int kCount>
+struct Floats {
+  static constexpr int kVectors = kCount / 4;
+  F v[kVectors];
+};
+
+// Bytes, four to a word, unsigned.
+MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
+  const uint16x8_t halves = vmovl_u8(vcreate_u8(a | static_cast<uint64_t>(b) << 32));
+  return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(halves))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(halves)))}};
+}
+MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  const Floats<8> low = floats_of_bytes(a, b), high = floats_of_bytes(c, d);
+  return {{low.v[0], low.v[1], high.v[0], high.v[1]}};
+}
+// Fields of kBits bits from the lowest on.
+template <int kBits>
+MEDLAR_INLINE Floats<8> floats_of_fields(uint32_t word) {
+  constexpr int32_t kShifts[4] = {0, -kBits, -2 * kBits, -3 * kBits};
+  const uint32x4_t mask = vdupq_n_u32((1 << kBits) - 1);
+  const auto fields = [&](uint32_t w) {
+    return vandq_u32(vshlq_u32(vdupq_n_u32(w), vld1q_s32(kShifts)), mask);
+  };
+  return {{vcvtq_f32_u32(fields(word)), vcvtq_f32_u32(fields(word >> 4 * kBits))}};
+}
+template <int kCount>
+MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
+  for (int i = 0; i < Floats<kCount>::kVectors; ++i) vst1q_f32(p + 4 * i, f.v[i]);
+}
+// Vector i of kCount 16-bit integers as floats.
+template <int kCount>
+MEDLAR_INLINE F load_sums(const int16_t* p, int i) {
+  return load_i16(p + kLanes * i);
+}
+template <int kSub, int kStart, int kCount>
+MEDLAR_INLINE F spread(Floats<kCount> f) {
+  return vdupq_laneq_f32(f.v[kStart / kSub / 4], kStart / kSub % 4);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -12,17 +12,22 @@ MEDLAR_INLINE void store_parts(const std::byte* p, uint8_t* codes) {
   if constexpr (kPart + 1 < kParts) store_parts<W, kPart + 1, kParts>(p, codes);
 }
 
+MEDLAR_INLINE void store_scales(const Scales32& s, int64_t at, const Unpacked& to) {
+  store4(to.scale + at, s.scale);
+  store4(to.offset + at, s.offset);
+}
+
 template <class W>
 void unpack_32(const std::byte* p, int64_t n, const Unpacked& to) {
   int64_t at = 0;
   for (; at + 128 <= n; at += 128, p += W::kStepBytes) {
-    W::template scales<4>(p, to.scale + at / 32, to.offset + at / 32);
+    store_scales(W::template scales<4>(p), at / 32, to);
     store_parts<W, 0, 2>(p, to.codes + at);
   }
   for (; at < n; at += 64, p += 2 * W::kBlockBytes) {
     alignas(64) std::byte two[2 * W::kBlockBytes] = {};
     memcpy(two, p, static_cast<size_t>(n - at >= 64 ? 2 : 1) * W::kBlockBytes);
-    W::template scales<2>(two, to.scale + at / 32, to.offset + at / 32);
+    store_scales(W::template scales<2>(two), at / 32, to);
     store_parts<W, 0, 1>(two, to.codes + at);
   }
 }
@@ -30,10 +35,9 @@ void unpack_32(const std::byte* p, int64_t n, const Unpacked& to) {
 template <class W>
 void unpack_256(const std::byte* p, int64_t n, const Unpacked& to) {
   for (int64_t at = 0; at < n; at += 256, p += W::kStepBytes) {
-    alignas(64) float scale[16], offset[16];
-    W::scales(p, scale, offset);
-    memcpy(to.scale + at / W::kSub, scale, 256 / W::kSub * sizeof(float));
-    memcpy(to.offset + at / W::kSub, offset, 256 / W::kSub * sizeof(float));
+    const auto scales = W::scales(p);
+    store_floats(to.scale + at / W::kSub, scales.scale);
+    store_floats(to.offset + at / W::kSub, scales.offset);
     store_parts<W, 0, 4>(p, to.codes + at);
   }
 }

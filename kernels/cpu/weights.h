@@ -6,8 +6,8 @@
 //   are
 //                             below 128 and unsigned
 //   codes<kPart>(p)           the codes of values [64 kPart, 64 kPart + 64)
-//   scales(p, scale, offset)  kStep / kSub floats each
-// Types with blocks of 32 also take a step of two blocks only, as scales<2>.
+//   scales(p)                 the scale and the offset of each kSub values
+// Types with blocks of 32 also take a step of two blocks only, as scales<2>(p).
 #pragma once
 
 #include "kernels/cpu/simd.h"
@@ -25,19 +25,21 @@ MEDLAR_INLINE uint32_t word_at(const std::byte* p) {
 
 // --- Blocks of 32: steps of four blocks
 
+struct Scales32 {
+  Quad scale, offset;
+};
+
 // offset = kOffset * scale.
 template <int kBlockBytes, int kOffset, int kBlocks>
-MEDLAR_INLINE void symmetric_scales(const std::byte* p, float* scale, float* offset) {
+MEDLAR_INLINE Scales32 symmetric_scales(const std::byte* p) {
   const Quad d = halves4<kBlockBytes, kBlocks>(p);
-  store4(scale, d);
-  store4(offset, d * splat_quad(kOffset));
+  return {d, d * splat_quad(kOffset)};
 }
 
 // A scale and a minimum, that is, minus the offset.
 template <int kBlockBytes, int kBlocks>
-MEDLAR_INLINE void affine_scales(const std::byte* p, float* scale, float* offset) {
-  store4(scale, halves4<kBlockBytes, kBlocks>(p));
-  store4(offset, halves4<kBlockBytes, kBlocks>(p + 2) * splat_quad(-1.0f));
+MEDLAR_INLINE Scales32 affine_scales(const std::byte* p) {
+  return {halves4<kBlockBytes, kBlocks>(p), halves4<kBlockBytes, kBlocks>(p + 2) * splat_quad(-1.0f)};
 }
 
 template <int kBlockBytes_, bool kWide_ = false>
@@ -63,8 +65,8 @@ struct Weights<DType::q4_0> : Legacy<18> {
     return nibbles16(one<kPart>(p) + 2, two<kPart>(p) + 2);
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    symmetric_scales<kBlockBytes, 8, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return symmetric_scales<kBlockBytes, 8, kBlocks>(p);
   }
 };
 
@@ -75,8 +77,8 @@ struct Weights<DType::q4_1> : Legacy<20> {
     return nibbles16(one<kPart>(p) + 4, two<kPart>(p) + 4);
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    affine_scales<kBlockBytes, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return affine_scales<kBlockBytes, kBlocks>(p);
   }
 };
 
@@ -88,8 +90,8 @@ struct Weights<DType::q5_0> : Legacy<22> {
     return nibbles16(a + 6, b + 6) | bits<4>(word_at(a + 2), word_at(b + 2));
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    symmetric_scales<kBlockBytes, 16, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return symmetric_scales<kBlockBytes, 16, kBlocks>(p);
   }
 };
 
@@ -101,8 +103,8 @@ struct Weights<DType::q5_1> : Legacy<24> {
     return nibbles16(a + 8, b + 8) | bits<4>(word_at(a + 4), word_at(b + 4));
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    affine_scales<kBlockBytes, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return affine_scales<kBlockBytes, kBlocks>(p);
   }
 };
 
@@ -113,8 +115,8 @@ struct Weights<DType::q8_0> : Legacy<34, true> {
     return widen(bytes32(one<kPart>(p) + 2, two<kPart>(p) + 2));
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    symmetric_scales<kBlockBytes, kWideOffset, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return symmetric_scales<kBlockBytes, kWideOffset, kBlocks>(p);
   }
 };
 
@@ -129,8 +131,8 @@ struct Weights<DType::iq4_nl> : Legacy<18, true> {
     return widen(lookup(kIq4, nibbles16(one<kPart>(p) + 2, two<kPart>(p) + 2)));
   }
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    symmetric_scales<kBlockBytes, kWideOffset, kBlocks>(p, scale, offset);
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    return symmetric_scales<kBlockBytes, kWideOffset, kBlocks>(p);
   }
 };
 
@@ -143,24 +145,30 @@ struct Weights<DType::mxfp4> : Legacy<17> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return lookup(kFp4, nibbles16(one<kPart>(p) + 1, two<kPart>(p) + 1));
   }
-  // Half of 2^(e - 127).
   template <int kBlocks>
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    for (int b = 0; b < 4; ++b) {
-      const uint32_t e = b < kBlocks ? static_cast<uint32_t>(p[b * kBlockBytes]) : 0;
-      const uint32_t word = e < 2 ? 0x00200000u << e : (e - 1) << 23;
-      memcpy(&scale[b], &word, sizeof word);
-    }
-    store4(offset, load4(scale) * splat_quad(12));
+  static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
+    const Quad d = quad_of_bits(half_scale(p), half_scale(p + 17), kBlocks > 2 ? half_scale(p + 34) : 0,
+                                kBlocks > 2 ? half_scale(p + 51) : 0);
+    return {d, d * splat_quad(12)};
+  }
+  // The bits of half of 2^(e - 127).
+  static MEDLAR_INLINE uint32_t half_scale(const std::byte* p) {
+    const auto e = static_cast<uint32_t>(*p);
+    return e < 2 ? 0x00200000u << e : (e - 1) << 23;
   }
 };
 
 // --- Blocks of 256
 
-MEDLAR_INLINE void scale_floats(const float* from, int n, float by, float* to) {
-  each({0, n}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-    store(to + i, load(from + i, lanes) * splat(by), lanes);
-  });
+template <int kCount>
+struct Scales256 {
+  Floats<kCount> scale, offset;
+};
+
+template <int kCount>
+MEDLAR_INLINE Floats<kCount> operator*(Floats<kCount> f, float by) {
+  for (F& v : f.v) v = v * splat(by);
+  return f;
 }
 
 template <int kStepBytes_, int kSub_, bool kWide_ = false>
@@ -170,13 +178,11 @@ struct Super {
 };
 
 // d and dmin, then 8 scales and 8 minima of six bits: as Q4_K and Q5_K begin.
-MEDLAR_INLINE void six_bit_scales(const std::byte* p, float* scale, float* offset) {
+MEDLAR_INLINE Scales256<8> six_bit_scales(const std::byte* p) {
   const uint32_t a = word_at(p + 4), b = word_at(p + 8), c = word_at(p + 12);
-  alignas(64) float both[16];
-  bytes_to_floats(a & 0x3F3F3F3F, (c & 0x0F0F0F0F) | (a >> 2 & 0x30303030), b & 0x3F3F3F3F,
-                  (c >> 4 & 0x0F0F0F0F) | (b >> 2 & 0x30303030), both);
-  scale_floats(both, 8, load_f16_scalar(p), scale);
-  scale_floats(both + 8, 8, load_f16_scalar(p + 2), offset);
+  return {floats_of_bytes(a & 0x3F3F3F3F, (c & 0x0F0F0F0F) | (a >> 2 & 0x30303030)) * load_f16_scalar(p),
+          floats_of_bytes(b & 0x3F3F3F3F, (c >> 4 & 0x0F0F0F0F) | (b >> 2 & 0x30303030)) *
+              load_f16_scalar(p + 2)};
 }
 
 template <>
@@ -185,9 +191,7 @@ struct Weights<DType::q4_k> : Super<144, 32> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return fields32<4, 0, 0>(p + 16 + 32 * kPart);
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    six_bit_scales(p, scale, offset);
-  }
+  static MEDLAR_INLINE Scales256<8> scales(const std::byte* p) { return six_bit_scales(p); }
 };
 
 template <>
@@ -196,9 +200,7 @@ struct Weights<DType::q5_k> : Super<176, 32> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return fields32<4, 0, 0>(p + 48 + 32 * kPart) | fields32<1, 2 * kPart, 4>(p + 16);
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    six_bit_scales(p, scale, offset);
-  }
+  static MEDLAR_INLINE Scales256<8> scales(const std::byte* p) { return six_bit_scales(p); }
 };
 
 // Low bits (128), high bits (64), 16 scales of eight bits, d. Each half of the block has 64 + 32 bytes.
@@ -215,13 +217,13 @@ struct Weights<DType::q6_k> : Super<210, 16> {
       return nibbles64<4>(low) | fields32<2, 4, 4>(high);
     }
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    const F d = splat(load_f16_scalar(p + 208));
-    for (int i = 0; i < 16; i += kLanes) {
-      const F s = load_i8(reinterpret_cast<const int8_t*>(p) + 192 + i) * d;
-      store(scale + i, s);
-      store(offset + i, s * splat(32.0f));
+  static MEDLAR_INLINE Scales256<16> scales(const std::byte* p) {
+    Floats<16> s;
+    for (int i = 0; i < Floats<16>::kVectors; ++i) {
+      s.v[i] = load_i8(reinterpret_cast<const int8_t*>(p) + 192 + kLanes * i);
     }
+    s = s * load_f16_scalar(p + 208);
+    return {s, s * 32.0f};
   }
 };
 
@@ -232,14 +234,12 @@ struct Weights<DType::q2_k> : Super<84, 16> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return fields32<2, 4 * (kPart % 2), 0>(p + 16 + 32 * (kPart / 2));
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    const uint32_t w[4] = {word_at(p), word_at(p + 4), word_at(p + 8), word_at(p + 12)};
-    constexpr uint32_t kNibble = 0x0F0F0F0F;
-    bytes_to_floats(w[0] & kNibble, w[1] & kNibble, w[2] & kNibble, w[3] & kNibble, scale);
-    bytes_to_floats(w[0] >> 4 & kNibble, w[1] >> 4 & kNibble, w[2] >> 4 & kNibble, w[3] >> 4 & kNibble,
-                    offset);
-    scale_floats(scale, 16, load_f16_scalar(p + 80), scale);
-    scale_floats(offset, 16, load_f16_scalar(p + 82), offset);
+  static MEDLAR_INLINE Scales256<16> scales(const std::byte* p) {
+    const uint32_t a = word_at(p), b = word_at(p + 4), c = word_at(p + 8), d = word_at(p + 12);
+    constexpr uint32_t kLow = 0x0F0F0F0F;
+    return {floats_of_bytes(a & kLow, b & kLow, c & kLow, d & kLow) * load_f16_scalar(p + 80),
+            floats_of_bytes(a >> 4 & kLow, b >> 4 & kLow, c >> 4 & kLow, d >> 4 & kLow) *
+                load_f16_scalar(p + 82)};
   }
 };
 
@@ -251,18 +251,14 @@ struct Weights<DType::q3_k> : Super<110, 16> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return fields32<2, 4 * (kPart % 2), 0>(p + 32 + 32 * (kPart / 2)) | fields32<1, 2 * kPart, 2>(p);
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
+  static MEDLAR_INLINE Scales256<16> scales(const std::byte* p) {
     const uint32_t a = word_at(p + 96), b = word_at(p + 100), c = word_at(p + 104);
     constexpr uint32_t kLow = 0x0F0F0F0F, kHigh = 0x30303030;
-    alignas(64) float six[16];
-    bytes_to_floats((a & kLow) | (c << 4 & kHigh), (b & kLow) | (c << 2 & kHigh),
-                    (a >> 4 & kLow) | (c & kHigh), (b >> 4 & kLow) | (c >> 2 & kHigh), six);
-    const F d = splat(load_f16_scalar(p + 108));
-    for (int i = 0; i < 16; i += kLanes) {
-      const F s = (load(six + i) - splat(32.0f)) * d;
-      store(scale + i, s);
-      store(offset + i, s * splat(4.0f));
-    }
+    Floats<16> s = floats_of_bytes((a & kLow) | (c << 4 & kHigh), (b & kLow) | (c << 2 & kHigh),
+                                   (a >> 4 & kLow) | (c & kHigh), (b >> 4 & kLow) | (c >> 2 & kHigh));
+    for (F& v : s.v) v = v - splat(32.0f);
+    s = s * load_f16_scalar(p + 108);
+    return {s, s * 4.0f};
   }
 };
 
@@ -273,16 +269,14 @@ struct Weights<DType::iq4_xs> : Super<136, 32, true> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return widen(lookup(kIq4, nibbles16(p + 8 + 32 * kPart, p + 24 + 32 * kPart)));
   }
-  static MEDLAR_INLINE void scales(const std::byte* p, float* scale, float* offset) {
-    const float d = load_f16_scalar(p);
+  static MEDLAR_INLINE Scales256<8> scales(const std::byte* p) {
     uint16_t high;
     memcpy(&high, p + 2, sizeof high);
-    const uint32_t low = word_at(p + 4);
-    for (int b = 0; b < 8; ++b) {
-      const uint32_t six = (low >> 4 * b & 15) | (static_cast<uint32_t>(high) >> 2 * b & 3) << 4;
-      scale[b] = d * static_cast<float>(static_cast<int>(six) - 32);
-      offset[b] = scale[b] * static_cast<float>(kWideOffset);
-    }
+    Floats<8> s = floats_of_fields<4>(word_at(p + 4));
+    const Floats<8> two = floats_of_fields<2>(high);
+    for (int i = 0; i < Floats<8>::kVectors; ++i) s.v[i] = fma(two.v[i], splat(16.0f), s.v[i] - splat(32.0f));
+    s = s * load_f16_scalar(p);
+    return {s, s * static_cast<float>(kWideOffset)};
   }
 };
 
