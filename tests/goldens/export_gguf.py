@@ -41,6 +41,12 @@ GEMMA_LAYER_NAMES = LAYER_NAMES | {
 }
 
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
 def gguf_name(name, arch):
     if name in GLOBAL_NAMES:
         return GLOBAL_NAMES[name]
@@ -129,9 +135,10 @@ def add_byte_level_vocabulary(writer, size):
     writer.add_token_list(tokens + control)
     writer.add_token_types(types + [gguf.TokenType.CONTROL] * len(control))
     writer.add_token_merges(["t h"])
-    writer.add_eos_token_id(256 + 3)
-    writer.add_bos_token_id(256 + 1)
+    writer.add_bos_token_id(len(tokens))
+    writer.add_eos_token_id(len(tokens) + 2)
     writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def add_sentencepiece_vocabulary(writer, size):
