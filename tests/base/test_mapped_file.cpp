@@ -218,6 +218,7 @@ TEST_F(MappedFileTest, TruncationUnderManyReadersIsContained) {
   std::atomic<bool> stop = false;
   std::atomic<int> ready = 0;
   std::vector<std::thread> readers;
+  readers.reserve(8);
   for (std::size_t t = 0; t < 8; ++t) {
     readers.emplace_back([&, t] {
       const auto* bytes = reinterpret_cast<const volatile char*>(file.bytes().data());
@@ -242,6 +243,7 @@ TEST_F(MappedFileTest, TruncationUnderManyReadersIsContained) {
 TEST_F(MappedFileTest, OpeningAndClosingInManyThreadsLeavesNoTrace) {
   const fs::path path = make_pages("x", 2);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 500; ++i) {

@@ -204,7 +204,7 @@ TEST_F(GgufSplit, APartUnderAnotherNameIsRefused) {
 }
 
 TEST(GgufSplitName, NamesOfPartsAreParsedAndMade) {
-  const SplitName name = SplitName::parse("a-b.Q4-00002-of-00013.gguf").value();
+  const SplitName name = SplitName::parse("a-b.Q4-00002-of-00013.gguf").value_or(SplitName{});
   EXPECT_EQ(name.stem, "a-b.Q4");
   EXPECT_EQ(name.part, 2u);
   EXPECT_EQ(name.count, 13u);
