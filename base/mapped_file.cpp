@@ -71,14 +71,15 @@ bool repair(std::uintptr_t fault) {
 }
 
 void pass_on(int signal, siginfo_t* info, void* context) {
+  const bool was_sent = info->si_code <= 0;  // by a process, not caused by an access
   if (g_previous.sa_flags & SA_SIGINFO) {
     g_previous.sa_sigaction(signal, info, context);
   } else if (g_previous.sa_handler != SIG_DFL && g_previous.sa_handler != SIG_IGN) {
     g_previous.sa_handler(signal);
-  } else {
-    // Returning repeats the faulting access, which now ends the process as it would have without us.
+  } else if (g_previous.sa_handler == SIG_DFL || !was_sent) {
+    // Returning repeats a faulting access, which now ends the process as it would have without us.
     ::signal(SIGBUS, SIG_DFL);
-    if (info->si_code <= 0) ::raise(SIGBUS);  // sent by a process: nothing will repeat
+    if (was_sent) ::raise(SIGBUS);
   }
 }
 

@@ -410,6 +410,17 @@ TEST_F(AtomicFileTest, ASizeLimitInTheMiddleOfAWriteIsAnErrorAndLeavesTheOldFile
   EXPECT_THAT(names(), ::testing::ElementsAre("x"));
 }
 
+TEST_F(AtomicFileTest, KillingTheProcessLeavesTheOldFile) {
+  const fs::path path = make("x", "old");
+  in_child([&] {
+    AtomicFile file(path);
+    file.write(bytes_of("half of the new contents"));
+    return ::raise(SIGKILL);
+  });
+  EXPECT_EQ(read(path), "old");
+  EXPECT_EQ(names().size(), 2u);  // and the temporary, which only a living process can remove
+}
+
 TEST_F(AtomicFileTest, AFullDiskIsAnErrorAndLeavesTheOldFile) {
 #ifdef __linux__
   constexpr int kCannotMount = 77;
