@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/process_memory.h"
+#include "base/process_memory.h"
 #include "cli/units.h"
 
 namespace medlar::cli {

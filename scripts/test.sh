@@ -28,6 +28,23 @@ check() {
   if "$@"; then record "$stage" 1 0 0; else record "$stage" 0 1 0; fi
 }
 
+# check_gtest STAGE COMMAND...: a stage whose GoogleTest closing lines are counted. A line "SKIPPED: reason" is a
+# skip, and a failure that no closing line tells of counts as one.
+check_gtest() {
+  local stage=$1 log=$build/$1.log status passed failed skipped
+  shift
+  "$@" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  passed=$(gtest_sum "$log" PASSED) failed=$(gtest_sum "$log" FAILED) skipped=$(gtest_sum "$log" SKIPPED)
+  skipped=$((skipped + $(grep -c '^SKIPPED: ' "$log")))
+  [[ $status != 0 && $failed == 0 ]] && failed=1
+  record "$stage" "$passed" "$failed" "$skipped"
+}
+# The sum over the closing lines of a kind: "[  PASSED  ] 31 tests.", after "7: " where ctest ran the binary.
+gtest_sum() {
+  sed -nE "s/^([0-9]+: )?\[  $2 +\] ([0-9]+) tests?[.,].*/\2/p" "$1" | awk '{ n += $1 } END { print n + 0 }'
+}
+
 stage_deps() { check deps scripts/install_deps.sh --tests; }
 
 stage_build() { check build build_all; }
@@ -52,19 +69,10 @@ format_check() {
 }
 
 # GoogleTest binaries through ctest. GTEST_BRIEF leaves their failures, skips with reasons, and closing lines.
-stage_unit() {
-  local log=$build/unit.log status passed failed skipped
-  GTEST_BRIEF=1 ctest --test-dir $build --verbose --timeout 1200 >$log 2>&1
-  status=$?
-  grep -vE '^[0-9]+: (Test command|Working Directory|Test timeout)|^ +Start |^$|^(UpdateCTest|Parse|Test project|Constructing|Done|Checking)|^test [0-9]' $log
-  passed=$(gtest_sum $log PASSED) failed=$(gtest_sum $log FAILED) skipped=$(gtest_sum $log SKIPPED)
-  # A binary that crashes prints no closing line; ctest knows.
-  [[ $status != 0 && $failed == 0 ]] && failed=1
-  record unit "$passed" "$failed" "$skipped"
-}
-# The closing line reads "7: [  PASSED  ] 31 tests."
-gtest_sum() {
-  sed -nE "s/^[0-9]+: \[  $2 +\] ([0-9]+) tests?[.,].*/\1/p" "$1" | awk '{ n += $1 } END { print n + 0 }'
+stage_unit() { check_gtest unit run_unit_tests; }
+run_unit_tests() {
+  local noise='^[0-9]+: (Test command|Working Directory|Test timeout)|^[0-9]+: $|^ +Start |^$|^test [0-9]'
+  GTEST_BRIEF=1 ctest --test-dir $build --verbose --timeout 1200 | grep -vE "$noise"
 }
 
 stage_python() {
@@ -87,8 +95,8 @@ make_venv() {
 }
 
 stage_docs() { check docs python3 scripts/check_docs.py --medlar $build/medlar; }
-stage_arm64() { check arm64 scripts/test-arm64.sh; }
-stage_gpu() { check gpu scripts/test-gpu.sh; }
+stage_arm64() { check_gtest arm64 scripts/test-arm64.sh; }
+stage_gpu() { check_gtest gpu scripts/test-gpu.sh; }
 
 # A short run of each fuzz target under the sanitizers, from its seeds; docs/robustness.md has the long runs.
 stage_fuzz() {
