@@ -117,6 +117,7 @@ struct Block {
       const int64_t base = page * kPageTokens;
       const Range keys{greatest(0, first - base), least(kPageTokens, last - base + 1)};
       decode_page(sequence, page, keys);
+      if (page < last / kPageTokens) prefetch_page(sequence, page + 1);
       multiply(w.q, k_dim, {w.keys_t, kPageTokens}, {w.weights, kPageTokens},
                {.rows = rows(), .columns = kPageTokens, .depth = k_dim, .accumulate = false});
       for (int64_t r = 0; r < rows(); ++r) soften(r, base, keys);
@@ -158,6 +159,16 @@ struct Block {
         transpose(block);
         for (int i = 0; i < kLanes; ++i) store(w.keys_t + (d + i) * kPageTokens + t, block[i]);
       }
+    }
+  }
+
+  // Into the second cache, while the current page is worked on.
+  void prefetch_page(int64_t sequence, int64_t page) const {
+    const KvPages* const both[] = {&a.k, &a.v};
+    for (const KvPages* pages : both) {
+      const std::byte* rows = page_rows(*pages, step.pages[a.group], sequence, page, kv_head);
+      for (int64_t line = 0; line < kPageTokens * pages->row_bytes; line += 64)
+        __builtin_prefetch(rows + line, 0, 2);
     }
   }
 

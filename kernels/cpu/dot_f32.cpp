@@ -4,6 +4,7 @@
 #include "kernels/cpu/decode.h"
 #include "kernels/cpu/dot.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/panel.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
 
@@ -11,45 +12,93 @@ namespace {
 
 constexpr int64_t kDepth = 256;  // values of a row at a time; a multiple of every block
 
-// n values of a weight row as f32: where they are, or in `buffer`.
-MEDLAR_INLINE const float* values(DType type, const std::byte* row, int64_t n, float* buffer) {
-  switch (type) {
-    case DType::f32:
-      return reinterpret_cast<const float*>(row);
-#if !defined(MEDLAR_ISA_SCALAR)
-    case DType::f16:
-      each({0, n}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-        store(buffer + i, load_f16(row + 2 * i, lanes), lanes);
-      });
-      return buffer;
-    case DType::bf16:
-      each({0, n}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-        store(buffer + i, load_bf16(row + 2 * i, lanes), lanes);
-      });
-      return buffer;
-#endif
-    default:
-      decode_values(type, row, buffer, n);
-      return buffer;
+// Where a row's values come from: `load(i, lanes)` gives values i to i + kLanes as f32.
+struct FromF32 {
+  const float* from;
+  template <class Lanes>
+  MEDLAR_INLINE F operator()(int64_t i, Lanes lanes) const {
+    return load(from + i, lanes);
   }
+};
+
+#if defined(MEDLAR_ISA_SCALAR)
+
+// n values of any type but f32, in `buffer`.
+MEDLAR_INLINE FromF32 decode(DType type, const std::byte* row, int64_t n, float* buffer) {
+  decode_values(type, row, buffer, n);
+  return {buffer};
+}
+
+#else
+
+struct FromF16 {
+  const std::byte* from;
+  template <class Lanes>
+  MEDLAR_INLINE F operator()(int64_t i, Lanes lanes) const {
+    return load_f16(from + 2 * i, lanes);
+  }
+};
+
+struct FromBf16 {
+  const std::byte* from;
+  template <class Lanes>
+  MEDLAR_INLINE F operator()(int64_t i, Lanes lanes) const {
+    return load_bf16(from + 2 * i, lanes);
+  }
+};
+
+// n values of a quantized type, in `buffer`.
+MEDLAR_INLINE FromF32 decode(DType type, const std::byte* row, int64_t n, float* buffer) {
+  alignas(64) uint8_t codes[kDepth + 64];
+  alignas(64) float scale[16], offset[16];
+  unpack_for(type)(row, n, {codes, scale, offset});
+  const int64_t span = values_per_scale(type);
+  for (int64_t i = 0; i < n; i += span) {
+    const F s = splat(scale[i / span]), o = splat(-offset[i / span]);
+    for (int64_t j = i; j < i + span; j += kLanes) store(buffer + j, fma(load_code(codes + j), s, o));
+  }
+  return {buffer};
+}
+
+#endif
+
+// fn(source) for n values of a row.
+template <class Fn>
+MEDLAR_INLINE void with_values(DType type, const std::byte* row, int64_t n, Fn fn) {
+  if (type == DType::f32) return fn(FromF32{reinterpret_cast<const float*>(row)});
+#if !defined(MEDLAR_ISA_SCALAR)
+  if (type == DType::f16) return fn(FromF16{row});
+  if (type == DType::bf16) return fn(FromBf16{row});
+#endif
+  alignas(64) float buffer[kDepth];
+  fn(decode(type, row, n, buffer));
 }
 
 // Bytes from the start of a row to its value k, which starts a block.
 MEDLAR_INLINE int64_t offset(const RowsDot& a, int64_t k) { return k == 0 ? 0 : a.row_bytes * k / a.k; }
 
+// Accumulators of one row: enough to hide the latency of a fused multiply-add.
 template <int kRows>
-MEDLAR_INLINE void accumulate(const float* w, const float* const* x, int64_t n, F (&sums)[kRows][2]) {
+inline constexpr int kChains = kRows == 1 ? 4 : 2;
+
+template <int kRows>
+struct Sums {
+  F v[kRows][kChains<kRows>];
+};
+
+template <int kRows, class Source>
+MEDLAR_INLINE void accumulate(Source w, const float* const* x, int64_t n, Sums<kRows>& sums) {
+  constexpr int kStep = kChains<kRows> * kLanes;
   int64_t i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const F w0 = load(w + i), w1 = load(w + i + kLanes);
-    for (int r = 0; r < kRows; ++r) {
-      sums[r][0] = fma(w0, load(x[r] + i), sums[r][0]);
-      sums[r][1] = fma(w1, load(x[r] + i + kLanes), sums[r][1]);
+  for (; i + kStep <= n; i += kStep) {
+    for (int c = 0; c < kChains<kRows>; ++c) {
+      const F value = w(i + c * kLanes, Full{});
+      for (int r = 0; r < kRows; ++r) sums.v[r][c] = fma(value, load(x[r] + i + c * kLanes), sums.v[r][c]);
     }
   }
   each({i, n}, [&](int64_t j, auto lanes) __attribute__((always_inline)) {
-    const F w0 = load(w + j, lanes);
-    for (int r = 0; r < kRows; ++r) sums[r][0] = fma(w0, load(x[r] + j, lanes), sums[r][0]);
+    const F value = w(j, lanes);
+    for (int r = 0; r < kRows; ++r) sums.v[r][0] = fma(value, load(x[r] + j, lanes), sums.v[r][0]);
   });
 }
 
@@ -57,21 +106,27 @@ MEDLAR_INLINE void accumulate(const float* w, const float* const* x, int64_t n, 
 template <int kRows>
 void direct(DType type, const RowsDot& a, int64_t m) {
   const auto x_bytes = static_cast<int64_t>(act_bytes(ActKind::f32, a.k));
-  alignas(64) float buffer[kDepth];
   for (int64_t j = 0; j < a.n; ++j) {
     const std::byte* row = a.weight + j * a.row_bytes;
-    F sums[kRows][2];
-    for (auto& s : sums) s[0] = s[1] = splat(0.0f);
+    Sums<kRows> sums;
+    for (auto& chains : sums.v) {
+      for (F& chain : chains) chain = splat(0.0f);
+    }
     for (int64_t k = 0; k < a.k; k += kDepth) {
       const int64_t n = least(kDepth, a.k - k);
       const std::byte* from = row + offset(a, k);
-      for (int64_t line = 0; line < offset(a, n); line += 64)
-        __builtin_prefetch(from + line + kPrefetchBytes);
+      const int64_t bytes = offset(a, n);
+      for (int64_t line = 0; line < bytes; line += 64) __builtin_prefetch(from + line + kPrefetchBytes);
       const float* x[kRows];
       for (int r = 0; r < kRows; ++r) x[r] = reinterpret_cast<const float*>(a.x + (m + r) * x_bytes) + k;
-      accumulate<kRows>(values(type, from, n, buffer), x, n, sums);
+      with_values(type, from, n,
+                  [&](auto w) __attribute__((always_inline)) { accumulate<kRows>(w, x, n, sums); });
     }
-    for (int r = 0; r < kRows; ++r) a.y[(m + r) * a.ldy + j] = sum(sums[r][0] + sums[r][1]);
+    for (int r = 0; r < kRows; ++r) {
+      F total = sums.v[r][0];
+      for (int c = 1; c < kChains<kRows>; ++c) total = total + sums.v[r][c];
+      a.y[(m + r) * a.ldy + j] = sum(total);
+    }
   }
 }
 
@@ -89,8 +144,12 @@ void fill_panel(DType type, const RowsDot& a, int64_t j, Range depth, float* row
       const int64_t used = row < a.n ? depth.size() : 0;
       if (used < kDepth) memset(to + used, 0, static_cast<size_t>(kDepth - used) * sizeof(float));
       if (used == 0) continue;
-      const float* from = values(type, a.weight + row * a.row_bytes + offset(a, depth.begin), used, to);
-      if (from != to) memcpy(to, from, static_cast<size_t>(used) * sizeof(float));
+      with_values(type, a.weight + row * a.row_bytes + offset(a, depth.begin), used,
+                  [&](auto w) __attribute__((always_inline)) {
+                    each({0, used}, [&](int64_t k, auto lanes) __attribute__((always_inline)) {
+                      store(to + k, w(k, lanes), lanes);
+                    });
+                  });
     }
     for (int64_t k = 0; k < depth.size(); k += kLanes) {
       F block[kLanes];

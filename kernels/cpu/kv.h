@@ -36,6 +36,16 @@ MEDLAR_INLINE void load_q8_0(const std::byte* from, float* y) {
   for (int i = 0; i < 32; i += kLanes) store(y + i, load_i8(q + i) * d);
 }
 
+// 64 values, or 32.
+MEDLAR_INLINE void load_q4_0(const std::byte* from, int64_t n, float* y) {
+  alignas(64) uint8_t codes[64];
+  store_codes(codes, nibbles16(from + 2, from + (n > 32 ? 20 : 2)));
+  for (int64_t b = 0; b < n; b += 32) {
+    const F d = splat(load_f16_scalar(from + b / 32 * 18));
+    for (int64_t i = b; i < b + 32; i += kLanes) store(y + i, (load_code(codes + i) - splat(8.0f)) * d);
+  }
+}
+
 #endif
 
 // dim values to and from a cache row. Types without vector code go through formats/.
@@ -75,6 +85,9 @@ MEDLAR_INLINE void load_kv(DType type, const std::byte* row, float* y, int64_t d
       return;
     case DType::q8_0:
       for (int64_t i = 0; i < dim; i += 32) load_q8_0(row + i / 32 * 34, y + i);
+      return;
+    case DType::q4_0:
+      for (int64_t i = 0; i < dim; i += 64) load_q4_0(row + i / 32 * 18, least(64, dim - i), y + i);
       return;
     default:
       break;

@@ -19,6 +19,11 @@ struct Unpacked {
 using UnpackFn = void (*)(const std::byte* p, int64_t n, const Unpacked& to);
 UnpackFn unpack_for(DType type);
 
+// Values that share a scale: 16 or 32.
+constexpr int64_t values_per_scale(DType type) {
+  return type == DType::q2_k || type == DType::q3_k || type == DType::q6_k ? 16 : 32;
+}
+
 // Products of a batch: each panel of weight rows is unpacked once for all rows of activations.
 void dot_by_panels(DType type, const RowsDot& a);
 

@@ -201,6 +201,8 @@ MEDLAR_INLINE void store_codes(void* p, Codes c) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), c.v[0]);
   _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, c.v[1]);
 }
+// Codes as store_codes leaves them.
+MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
 
 // Four bytes of activations in every lane.
 MEDLAR_INLINE I splat4(const int8_t* p) {

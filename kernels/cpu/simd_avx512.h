@@ -174,6 +174,10 @@ MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
   return {{_mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), c.v[0])}};
 }
 MEDLAR_INLINE void store_codes(void* p, Codes c) { _mm512_storeu_si512(p, c.v[0]); }
+// Codes as store_codes leaves them.
+MEDLAR_INLINE F load_code(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
 
 // Four bytes of activations in every lane.
 MEDLAR_INLINE I splat4(const int8_t* p) {

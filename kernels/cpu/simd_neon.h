@@ -192,6 +192,8 @@ MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
 MEDLAR_INLINE void store_codes(void* p, Codes c) {
   for (int i = 0; i < 4; ++i) vst1q_u8(static_cast<uint8_t*>(p) + 16 * i, c.v[i]);
 }
+// Codes as store_codes leaves them.
+MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
 
 // Four bytes of activations in every lane.
 MEDLAR_INLINE uint8x16_t splat4(const int8_t* p) {

@@ -134,7 +134,7 @@ double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std:
   double magnitude = 0;
   for (std::size_t b = 0; b < w.size(); b += block) {
     const std::byte* bytes = row + b / block * static_cast<std::size_t>(info.block_bytes);
-    const double offset = leaf.act == ActKind::f32 ? 0 : offset_bound(leaf.type, bytes);
+    const double offset = offset_bound(leaf.type, bytes);
     for (std::size_t i = b; i < b + block; ++i) magnitude += (std::abs(w[i]) + 2 * offset) * std::abs(x[i]);
   }
   const bool by_value = leaf.act == ActKind::f32 || leaf.isa == Isa::scalar;
