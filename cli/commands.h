@@ -22,7 +22,7 @@ void add_logits(CLI::App& program, const Console& console);
 void add_completion(CLI::App& program, const Console& console);
 void add_man(CLI::App& program, const Console& console);
 
-// A subcommand with its one-line description and the example its help ends with.
+// A subcommand with its one-line description and the example its help ends with, kept as CLI11's footer.
 CLI::App* add_command(CLI::App& program, const std::string& name, const std::string& description,
                       const std::string& example);
 

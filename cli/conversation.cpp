@@ -18,13 +18,14 @@ std::string text_field(const boost::json::object& message, std::string_view fiel
 
 std::vector<std::int32_t> to_tokens(const Engine& engine, std::span<const Message> messages) {
   if (!engine.chat_template())
-    throw Error(ErrorKind::unsupported, "the model has no chat template", "medlar run --raw continues a text with it");
+    throw Error(ErrorKind::unsupported, "the model has no chat template",
+                "medlar run --raw continues a text with it");
   boost::json::array list;
-  for (const Message& message : messages) list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages)
+    list.push_back({{"role", message.role}, {"content", message.content}});
   const std::string prompt = engine.chat_template()->render({.messages = std::move(list)});
   const text::Tokenizer& tokenizer = engine.tokenizer();
-  std::vector<std::int32_t> tokens =
-      tokenizer.encode(prompt, {.add_special = false, .parse_special = true});
+  std::vector<std::int32_t> tokens = tokenizer.encode(prompt, {.add_special = false, .parse_special = true});
   // Some templates write the begin token and some leave it to the tokenizer.
   const std::int32_t begin = tokenizer.special().bos;
   if (tokenizer.adds_bos() && (tokens.empty() || tokens[0] != begin)) tokens.insert(tokens.begin(), begin);
@@ -33,7 +34,8 @@ std::vector<std::int32_t> to_tokens(const Engine& engine, std::span<const Messag
 
 std::string to_json(std::span<const Message> messages) {
   boost::json::array list;
-  for (const Message& message : messages) list.push_back({{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages)
+    list.push_back({{"role", message.role}, {"content", message.content}});
   return to_line({{"messages", std::move(list)}});
 }
 
@@ -45,7 +47,8 @@ std::vector<Message> messages_from_json(std::string_view text, std::string_view 
   for (const boost::json::value& item : list->as_array()) {
     const std::string where = fmt::format("{}: message {}", source, messages.size());
     if (!item.is_object()) fail(ErrorKind::bad_file, "{} is no object", where);
-    messages.push_back({text_field(item.as_object(), "role", where), text_field(item.as_object(), "content", where)});
+    messages.push_back(
+        {text_field(item.as_object(), "role", where), text_field(item.as_object(), "content", where)});
   }
   return messages;
 }

@@ -12,6 +12,7 @@ OptionDefinition describe(const CLI::Option& option) {
                           .long_names = option.get_lnames(),
                           .description = option.get_description(),
                           .group = option.get_group(),
+                          .fallback = option.get_default_str(),
                           .required = option.get_required(),
                           .repeatable = option.get_items_expected_max() > 1};
   if (option.get_items_expected_max() > 0) result.argument = option.get_type_name();
@@ -57,10 +58,8 @@ std::string CommandDefinition::synopsis() const {
 std::vector<CommandDefinition> commands_of(const CLI::App& program) {
   std::vector<CommandDefinition> commands;
   for (const CLI::App* app : program.get_subcommands([](const CLI::App*) { return true; })) {
-    CommandDefinition command{.name = app->get_name(), .description = app->get_description()};
-    constexpr std::string_view kExample = "Example:\n  ";
-    if (const std::string footer = app->get_footer(); footer.starts_with(kExample))
-      command.example = footer.substr(kExample.size());
+    CommandDefinition command{
+        .name = app->get_name(), .description = app->get_description(), .example = app->get_footer()};
     for (const CLI::Option* option : app->get_options()) command.options.push_back(describe(*option));
     commands.push_back(std::move(command));
   }

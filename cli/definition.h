@@ -12,6 +12,7 @@ struct OptionDefinition {
   std::string argument;                              // "N", "FILE", "MODEL", "auto|cpu"; empty: a flag
   std::string description, group;
   std::string positional;  // its name; empty: an option
+  std::string fallback;    // the default value, where there is one to tell
   bool required = false, repeatable = false;
 
   std::vector<std::string> choices() const;  // of an argument like "auto|cpu"

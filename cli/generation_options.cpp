@@ -8,25 +8,31 @@ void GenerationFlags::add_to(CLI::App& command) {
   const std::string group = "Sampling";
   command.add_option("-n,--max-tokens", max_tokens, "Tokens to write at most; -1: until the context is full")
       ->type_name("N")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   command.add_option("--temp", sampler.temperature, "Temperature; 0: always the most likely token")
       ->type_name("X")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   command.add_option("--top-k", sampler.top_k, "Choose among the K most likely tokens; 0: all")
       ->type_name("K")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   command
       .add_option("--top-p", sampler.top_p,
                   "Choose among the most likely tokens that make up this probability")
       ->type_name("P")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   command.add_option("--min-p", sampler.min_p, "Drop tokens less likely than P times the most likely one")
       ->type_name("P")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   command
       .add_option("--repeat-penalty", sampler.repeat_penalty, "Make what was just said less likely; 1: off")
       ->type_name("X")
-      ->group(group);
+      ->group(group)
+      ->capture_default_str();
   seed_ = command.add_option("--seed", sampler.seed, "The same seed and prompt give the same text")
               ->type_name("N")
               ->group(group);

@@ -29,7 +29,9 @@ void add_template(CLI::App& program, const Console& console) {
   command->add_option("--template", options->file, "A Jinja template instead of a model's own")
       ->type_name("FILE")
       ->excludes(model);
-  command->add_option("--messages", options->messages, "The messages, a JSON list")->required()->type_name("FILE");
+  command->add_option("--messages", options->messages, "The messages, a JSON list")
+      ->required()
+      ->type_name("FILE");
   command->add_option("--tools", options->tools, "The tools, a JSON list")->type_name("FILE");
   command->add_option("--vars", options->variables, "Further variables of the template, a JSON object")
       ->type_name("FILE");

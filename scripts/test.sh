@@ -106,7 +106,7 @@ stage_fuzz() {
     record fuzz 0 0 1
     return
   fi
-  if ! { cmake --preset fuzz && ninja -C build/fuzz; } >build/fuzz.log 2>&1; then
+  if ! { cmake --preset fuzz && ninja -C build/fuzz fuzz/all; } >build/fuzz.log 2>&1; then
     tail -n 40 build/fuzz.log
     record fuzz 0 1 0
     return
