@@ -1,6 +1,7 @@
 // Store::pull: from a reference over its sources to verified files, and the commit.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 
 #include <fmt/chrono.h>
@@ -99,7 +100,7 @@ class Pull {
   // A file at work: locked against other pulls, and open.
   struct Work {
     FileLock lock;
-    std::unique_ptr<Partial> partial;  // null: a wheel's file, or the blob is there already
+    std::unique_ptr<Partial> partial = nullptr;  // null: the blob is there already
   };
 
   void fetch(const Source& source) {
@@ -134,15 +135,15 @@ class Pull {
     for (const RemoteFile& file : model.files) total = checked_add(total, file.bytes.value_or(0), name_);
     if (total == 0) total = source.bytes;
 
-    std::vector<Work> works;
+    std::vector<Work> works = lock_files(model.files, total);
+    const bool waited = std::ranges::any_of(works, [](const Work& work) { return work.lock.waited(); });
+    if (waited && installed()) return true;
     try {
       std::vector<StagedFile> staged;
       std::uint64_t done = 0;
-      for (const RemoteFile& file : model.files) {
-        meter_.begin(Phase::downloading, file.name, done, total);
-        works.push_back({lock_key(layout_.partial() / key_of(file), file.name), nullptr});
-        if (works.back().lock.waited() && installed()) return true;
-        staged.push_back(fetch_file(file, download_options, works.back()));
+      for (std::size_t i = 0; i < works.size(); ++i) {
+        meter_.begin(Phase::downloading, model.files[i].name, done, total);
+        staged.push_back(fetch_file(model.files[i], download_options, works[i]));
         done += staged.back().entry.bytes;
       }
       if (!commit(source, model.quant, staged)) return false;
@@ -187,6 +188,22 @@ class Pull {
     Sha256 hash;
     hash.update(std::as_bytes(std::span(file.url)));
     return "url-" + hash.finish().hex();
+  }
+
+  // One lock for each file, in the order of `files`. They are taken in the order of their keys, so that two
+  // pulls of overlapping sets of files cannot wait for each other.
+  std::vector<Work> lock_files(const std::vector<RemoteFile>& files, std::uint64_t total) {
+    std::map<std::string, const RemoteFile*> by_key;
+    for (const RemoteFile& file : files) {
+      if (by_key.emplace(key_of(file), &file).second) continue;
+      fail(ErrorKind::bad_file, "{}: two parts of the model are the same file", printable(name_, 120));
+    }
+    meter_.begin(Phase::downloading, files.front().name, 0, total);
+    std::map<std::string, FileLock> locks;
+    for (const auto& [key, file] : by_key) locks.emplace(key, lock_key(layout_.partial() / key, file->name));
+    std::vector<Work> works;
+    for (const RemoteFile& file : files) works.push_back({.lock = std::move(locks.at(key_of(file)))});
+    return works;
   }
 
   // Locks what is fetched into `data`. While another process is at it, its progress is ours.

@@ -38,8 +38,10 @@ std::string written(const std::function<void(gguf::Writer&)>& fill) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "medlar-store-XXXXXX").string();
+TemporaryFolder::TemporaryFolder(bool in_memory) {
+  const bool memory = in_memory && ::access("/dev/shm", W_OK) == 0;
+  std::string name =
+      (fs::path(memory ? "/dev/shm" : fs::temp_directory_path()) / "medlar-store-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
   path_ = name;
   fs::permissions(path_, fs::perms::all);  // for Tool::Options::as_nobody

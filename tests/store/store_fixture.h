@@ -21,7 +21,8 @@ namespace medlar::testing {
 // A new folder, removed at the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  // `in_memory`: where there is a file system in memory, for tests that flush a thousand times.
+  explicit TemporaryFolder(bool in_memory = false);
   ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
