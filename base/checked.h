@@ -4,8 +4,8 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
-#include <utility>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 

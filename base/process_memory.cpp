@@ -14,8 +14,9 @@ namespace medlar {
 ProcessMemory process_memory() {
   task_vm_info_data_t info{};
   mach_msg_type_number_t count = TASK_VM_INFO_COUNT;
-  if (task_info(mach_task_self(), TASK_VM_INFO, reinterpret_cast<task_info_t>(&info), &count) != KERN_SUCCESS) return {};
-  return {static_cast<std::int64_t>(info.phys_footprint), static_cast<std::int64_t>(info.external)};
+  if (task_info(mach_task_self(), TASK_VM_INFO, reinterpret_cast<task_info_t>(&info), &count) != KERN_SUCCESS)
+    return {};
+  return {.resident = info.resident_size, .anonymous = info.internal, .file = info.external};
 }
 
 #else
@@ -23,10 +24,13 @@ ProcessMemory process_memory() {
 ProcessMemory process_memory() {
   std::ifstream status("/proc/self/status");
   ProcessMemory memory;
-  for (std::string line; std::getline(status, line);) {
-    const auto kilobytes = [&] { return std::stoll(line.substr(line.find(':') + 1)) * 1024; };
-    if (line.starts_with("RssAnon:")) memory.anonymous = kilobytes();
-    if (line.starts_with("RssFile:")) memory.file = kilobytes();
+  std::string key, rest;
+  std::uint64_t kibibytes = 0;
+  while (status >> key) {
+    if (key == "VmRSS:" && status >> kibibytes) memory.resident = kibibytes * 1024;
+    if (key == "RssAnon:" && status >> kibibytes) memory.anonymous = kibibytes * 1024;
+    if (key == "RssFile:" && status >> kibibytes) memory.file = kibibytes * 1024;
+    std::getline(status, rest);
   }
   return memory;
 }

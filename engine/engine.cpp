@@ -8,10 +8,9 @@
 #include "base/cpu_features.h"
 #include "base/host.h"
 #include "engine/impl.h"
-#include "engine/turns.h"
 #include "formats/all.h"
 #include "kernels/cpu/table.h"
-#include "models/tokenizer.h"
+#include "models/tokenizer_spec.h"
 #include "runtime/cpu/backend.h"
 #include "runtime/emulator/backend.h"
 
@@ -27,6 +26,27 @@ kernels::CpuTable best_table() {
 std::unique_ptr<runtime::Backend> make_backend(Device device, int threads) {
   if (device == Device::emulator) return runtime::make_emulator_backend();
   return runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
+}
+
+text::ChatTemplate make_chat_template(const std::string& source, const text::Tokenizer& tokenizer,
+                                      std::string_view file) {
+  const auto name = [&](text::TokenId token) {
+    return token == text::kNoToken ? std::string() : std::string(tokenizer.piece(token, {.special = true}));
+  };
+  const text::SpecialTokens& special = tokenizer.special();
+  try {
+    return text::ChatTemplate(source,
+                              {name(special.bos), name(special.eos), name(special.unk), name(special.pad)});
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: key tokenizer.chat_template: {}", file, error.what()),
+                error.hint());
+  }
+}
+
+DType kv_type(const EngineOptions& options, std::optional<DType> wanted, std::int64_t head_dim) {
+  if (options.exact) return DType::f32;
+  if (wanted) return *wanted;
+  return head_dim % format_info(DType::q8_0).block_length == 0 ? DType::q8_0 : DType::f16;
 }
 
 ModelDescription describe(const gguf::File& file) {
@@ -65,43 +85,50 @@ Device parse_device(std::string_view name) {
   if (name == "auto") return Device::automatic;
   if (name == "cpu") return Device::cpu;
   if (name == "emulator") return Device::emulator;
-  throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name), "choose auto, cpu or emulator");
+  throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
+              "choose auto, cpu or emulator");
 }
 
 std::string_view to_string(FinishReason reason) {
   switch (reason) {
-    case FinishReason::stop: return "stop";
-    case FinishReason::length: return "length";
-    case FinishReason::cancelled: return "cancelled";
-    case FinishReason::no_token: return "no_token";
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+    case FinishReason::no_token:
+      return "no_token";
   }
   return "";
 }
 
 ModelDescription describe(const std::filesystem::path& path) { return describe(gguf::File::open(path)); }
 
-Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : options(o), file(gguf::File::open(path)) {
+Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
+    : options(o), file(gguf::File::open(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
   model = models::build(file);
-  tokenizer.emplace(models::make_tokenizer(file.metadata()));
+  tokenizer.emplace(models::tokenizer_spec(file.metadata()));
   if (tokenizer->size() != model.config.vocab)
-    fail(ErrorKind::bad_file, "{}: tokenizer.ggml.tokens has {} entries, but token_embd.weight has {} rows", file.name(),
-         tokenizer->size(), model.config.vocab);
-  end_tokens = medlar::end_tokens(file.metadata(), *tokenizer);
-  if (!description.chat_template.empty()) chat_template.emplace(make_chat_template(description.chat_template, *tokenizer));
+    fail(ErrorKind::bad_file, "{}: tokenizer.ggml.tokens has {} entries, but token_embd.weight has {} rows",
+         file.name(), tokenizer->size(), model.config.vocab);
+  if (!description.chat_template.empty())
+    chat_template.emplace(make_chat_template(description.chat_template, *tokenizer, file.name()));
 
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   threads = o.threads > 0 ? o.threads : probe().default_threads();
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   // Enough rows to score quickly, within a few MB of logits.
-  score_rows = static_cast<int>(std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
+  score_rows = static_cast<int>(
+      std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
   backend = make_backend(o.device, threads);
   program = backend->lower(model.graph, {.max_tokens = options.batch,
                                          .max_logit_rows = score_rows,
                                          .max_sequences = 1,
-                                         .k_type = o.exact ? DType::f32 : o.k_type,
-                                         .v_type = o.exact ? DType::f32 : o.v_type,
+                                         .k_type = kv_type(o, o.k_type, model.config.head_dim),
+                                         .v_type = kv_type(o, o.v_type, model.config.v_dim),
                                          .kv_pages = Timeline::pages(model.graph, context, options.batch),
                                          .fuse = o.fuse,
                                          .exact = o.exact});
@@ -111,7 +138,8 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : 
 void Engine::Impl::check_file() const {
   file.check();
   if (file.changed())
-    throw Error(ErrorKind::io, fmt::format("{} was overwritten while in use", file.name()), "load the model again");
+    throw Error(ErrorKind::io, fmt::format("{} was overwritten while in use", file.name()),
+                "load the model again");
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -123,14 +151,19 @@ std::shared_ptr<Engine> Engine::load(const std::filesystem::path& path, const En
 
 const ModelDescription& Engine::description() const { return impl_->description; }
 const text::Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
-const text::ChatTemplate* Engine::chat_template() const { return impl_->chat_template ? &*impl_->chat_template : nullptr; }
-bool Engine::ends_turn(std::int32_t token) const {
-  return std::binary_search(impl_->end_tokens.begin(), impl_->end_tokens.end(), token);
+const text::ChatTemplate* Engine::chat_template() const {
+  return impl_->chat_template ? &*impl_->chat_template : nullptr;
 }
 std::int64_t Engine::context() const { return impl_->context; }
 int Engine::threads() const { return impl_->threads; }
 std::string_view Engine::device() const { return impl_->backend->name(); }
 double Engine::load_ms() const { return impl_->load_ms; }
+DType Engine::k_type() const {
+  return kv_type(impl_->options, impl_->options.k_type, impl_->model.config.head_dim);
+}
+DType Engine::v_type() const {
+  return kv_type(impl_->options, impl_->options.v_type, impl_->model.config.v_dim);
+}
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 
 }  // namespace medlar

@@ -27,8 +27,8 @@ Device parse_device(std::string_view name);
 
 struct EngineOptions {
   std::int64_t context = 0;  // tokens a session can hold; 0: the model's own, at most kDefaultContext
-  DType k_type = DType::q8_0;
-  DType v_type = DType::q8_0;
+  // Of the KV cache; unset: q8_0, or f16 where a head is no whole number of its blocks.
+  std::optional<DType> k_type, v_type;
   int threads = 0;  // 0: the machine's performance cores
   int batch = 512;  // tokens read at once
   Device device = Device::automatic;
@@ -123,14 +123,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   const ModelDescription& description() const;
   const text::Tokenizer& tokenizer() const;
-  // The model's own template, or the one its special tokens imply; null for a model that only completes text.
+  // The file's own template; null for a model that only completes text.
   const text::ChatTemplate* chat_template() const;
-  bool ends_turn(std::int32_t token) const;
 
   std::int64_t context() const;
   int threads() const;
   std::string_view device() const;
   double load_ms() const;
+  DType k_type() const;  // of the KV cache
+  DType v_type() const;
   const runtime::MemoryPlan& memory_plan() const;
 
   // Throws Error(limit) while another session is open: this engine holds one timeline's cache.
@@ -157,6 +158,10 @@ class Session {
   // row of `logits`, (rows, vocab). Throws as generate() does.
   using Rows = std::function<void(std::int64_t first, std::span<const float> logits)>;
   void score(std::span<const std::int32_t> tokens, const Rows& rows);
+
+  // Makes `timeline` what the session holds, reading only what it lacks; samples nothing. For benchmarks and
+  // for filling a cache ahead of time. Throws as generate() does.
+  void feed(std::span<const std::int32_t> timeline);
 
   std::span<const std::int32_t> tokens() const;  // what the cache holds
   void reset();

@@ -20,14 +20,13 @@ struct Engine::Impl {
   models::Model model;
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat_template;
-  std::vector<std::int32_t> end_tokens;  // sorted
   std::int64_t context = 0;
   int threads = 1;
   int score_rows = 1;  // tokens whose logits one step can give
   double load_ms = 0;
   std::unique_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
-  std::mutex running;      // one step at a time
+  std::mutex running;             // one step at a time
   std::atomic<bool> open{false};  // a session exists
 
   Impl(const std::filesystem::path& path, const EngineOptions& options);

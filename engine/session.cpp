@@ -219,6 +219,18 @@ void Session::score(std::span<const std::int32_t> tokens, const Rows& rows) {
   e.check_file();
 }
 
+void Session::feed(std::span<const std::int32_t> timeline) {
+  Engine::Impl& e = impl_->e();
+  const std::lock_guard lock(e.running);
+  auto rest = timeline.subspan(static_cast<std::size_t>(impl_->timeline.rewind_to(timeline)));
+  while (!rest.empty()) {
+    const auto batch = rest.first(std::min(rest.size(), static_cast<std::size_t>(e.options.batch)));
+    impl_->timeline.append(batch, Timeline::Logits::last);
+    rest = rest.subspan(batch.size());
+  }
+  e.check_file();
+}
+
 std::span<const std::int32_t> Session::tokens() const { return impl_->timeline.tokens(); }
 void Session::reset() { impl_->timeline.rewind_to({}); }
 

@@ -18,7 +18,8 @@ Timeline::Timeline(const ir::Graph& graph, runtime::Program& program, std::int64
       sequences_(static_cast<std::size_t>(batch), 0),
       rows_(static_cast<std::size_t>(batch)) {}
 
-std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, std::int64_t context, int batch) {
+std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, std::int64_t context,
+                                                       int batch) {
   std::array<std::int32_t, kMaxKvGroups> pages{};
   for (std::size_t i = 0; i < graph.group_windows().size(); ++i)
     pages[i] = kv_pages_needed(context, graph.group_windows()[i], batch);
@@ -35,7 +36,8 @@ KvCache Timeline::make_cache() const {
 }
 
 std::int64_t Timeline::rewind_to(std::span<const std::int32_t> prompt) {
-  const auto shared = std::mismatch(tokens_.begin(), tokens_.end(), prompt.begin(), prompt.end()).first - tokens_.begin();
+  const auto shared =
+      std::mismatch(tokens_.begin(), tokens_.end(), prompt.begin(), prompt.end()).first - tokens_.begin();
   // The last token is always read: its logits are what the caller wants.
   std::int64_t keep = std::max<std::int64_t>(0, std::min<std::int64_t>(shared, std::ssize(prompt) - 1));
   if (!cache_.truncate(0, keep)) {
@@ -52,7 +54,8 @@ std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Lo
   const std::int64_t at = std::ssize(tokens_), count = std::ssize(tokens);
   MEDLAR_ASSERT(count > 0 && count <= batch_);
   if (at + count > context_ || !cache_.extend(0, count))
-    throw Error(ErrorKind::limit, fmt::format("the context of {} tokens is full", context_), "use a larger --ctx");
+    throw Error(ErrorKind::limit, fmt::format("the context of {} tokens is full", context_),
+                "use a larger --ctx");
   std::iota(positions_.begin(), positions_.begin() + count, static_cast<std::int32_t>(at));
   const std::int64_t rows = logits == Logits::all ? count : 1;
   std::iota(rows_.begin(), rows_.begin() + rows, static_cast<std::int32_t>(count - rows));
@@ -63,7 +66,8 @@ std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Lo
                      .sequences = sequences_.data(),
                      .rows = rows_.data(),
                      .pages = {}};
-  for (int group = 0; group < static_cast<int>(graph_.group_windows().size()); ++group) step.pages[group] = cache_.table(group);
+  for (int group = 0; group < static_cast<int>(graph_.group_windows().size()); ++group)
+    step.pages[group] = cache_.table(group);
   program_.run(step);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   return program_.logits();

@@ -20,7 +20,8 @@ class Timeline {
   Timeline(const ir::Graph& graph, runtime::Program& program, std::int64_t context, int batch);
 
   // Pages of each group that such a program must have.
-  static std::array<std::int32_t, kMaxKvGroups> pages(const ir::Graph& graph, std::int64_t context, int batch);
+  static std::array<std::int32_t, kMaxKvGroups> pages(const ir::Graph& graph, std::int64_t context,
+                                                      int batch);
 
   std::span<const std::int32_t> tokens() const { return tokens_; }
   std::int64_t context() const { return context_; }
@@ -30,8 +31,8 @@ class Timeline {
 
   // Which tokens of a batch get logits.
   enum class Logits : std::uint8_t { last, all };
-  // Runs tokens (at most `batch`) at the end of the timeline; returns their logits (rows, vocab), valid until the
-  // next call. Throws Error(limit) when the context is full; then nothing was added.
+  // Runs tokens (at most `batch`) at the end of the timeline; returns their logits (rows, vocab), valid until
+  // the next call. Throws Error(limit) when the context is full; then nothing was added.
   std::span<const float> append(std::span<const std::int32_t> tokens, Logits logits);
 
  private:
