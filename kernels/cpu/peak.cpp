@@ -1,0 +1,40 @@
+// Picks the product loops of an instruction set.
+#include "kernels/cpu/peak.h"
+
+namespace medlar::kernels {
+
+namespace scalar {
+PeakLoops peak_loops();
+}
+namespace avx2 {
+PeakLoops peak_loops();
+}
+namespace avx512 {
+PeakLoops peak_loops();
+}
+namespace neon {
+PeakLoops peak_loops();
+}
+
+PeakLoops peak_loops(Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      return scalar::peak_loops();
+#if defined(MEDLAR_HAS_AVX2)
+    case Isa::avx2:
+      return avx2::peak_loops();
+#endif
+#if defined(MEDLAR_HAS_AVX512)
+    case Isa::avx512:
+      return avx512::peak_loops();
+#endif
+#if defined(MEDLAR_HAS_NEON)
+    case Isa::neon:
+      return neon::peak_loops();
+#endif
+    default:
+      return {};
+  }
+}
+
+}  // namespace medlar::kernels

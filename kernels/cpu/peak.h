@@ -1,0 +1,24 @@
+// The fastest products an instruction set can do, as loops to time: what kernels are judged by.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/table.h"
+
+namespace medlar::kernels {
+
+struct PeakLoop {
+  void (*run)(std::int64_t rounds) = nullptr;  // null: the instruction set has no such product
+  std::int64_t operations = 0;                 // multiplications and additions in a round
+};
+
+// Products of a register tile with data in the first cache, and nothing else.
+struct PeakLoops {
+  PeakLoop int8;  // sums of products of bytes, as kernels for quantized weights use them
+  PeakLoop f32;
+};
+
+// Empty where this build has none for `isa`. The processor must be able to run it.
+PeakLoops peak_loops(Isa isa);
+
+}  // namespace medlar::kernels

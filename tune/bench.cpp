@@ -1,0 +1,202 @@
+#include "tune/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "base/host.h"
+#include "base/process_memory.h"
+#include "base/team.h"
+#include "checkpoint/gguf.h"
+#include "formats/all.h"
+#include "kernels/cpu/table.h"
+#include "tune/machine_limits.h"
+
+namespace medlar::tune {
+namespace {
+
+constexpr std::int64_t kWarmUpTokens = 4;
+constexpr std::string_view kEmbedding = "token_embd.weight";
+
+// What a model's matrices take, apart from the engine that runs them.
+struct Weights {
+  gguf::File file;
+  std::vector<std::span<const std::byte>> bytes;
+  std::int64_t bytes_per_token = 0;       // read for one token
+  std::int64_t operations_per_token = 0;  // of the layers: a prompt's logits are those of its last token
+  DType type = DType::f32;                // the most common one of the layers, by operations
+
+  explicit Weights(const std::filesystem::path& path) : file(gguf::File::open(path)) {
+    for (const MappedFile& part : file.parts()) bytes.push_back(part.bytes());
+    const bool tied = !file.find_tensor("output.weight");
+    std::map<DType, std::int64_t> operations;
+    for (const gguf::Tensor& t : file.tensors()) {
+      // An embedding that is not also the head gives one row.
+      if (t.name != kEmbedding || tied) bytes_per_token += std::ssize(t.view.bytes);
+      if (t.view.shape.rank() == 2 && t.name.starts_with("blk."))
+        operations[t.view.type] += 2 * t.view.shape.elements();
+    }
+    for (const auto& [dtype, count] : operations) {
+      operations_per_token += count;
+      if (count > operations[type]) type = dtype;
+    }
+  }
+};
+
+kernels::CpuTable cpu_table() {
+  const CpuFeatures features = detect_cpu_features();
+  const char* wanted = std::getenv("MEDLAR_CPU");
+  return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
+}
+
+// Measured beside a test, with the threads of the test.
+std::optional<BenchLimit> measure_limit(const std::filesystem::path& path, const BenchTest& test, int threads,
+                                        bool exact) {
+  if (test.prompt > 0 && test.gen > 0) return std::nullopt;
+  const Weights weights(path);
+  Team team({.threads = threads});
+  if (test.gen > 0)
+    return BenchLimit{"read bandwidth", read_bandwidth(team, weights.bytes),
+                      static_cast<double>(weights.bytes_per_token)};
+  const kernels::KernelEntry& leaf = cpu_table().rows_dot(weights.type, exact);
+  const std::optional<double> peak = product_peak(team, leaf.isa, leaf.act);
+  if (!peak) return std::nullopt;
+  return BenchLimit{leaf.act == kernels::ActKind::f32 ? "f32 products" : "int8 products", *peak,
+                    static_cast<double>(weights.operations_per_token)};
+}
+
+// "llama 135M q4_1"
+std::string model_type(const ModelDescription& d) {
+  const std::string size = d.parameters >= 1'000'000'000
+                               ? fmt::format("{:.2f}B", static_cast<double>(d.parameters) / 1e9)
+                               : fmt::format("{:.0f}M", static_cast<double>(d.parameters) / 1e6);
+  return fmt::format("{} {} {}", d.architecture, size,
+                     d.types.empty() ? "" : format_info(d.types.front().type).name);
+}
+
+// The tests of one setting, on one engine.
+class Setting {
+ public:
+  Setting(const std::filesystem::path& path, const EngineOptions& options)
+      : path_(path),
+        options_(options),
+        engine_(Engine::load(path, options)),
+        session_(engine_->open_session()) {
+    std::mt19937 random(1);
+    tokens_.resize(static_cast<std::size_t>(engine_->context()));
+    for (std::int32_t& t : tokens_)
+      t = static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(engine_->description().vocab));
+  }
+
+  BenchResult measure(const BenchTest& test, int repetitions) {
+    const ModelDescription& d = engine_->description();
+    BenchResult r{.model_path = path_.string(),
+                  .model_type = model_type(d),
+                  .cpu = probe().cpu,
+                  .backend = std::string(engine_->device()),
+                  .model_bytes = d.file_bytes,
+                  .parameters = d.parameters,
+                  .test = test,
+                  .threads = engine_->threads(),
+                  .batch = options_.batch,
+                  .k_type = engine_->k_type(),
+                  .v_type = engine_->v_type()};
+    run({.prompt = std::min<std::int64_t>(test.prompt, options_.batch),
+         .gen = std::min(test.gen, kWarmUpTokens),
+         .depth = 0});
+    for (int i = 0; i < repetitions; ++i) r.seconds.push_back(run(test));
+    const ProcessMemory memory = process_memory();
+    r.anonymous_bytes = memory.anonymous, r.file_bytes = memory.file;
+    if (engine_->device() == "cpu") r.limit = measure_limit(path_, test, r.threads, options_.exact);
+    return r;
+  }
+
+ private:
+  // Seconds from the end of the depth on.
+  double run(const BenchTest& test) {
+    using Clock = std::chrono::steady_clock;
+    if (test.depth > 0) {
+      feed(test.depth);
+    } else {
+      session_.reset();
+    }
+    const Clock::time_point start = Clock::now();
+    if (test.prompt > 0) feed(test.depth + test.prompt);
+    for (std::int64_t i = 0; i < test.gen; ++i) feed(test.depth + test.prompt + i + 1);
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+
+  void feed(std::int64_t count) { session_.feed(std::span(tokens_).first(static_cast<std::size_t>(count))); }
+
+  std::filesystem::path path_;
+  EngineOptions options_;
+  std::shared_ptr<Engine> engine_;
+  Session session_;
+  std::vector<std::int32_t> tokens_;  // as many as the context holds
+};
+
+}  // namespace
+
+std::string BenchTest::name() const {
+  std::string name;
+  if (prompt > 0) name = fmt::format("pp{}", prompt);
+  if (gen > 0) name += fmt::format("{}tg{}", name.empty() ? "" : "+", gen);
+  return depth > 0 ? fmt::format("{} @ d{}", name, depth) : name;
+}
+
+std::vector<BenchTest> bench_tests(const BenchOptions& options) {
+  std::vector<BenchTest> tests;
+  const auto add = [&](std::int64_t prompt, std::int64_t gen) {
+    if (prompt == 0 && gen == 0) return;
+    for (const std::int64_t depth : options.depths)
+      tests.push_back({.prompt = prompt, .gen = gen, .depth = depth});
+  };
+  for (const std::int64_t prompt : options.prompts) add(prompt, 0);
+  for (const std::int64_t gen : options.gens) add(0, gen);
+  for (const auto& [prompt, gen] : options.pairs) add(prompt, gen);
+  if (tests.empty())
+    throw Error(ErrorKind::usage, "there is nothing to measure", "give -p or -n a number above 0");
+  return tests;
+}
+
+std::vector<double> BenchResult::tokens_per_second() const {
+  std::vector<double> rates;
+  for (const double s : seconds) rates.push_back(static_cast<double>(test.tokens()) / s);
+  return rates;
+}
+
+double BenchResult::limit_share() const {
+  return limit ? summarize(tokens_per_second()).median / limit->tokens_per_second() : 0;
+}
+
+void bench(const std::filesystem::path& model, const BenchOptions& options,
+           const std::function<void(const BenchResult&)>& on_result) {
+  const std::vector<BenchTest> tests = bench_tests(options);
+  std::int64_t context = 0;
+  for (const BenchTest& t : tests) context = std::max(context, t.depth + t.tokens());
+  for (const int batch : options.batches) {
+    for (const int threads : options.threads) {
+      for (const auto& k_type : options.k_types) {
+        for (const auto& v_type : options.v_types) {
+          Setting setting(model, {.context = std::max<std::int64_t>(context, batch),
+                                  .k_type = k_type,
+                                  .v_type = v_type,
+                                  .threads = threads,
+                                  .batch = batch,
+                                  .device = options.device,
+                                  .exact = options.exact});
+          for (const BenchTest& t : tests) on_result(setting.measure(t, options.repetitions));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace medlar::tune
