@@ -11,8 +11,8 @@
 #include <benchmark/benchmark.h>
 
 #include "checkpoint/gguf.h"
+#include "models/tokenizer_spec.h"
 #include "tests/text/cases.h"
-#include "tests/text/gguf_spec.h"
 #include "text/tokenizer.h"
 
 namespace medlar::text {
@@ -107,7 +107,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   const gguf::File file = gguf::File::open(argv[1]);
-  const TokenizerSpec spec = tokenizer_spec(file.metadata());
+  const TokenizerSpec spec = models::tokenizer_spec(file.metadata());
   const Tokenizer tokenizer(spec);
   const std::string text = argc > 2 ? read_file(argv[2]) : repository_text();
   benchmark::RegisterBenchmark("load", [&](benchmark::State& state) {

@@ -23,21 +23,21 @@ class WordCache {
   // Appends the tokens of `word`, a view into the text, when it was encoded before.
   bool replay(std::string_view word, std::vector<TokenId>& out);
 
-  // After a failed replay(): the tokens from out[first] on belong to `word`.
+  // After replay() did not find `word`: its tokens are those from out[first] on.
   void remember(std::string_view word, std::size_t first, const std::vector<TokenId>& out);
 
  private:
   struct Slot {
-    std::uint32_t text = 0;   // offset
-    std::uint32_t first = 0;  // index of the first token
-    std::uint16_t length = 0;
-    std::uint16_t count = 0;
     std::uint32_t hash = 0;
+    std::uint32_t text = 0;    // offset of the word
+    std::uint32_t first = 0;   // index of its first token
+    std::uint16_t length = 0;  // bytes
+    std::uint16_t count = 0;   // tokens
   };
 
   const char* text_;
   std::vector<Slot> slots_;  // a power of two, or none for a text too short to repeat itself
-  std::uint32_t hash_ = 0;   // of the word that replay() did not find
+  Slot* missed_ = nullptr;   // where replay() looked in vain; null for words that are not kept
 };
 
 // Everything that one encode() call writes to.

@@ -225,6 +225,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, EncodeOptions opti
     fail(ErrorKind::limit, "{} bytes of text; a tokenizer takes less than {}", text.size(), kMaxText);
   }
   EncodeState state(text);
+  state.out.reserve(text.size() / 4 + 8);
   if (options.add_special && impl_->add_bos) state.out.push_back(impl_->roles.special.bos);
   impl_->encode_text(text, options.parse_special ? impl_->all_names : impl_->user_names, state);
   if (options.add_special && impl_->kind == Kind::wordpiece) state.out.push_back(impl_->roles.special.sep);

@@ -11,6 +11,9 @@
 namespace medlar::text {
 namespace {
 
+constexpr std::size_t kMaxToken = 1024;  // bytes; every token that fits is tried at every character
+constexpr std::size_t kMaxNormalized = 0xFFFF0000;
+
 constexpr double kUnknownPenalty = 10.0;  // SentencePiece's: below the least probable token
 
 // The best way to write the text up to some offset.
@@ -32,6 +35,10 @@ Unigram::Unigram(const TokenTable& tokens, Charsmap charsmap, UnigramOptions opt
   float lowest = std::numeric_limits<float>::max();
   for (TokenId id = 0; id < tokens_.size(); ++id) {
     if (!tokens_.is_text(id)) continue;
+    if (tokens_.piece(id).size() > kMaxToken) {
+      fail(ErrorKind::bad_file, "tokenizer.ggml.tokens[{}]: {} bytes, at most {} are read", id,
+           tokens_.piece(id).size(), kMaxToken);
+    }
     entries.push_back({tokens_.piece(id), id});
     if (tokens_.type(id) == TokenType::normal) lowest = std::min(lowest, tokens_.score(id));
   }
@@ -46,6 +53,7 @@ void Unigram::normalize(std::string_view text, std::string& out) const {
   for (std::size_t at = 0; at < text.size();) {
     const Charsmap::Rewrite rewrite = charsmap_.rewrite(text, at);
     at += rewrite.consumed;
+    if (out.size() >= kMaxNormalized) fail(ErrorKind::limit, "normalized, the text has more than 4 GiB");
     for (const char c : rewrite.text == kSpaceMark ? " " : rewrite.text) {
       if (c != ' ') {
         if (!in_word && options_.merge_spaces && (options_.space_prefix || !out.empty())) out.push_back(' ');

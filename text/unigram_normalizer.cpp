@@ -14,6 +14,9 @@ namespace {
 // hostile map could lead in circles.
 constexpr std::size_t kMaxRule = 64;
 
+// The bytes of the longest replacement. Unicode's has 33: one Arabic ligature stands for a sentence.
+constexpr std::size_t kMaxReplacement = 256;
+
 std::uint32_t read_u32(std::string_view bytes, std::size_t at) {
   std::uint32_t value = 0;
   for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
@@ -40,6 +43,15 @@ Charsmap::Charsmap(std::string_view blob) {
   replacements_ = blob.substr(4 + trie_bytes);
   if (!replacements_.empty() && replacements_.back() != '\0') {
     fail(ErrorKind::bad_file, "tokenizer.ggml.precompiled_charsmap: its last text has no end");
+  }
+  for (std::size_t at = 0; at < replacements_.size();) {
+    const std::size_t length = replacements_.find('\0', at) - at;
+    if (length > kMaxReplacement) {
+      fail(ErrorKind::bad_file,
+           "tokenizer.ggml.precompiled_charsmap: a text of {} bytes, at most {} are read", length,
+           kMaxReplacement);
+    }
+    at += length + 1;
   }
 }
 

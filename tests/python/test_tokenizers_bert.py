@@ -1,23 +1,11 @@
 """WordPiece against Hugging Face's, with the vocabulary of a published BERT model."""
 
-import os
-import pathlib
-
+import gguf
 import pytest
-from tokenizer_support import ROOT, SPACE_MARK, Ours, all_lines, assert_same
-
-gguf = pytest.importorskip("gguf")
-tokenizers = pytest.importorskip("tokenizers")
+import tokenizers
+from tokenizer_support import SPACE_MARK, Ours, all_lines, assert_same
 
 LINES = 10_000
-
-
-def path():
-    data = pathlib.Path(os.environ.get("MEDLAR_SHARED_DATA", ROOT / ".." / "shared" / "data"))
-    found = data / "tokenizers" / "ggml-vocab-bert-bge.gguf"
-    if not found.exists():
-        pytest.skip(f"no {found}")
-    return found
 
 
 def hugging_face(tokens):
@@ -34,9 +22,12 @@ def hugging_face(tokens):
     return tokenizer
 
 
-def test_same_tokens(tmp_path):
-    tokens = gguf.GGUFReader(path()).fields["tokenizer.ggml.tokens"].contents()
+def test_same_tokens(medlar, shared_data, tmp_path):
+    path = shared_data / "tokenizers" / "ggml-vocab-bert-bge.gguf"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    tokens = gguf.GGUFReader(path).fields["tokenizer.ggml.tokens"].contents()
     theirs = hugging_face(tokens)
     texts = [*all_lines(LINES), "a" * 100, "a" * 101, "x" * 5000]
     expected = [encoding.ids for encoding in theirs.encode_batch(texts, add_special_tokens=False)]
-    assert_same(texts, Ours(path(), tmp_path).encode([text.encode() for text in texts]), expected)
+    assert_same(texts, Ours(medlar, path, tmp_path).encode([text.encode() for text in texts]), expected)

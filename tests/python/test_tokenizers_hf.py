@@ -1,31 +1,18 @@
 """Our tokenizers against the Hugging Face `tokenizers` package, on 10,000 lines of everything people type.
 
 The package's tokenizers are built from the vocabulary and merges inside the same GGUF file, with the parts that the
-models' publishers use. MEDLAR_TEST_MODELS names the folder with the model files.
+models' publishers use.
 """
 
-import os
-import pathlib
 import random
 
+import gguf
 import pytest
+import tokenizers
 from tokenizer_support import SPACE_MARK, Ours, all_lines, assert_same, broken, line
-
-gguf = pytest.importorskip("gguf")
-tokenizers = pytest.importorskip("tokenizers")
 
 LINES = 10_000
 CONTROL, USER_DEFINED, NORMAL = gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED, gguf.TokenType.NORMAL
-
-
-def model_path(name):
-    folder = os.environ.get("MEDLAR_TEST_MODELS")
-    if not folder:
-        pytest.skip("MEDLAR_TEST_MODELS is not set: no model files to take vocabularies from")
-    found = sorted(p for p in pathlib.Path(folder).rglob("*.gguf") if name in p.name.lower())
-    if not found:
-        pytest.skip(f"no {name} model in {folder}")
-    return found[0]
 
 
 class Vocabulary:
@@ -88,14 +75,14 @@ def gemma3(vocabulary):
     return add_special(tokenizer, vocabulary)
 
 
-MODELS = {"smollm2": smollm2, "gemma-3": gemma3}
+MODELS = {"smollm2:135m": smollm2, "gemma3:270m": gemma3}
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def pair(request, tmp_path_factory):
-    path = model_path(request.param)
+def pair(request, medlar, pulled, tmp_path_factory):
+    path = pulled(request.param)
     vocabulary = Vocabulary(path)
-    return Ours(path, tmp_path_factory.mktemp("tokenizers")), MODELS[request.param](vocabulary), vocabulary
+    return Ours(medlar, path, tmp_path_factory.mktemp("tokenizers")), MODELS[request.param](vocabulary), vocabulary
 
 
 def names_of(vocabulary):

@@ -5,13 +5,12 @@ then decides by how its float sums round. Sums of doubles, which we share with H
 the same tokens in another order are right, and Hugging Face's own implementation says which order.
 """
 
+import gguf
 import pytest
+import sentencepiece
+import tokenizers
+from sentencepiece import sentencepiece_model_pb2 as model_pb2  # needs protobuf
 from tokenizer_support import Ours, all_lines, assert_same
-
-gguf = pytest.importorskip("gguf")
-tokenizers = pytest.importorskip("tokenizers")
-sentencepiece = pytest.importorskip("sentencepiece")
-model_pb2 = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")  # needs protobuf
 
 LINES = 3000
 
@@ -54,7 +53,7 @@ def write_gguf(path, model):
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def pair(request, tmp_path_factory):
+def pair(request, medlar, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sentencepiece")
     prefix = folder / "model"
     sentencepiece.SentencePieceTrainer.train(
@@ -64,28 +63,29 @@ def pair(request, tmp_path_factory):
     model = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
     write_gguf(folder / "model.gguf", model)
     texts = [text for text in all_lines(LINES) if "\0" not in text]
-    ours = Ours(folder / "model.gguf", folder)
+    ours = Ours(medlar, folder / "model.gguf", folder)
     return ours, model, texts, ours.encode([text.encode() for text in texts])
 
 
-def is_unigram(model):
-    proto = model_pb2.ModelProto()
-    proto.ParseFromString(model.serialized_model_proto())
-    return proto.trainer_spec.model_type == 1
+UNIGRAM = [name for name, how in MODELS.items() if how["model_type"] == "unigram"]
+BPE = [name for name in MODELS if name not in UNIGRAM]
 
 
-def test_same_tokens(pair):
+@pytest.mark.parametrize("pair", BPE, indirect=True)
+def test_bpe_gives_the_same_tokens(pair):
     _, model, texts, found = pair
-    expected = model.encode(texts)
-    if is_unigram(model):
-        found, expected = [sorted(ids) for ids in found], [sorted(ids) for ids in expected]
-    assert_same(texts, found, expected)
+    assert_same(texts, found, model.encode(texts))
 
 
-def test_same_order_as_hugging_face(pair):
+@pytest.mark.parametrize("pair", UNIGRAM, indirect=True)
+def test_unigram_gives_the_same_tokens_in_some_order(pair):
     _, model, texts, found = pair
-    if not is_unigram(model):
-        pytest.skip("a question of Unigram models")
+    assert_same(texts, [sorted(ids) for ids in found], [sorted(ids) for ids in model.encode(texts)])
+
+
+@pytest.mark.parametrize("pair", UNIGRAM, indirect=True)
+def test_unigram_gives_the_order_of_hugging_face(pair):
+    _, model, texts, found = pair
     pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(model.get_piece_size())]
     has_bytes = any(model.is_byte(i) for i in range(model.get_piece_size()))
     other = tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, model.unk_id(), byte_fallback=has_bytes))

@@ -9,39 +9,34 @@ import unicodedata
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MEDLAR_BUILD", ROOT / "build" / "release"))
 SEPARATOR = b"\n__ggml_vocab_test__\n"
 SPACE_MARK = "\u2581"
 
 
-def command():
-    """`medlar tokenize`, or the test tool that takes the same options."""
-    build = os.environ.get("MEDLAR_BUILD")
-    builds = [pathlib.Path(build)] if build else sorted(ROOT.glob("build/*"), key=lambda p: p.stat().st_mtime)
-    for folder in reversed(builds):
-        tool = folder / "tests" / "text" / "tokenize_tool"
-        if tool.exists():
-            return [str(tool)]
-    pytest.skip("tokenize_tool is not built")
-
-
 class Ours:
-    def __init__(self, model, folder):
-        self.model, self.folder = str(model), folder
+    """The tokenizer of a model file. `medlar` is the fixture; `folder` takes scratch files."""
+
+    def __init__(self, medlar, model, folder):
+        self.medlar, self.model, self.folder = medlar, model, folder
 
     def encode(self, texts, *options):
+        """Token ids of each text, given as bytes, without begin and end tokens."""
         cases = self.folder / "cases"
         # A separator after the last case too: an empty last case would go unnoticed otherwise.
         cases.write_bytes(b"".join(text + SEPARATOR for text in texts))
-        run = [*command(), "-m", self.model, "--no-special", *options, "--cases", str(cases)]
-        out = subprocess.run(run, check=True, capture_output=True).stdout.decode()
+        out = self.medlar.run("tokenize", "-m", self.model, "--no-special", *options, "--cases", cases).decode()
         lines = out.split("\n")[:-1]
         assert len(lines) == len(texts)
         return [[int(word) for word in line.split()] for line in lines]
 
     def decode(self, ids):
-        text = "\n".join(" ".join(map(str, line)) for line in ids) + "\n"
-        run = [*command(), "-m", self.model, "--detokenize", "--show-special"]
-        out = subprocess.run(run, check=True, capture_output=True, input=text.encode()).stdout.decode()
+        """The bytes of each list of ids, special tokens by name."""
+        tool = BUILD / "tests" / "text" / "detokenize_tool"
+        if not tool.exists():
+            pytest.skip(f"{tool} is not built")
+        text = "".join(" ".join(map(str, line)) + "\n" for line in ids)
+        out = subprocess.run([tool, self.model], check=True, capture_output=True, input=text.encode()).stdout.decode()
         return [bytes.fromhex(line) for line in out.split("\n")[:-1]]
 
 

@@ -80,6 +80,17 @@ TEST(BadVocabularies, UnknownKindsAreUnsupportedByName) {
   expect_refused(v.spec, ErrorKind::unsupported, "tokenizer.ggml.model");
 }
 
+TEST(BadVocabularies, UnigramNeedsAnUnknownTokenAndShortTokens) {
+  Vocabulary v;
+  v.spec.model = "t5";
+  v.spec.add_eos = false;
+  v.add("a");
+  expect_refused(v.spec, ErrorKind::bad_file, "tokenizer.ggml.unknown_token_id");
+  v.add(std::string(2000, 'a'));
+  v.spec.ids.unk = 0;
+  expect_refused(v.spec, ErrorKind::bad_file, "tokenizer.ggml.tokens[1]: 2000 bytes");
+}
+
 TEST(BadVocabularies, OneTokenWithAllRolesAndNoTextIsFine) {
   Vocabulary v;
   v.spec.model = "llama";
@@ -164,8 +175,9 @@ std::string charsmap(std::vector<std::uint32_t> units, std::string_view texts) {
 
 TEST(Charsmap, BlobsThatDoNotHoldTogetherAreRefused) {
   using std::string_literals::operator""s;
-  for (const std::string& blob : {"\1"s, "\1\0\0\0"s, "\4\0\0\0abc"s, "\xFF\xFF\xFF\xFF"s, "\5\0\0\0abcde"s,
-                                  charsmap({1, 2, 3}, "no end")}) {
+  for (const std::string& blob :
+       {"\1"s, "\1\0\0\0"s, "\4\0\0\0abc"s, "\xFF\xFF\xFF\xFF"s, "\5\0\0\0abcde"s,
+        charsmap({1, 2, 3}, "no end"), charsmap({1}, std::string(300, 'a') + '\0')}) {
     EXPECT_THROW(Charsmap{blob}, Error) << testing::PrintToString(blob);
   }
 }

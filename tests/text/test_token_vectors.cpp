@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/gguf.h"
+#include "models/tokenizer_spec.h"
 #include "tests/text/cases.h"
-#include "tests/text/gguf_spec.h"
 #include "text/tokenizer.h"
 
 namespace medlar::text {
@@ -33,7 +33,7 @@ TEST(TokenVectors, EveryVocabularyGivesTheIdsOfItsModel) {
     ASSERT_EQ(texts.size(), expected.size());
     ASSERT_GT(texts.size(), 40u);
     const gguf::File file = gguf::File::open(path);
-    const Tokenizer tokenizer(tokenizer_spec(file.metadata()));
+    const Tokenizer tokenizer(models::tokenizer_spec(file.metadata()));
     for (std::size_t i = 0; i < texts.size(); ++i) {
       EXPECT_EQ(tokenizer.encode(texts[i], {.add_special = false}), expected[i])
           << testing::PrintToString(texts[i]);

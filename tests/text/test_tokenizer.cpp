@@ -291,7 +291,7 @@ TEST(Tokenizer, ServesManyThreads) {
   const Tokenizer tokenizer(v.spec);
   const std::string text = all_bytes() + std::string(2000, 'a') + " the other text " + all_bytes();
   const auto expected = tokenizer.encode(text);
-  std::vector<std::jthread> threads;
+  std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 20; ++n) {
@@ -300,6 +300,7 @@ TEST(Tokenizer, ServesManyThreads) {
       }
     });
   }
+  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace
