@@ -41,7 +41,7 @@
 #define MEDLAR_GPU_EMBED_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EMBED, V)
 
 #define MEDLAR_GPU_STORE_HEADS(V, f, block) \
-  V("kernels/gpu/heads.h", 128, store_heads_##f, STORE_HEADS(store_heads_##f, MEDLAR_GPU_ROWS(block)))
+  V("kernels/gpu/store_heads.h", 128, store_heads_##f, STORE_HEADS(store_heads_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_STORE_HEADS_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_STORE_HEADS, V)
 
 // Rows of activations in one pass over the weights: 1, 4 or 8.

@@ -3,8 +3,7 @@
 // (heads / 4, tokens).
 #pragma once
 
-#include "kernels/gpu/pages.h"
-#include "kernels/gpu/weights.h"
+#include "kernels/gpu/common.h"
 
 enum { kHeadSimdgroups = 4, kMaxHeadDim = 512 };
 
@@ -29,10 +28,10 @@ FN void finish_head(const CONSTANT HeadParams& p, const THREAD HeadIo& io, u32 l
   if (p.norm) scale = g_rsqrt(simd_sum(squares) / (f32)p.dim + p.eps);
   for (u32 i = lane; i < p.dim; i += 32) head[i] = io.x[i] * scale * (p.has_weight ? io.weight[i] : 1.f);
   simd_fence();
-  const u32 half = p.rope_dim / 2;
+  const u32 pairs = p.rope_dim / 2;
   const bool adjacent = p.rope_style == kRopeAdjacent;
-  for (u32 i = lane; i < half; i += 32)
-    rotate_pair(head, adjacent ? 2 * i : i, adjacent ? 2 * i + 1 : i + half, io.position * io.inv_freq[i],
+  for (u32 i = lane; i < pairs; i += 32)
+    rotate_pair(head, adjacent ? 2 * i : i, adjacent ? 2 * i + 1 : i + pairs, io.position * io.inv_freq[i],
                 p.magnitude);
   simd_fence();
 }
@@ -50,33 +49,3 @@ heads(PARAMS(HeadParams, p), IN(1, StepCounts, step), IN(2, i32, positions), IN(
   finish_head(p, io, gk_lane, head);
   for (u32 i = gk_lane; i < p.dim; i += 32) y[at + i] = head[i];
 }
-
-// `row` (dim, f32) is scratch: encoders read device memory.
-template <class Format>
-FN void store_head(const CONSTANT HeadParams& p, const THREAD HeadIo& io, u32 lane, TGMEM f32* head,
-                   DEVICE f32* row, DEVICE u8* to) {
-  if (!p.norm && p.rope_dim == 0) {
-    Format::store(to, io.x, p.dim, lane);
-    return;
-  }
-  finish_head(p, io, lane, head);
-  for (u32 i = lane; i < p.dim; i += 32) row[i] = head[i];
-  simd_fence_device();
-  Format::store(to, row, p.dim, lane);
-}
-
-#define STORE_HEADS(NAME, FORMAT)                                                                        \
-  KERNEL(128)                                                                                            \
-  NAME(PARAMS(HeadParams, p), IN(1, StepCounts, step), IN(2, i32, positions), IN(3, i32, sequences),     \
-       IN(4, i32, pages), IN(5, f32, x), IN(6, f32, weight), IN(7, f32, inv_freq), OUT(8, f32, scratch), \
-       OUT(9, u8, cache) GRID) {                                                                         \
-    GRID_BEGIN                                                                                           \
-    TGARRAY(f32, storage, kHeadSimdgroups* kMaxHeadDim);                                                 \
-    const u32 h = gk_tgid.x * kHeadSimdgroups + gk_sg, t = gk_tgid.y;                                    \
-    if (h >= p.heads || t >= (u32)step->tokens) return;                                                  \
-    const u64 at = (u64)(t * p.heads + h) * p.dim;                                                       \
-    const HeadIo io = {x + at, weight, inv_freq, (f32)positions[t]};                                     \
-    const DEVICE i32* table = pages + (u64)sequences[t] * (u32)step->page_stride[p.group];               \
-    const u64 to = kv_offset(table, (u32)positions[t], h, p.row_bytes, p.page_bytes);                    \
-    store_head<FORMAT>(p, io, gk_lane, storage + gk_sg * kMaxHeadDim, scratch + at, cache + to);         \
-  }

@@ -33,13 +33,14 @@ bool host_only(std::string_view path) {
 
 void append(std::string_view path, std::set<std::string_view>& seen, std::string& text) {
   if (host_only(path) || !seen.insert(path).second) return;
+  const bool is_format = path.starts_with("formats/");  // what they take from libraries is for the host
   std::string_view rest = embedded_file(path);
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n') + 1);
     rest.remove_prefix(line.size());
     if (const std::string_view header = included(line); !header.empty())
       append(header, seen, text);
-    else if (!line.starts_with("#pragma once"))
+    else if (!line.starts_with("#pragma once") && !(is_format && line.starts_with("#include <")))
       text += line;
   }
 }
@@ -56,6 +57,7 @@ const KernelInfo* find_kernel(std::string_view name) {
 std::string kernel_text(std::span<const KernelInfo> kernels) {
   std::string text;
   std::set<std::string_view> seen;
+  append("kernels/gpu/prelude/prelude.h", seen, text);
   for (const KernelInfo& kernel : kernels) append(kernel.file, seen, text);
   for (const KernelInfo& kernel : kernels) {
     text += kernel.instance;

@@ -72,14 +72,18 @@ struct UnaryParams {
 
 enum { kRopeAdjacent = 0, kRopeHalves = 1 };  // as kernels::RopeStyle
 
-// Heads of queries, keys or values on their way to attention or to the cache.
+// Heads of queries or keys on their way to attention.
 struct HeadParams {
   u32 heads, dim;
   u32 norm, has_weight;  // norm of each head
   f32 eps;
   u32 rope_dim, rope_style;  // 0: no rotation
   f32 magnitude;
-  u32 group, row_bytes;  // of the cache, where it is the destination
+};
+
+struct StoreParams {
+  u32 heads, dim;
+  u32 group, row_bytes;  // of the cache
   u64 page_bytes;
 };
 

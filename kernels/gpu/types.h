@@ -15,4 +15,6 @@ typedef std::int32_t i32;
 typedef std::uint64_t u64;
 typedef std::int64_t i64;
 typedef float f32;
+#else
+#include "kernels/gpu/prelude/prelude.h"
 #endif

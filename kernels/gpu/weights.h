@@ -22,25 +22,24 @@
 
 template <class Block>
 struct Rows {
-  enum { kTail = Block::kLength == 1 };  // a row need not be a multiple of eight
+  enum { kLength = Block::kLength, kTail = kLength == 1 };  // tail: a row need not be a multiple of eight
 
   // out[i] = element k + i for i < 8, k a multiple of eight; 0 from `end` on.
   static FN void load8(const DEVICE u8* row, u32 k, u32 end, THREAD f32* out) {
-    const DEVICE Block* b = (const DEVICE Block*)row + k / Block::kLength;
+    const DEVICE Block* b = (const DEVICE Block*)row + k / kLength;
     if (kTail) {
       UNROLL for (u32 i = 0; i < 8; ++i) out[i] = k + i < end ? decode(b + i, 0) : 0.f;
     } else {
-      UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, k % Block::kLength + i);
+      UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, k % kLength + i);
     }
   }
 
   static FN f32 value(const DEVICE u8* row, u32 i) {
-    return decode((const DEVICE Block*)row + i / Block::kLength, i % Block::kLength);
+    return decode((const DEVICE Block*)row + i / kLength, i % kLength);
   }
 
-  // Encodes x (n), the blocks divided among a simdgroup's lanes.
-  static FN void store(DEVICE u8* row, const DEVICE f32* x, u32 n, u32 lane) {
-    for (u32 b = lane; b < n / Block::kLength; b += 32)
-      encode(x + b * Block::kLength, (DEVICE Block*)row + b);
+  // Encodes block `b` of the row x.
+  static FN void store_block(DEVICE u8* row, u32 b, const DEVICE f32* x) {
+    encode(x + b * kLength, (DEVICE Block*)row + b);
   }
 };

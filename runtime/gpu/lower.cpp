@@ -27,6 +27,7 @@ constexpr std::int64_t kVecOutputs = 16;   // outputs of a threadgroup of linear
 constexpr std::int64_t kTileSide = 64;     // of linear_tile
 constexpr std::int64_t kElementwiseWidth = 256;
 constexpr std::int64_t kHeadsPerGroup = 4;
+constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
 
 std::uint32_t u32_of(std::int64_t v) { return checked_cast<std::uint32_t>(v, "an extent of the model"); }
 std::uint32_t ceil_div(std::int64_t a, std::int64_t b) { return u32_of((a + b - 1) / b); }
@@ -100,11 +101,17 @@ class Emitter {
   }
 
   void operator()(const ir::AttendPrepare& a) {
-    const ir::KvWrite& key = op<ir::KvWrite>(a.key_write);
-    const ir::KvWrite& values = op<ir::KvWrite>(a.value_write);
     heads(value(a.q), head_source(a.q_norm, a.q_rope, type(a.q_result).shape), value(a.q_result));
-    store(value(a.k), head_source(a.k_norm, a.k_rope, type(a.key_write).shape), key);
-    store(value(a.v), head_source({}, {}, type(a.value_write).shape), values);
+    const Shape& keys = type(a.key_write).shape;
+    Region k = value(a.k);
+    if (a.k_norm || a.k_rope) {
+      const Region ready =
+          temporary(static_cast<std::size_t>(shape_.tokens * keys.elements()) * sizeof(float));
+      heads(k, head_source(a.k_norm, a.k_rope, keys), ready);
+      k = ready;
+    }
+    store(k, op<ir::KvWrite>(a.key_write));
+    store(value(a.v), op<ir::KvWrite>(a.value_write));
   }
 
   // The memory of a value.
@@ -221,10 +228,7 @@ class Emitter {
                             .eps = norm ? op<ir::RmsNorm>(norm).eps : 0,
                             .rope_dim = 0,
                             .rope_style = 0,
-                            .magnitude = 1,
-                            .group = 0,
-                            .row_bytes = 0,
-                            .page_bytes = 0},
+                            .magnitude = 1},
                  .weight = kCounts,
                  .inv_freq = kCounts};
     if (shape[1] > kMaxHeadDim)
@@ -248,17 +252,15 @@ class Emitter {
          head_grid(s.params));
   }
 
-  void store(Region x, HeadSource s, const ir::KvWrite& to) {
+  void store(Region x, const ir::KvWrite& to) {
     const KvPart& p = part(to);
-    s.params.group = static_cast<std::uint32_t>(group_of(to.layer));
-    s.params.row_bytes = u32_of(p.row_bytes);
-    s.params.page_bytes = static_cast<std::uint64_t>(p.page_bytes);
-    const bool plain = !s.params.norm && s.params.rope_dim == 0;
-    const std::size_t bytes = static_cast<std::size_t>(shape_.tokens * p.heads * p.dim) * sizeof(float);
-    emit(fmt::format("store_heads_{}", format_name(p.type)), s.params,
+    const StoreParams params{u32_of(p.heads), u32_of(p.dim), static_cast<std::uint32_t>(group_of(to.layer)),
+                             u32_of(p.row_bytes), static_cast<std::uint64_t>(p.page_bytes)};
+    const std::int64_t blocks = p.heads * p.dim / format_info(p.type).block_length;
+    emit(fmt::format("store_heads_{}", format_name(p.type)), params,
          {kCounts, step(StepField::positions), step(StepField::sequences),
-          step(StepField::pages, group_of(to.layer)), x, s.weight, s.inv_freq},
-         {temporary(plain ? sizeof(float) : bytes), region(to)}, head_grid(s.params));
+          step(StepField::pages, group_of(to.layer)), x},
+         {region(to)}, {ceil_div(blocks, kBlocksPerGroup), u32_of(shape_.tokens)});
   }
 
   int group_of(int layer) const { return g().kv_layers()[static_cast<std::size_t>(layer)].group; }
@@ -300,9 +302,7 @@ class Emitter {
   void single(Value v, const ir::Rope&) {
     heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));
   }
-  void single(Value v, const ir::KvWrite& o) {
-    store(value(in(v, 0)), head_source({}, {}, type(v).shape), o);
-  }
+  void single(Value v, const ir::KvWrite& o) { store(value(in(v, 0)), o); }
 
   void single(Value v, const ir::Attention& o) {
     const ir::KvWrite k{o.layer, ir::KvPart::key}, values{o.layer, ir::KvPart::value};

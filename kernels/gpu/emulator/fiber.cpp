@@ -88,6 +88,9 @@ void* first_frame(std::uintptr_t top, void (*entry)()) {
 
 void prepare(Fiber& fiber, std::span<std::byte> stack, std::size_t stagger, void (*entry)()) {
   const auto end = reinterpret_cast<std::uintptr_t>(stack.data() + stack.size());
+#ifdef MEDLAR_EMULATOR_ASAN
+  __asan_unpoison_memory_region(stack.data(), stack.size());  // frames that were abandoned left their fences
+#endif
   fiber.stack = stack;
   fiber.stack_pointer = first_frame((end - stagger) & ~std::uintptr_t{63}, entry);
   fiber.asan_bottom = stack.data();

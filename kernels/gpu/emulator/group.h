@@ -16,7 +16,7 @@ struct Extent {
 
 struct ThreadPosition {
   Extent group;                 // of the threadgroup in the grid
-  std::uint32_t thread = 0;     // in the threadgroup
+  std::uint32_t index = 0;      // in the threadgroup
   std::uint32_t lane = 0;       // in the simdgroup
   std::uint32_t simdgroup = 0;  // in the threadgroup
 };

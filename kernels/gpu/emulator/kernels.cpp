@@ -7,6 +7,7 @@
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/rms_norm.h"
 #include "kernels/gpu/rows.h"
+#include "kernels/gpu/store_heads.h"
 
 #define SMALL_KERNELS(V)      \
   MEDLAR_GPU_PLAIN_KERNELS(V) \

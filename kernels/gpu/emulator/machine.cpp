@@ -199,7 +199,7 @@ void Scheduler::suspend() { switch_fiber(current_->fiber, host_); }
 void Scheduler::stop(std::string why) {
   const ThreadPosition& at = current_->at;
   fault_ = fmt::format("kernel {}, threadgroup ({}, {}, {}), thread {}: {}", launch_->kernel, at.group.x,
-                       at.group.y, at.group.z, at.thread, why);
+                       at.group.y, at.group.z, at.index, why);
   std::string().swap(why);
   for (;;) suspend();
 }

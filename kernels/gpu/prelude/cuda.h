@@ -42,7 +42,6 @@ struct __align__(2) f16 {
 
 FN void tg_barrier() { __syncthreads(); }
 FN void simd_fence() { __syncwarp(); }
-FN void simd_fence_device() { __syncwarp(); }
 
 FN u32 bits_u32(f32 v) { return __float_as_uint(v); }
 FN f32 bits_f32(u32 v) { return __uint_as_float(v); }

@@ -34,7 +34,7 @@
 #define GRID_BEGIN                                                              \
   const medlar::emulator::ThreadPosition& gk_at = medlar::emulator::position(); \
   [[maybe_unused]] const medlar::emulator::Extent gk_tgid = gk_at.group;        \
-  [[maybe_unused]] const u32 gk_tid = gk_at.thread, gk_lane = gk_at.lane, gk_sg = gk_at.simdgroup;
+  [[maybe_unused]] const u32 gk_tid = gk_at.index, gk_lane = gk_at.lane, gk_sg = gk_at.simdgroup;
 #define TGARRAY(T, name, n) \
   TGMEM T* const name = (TGMEM T*)medlar::emulator::threadgroup_array(__COUNTER__, sizeof(T) * (n))
 
@@ -49,7 +49,6 @@ struct alignas(16) f32x4 {
 
 FN void tg_barrier(GK_LINE) { medlar::emulator::barrier(line); }
 FN void simd_fence(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collective::fence, line}); }
-FN void simd_fence_device(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collective::fence, line}); }
 
 FN u32 bits_u32(f32 v) { return medlar::formats::bits_u32(v); }
 FN f32 bits_f32(u32 v) { return medlar::formats::bits_f32(v); }

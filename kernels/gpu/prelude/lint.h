@@ -43,7 +43,6 @@ typedef float4 f32x4;
 
 void tg_barrier();
 void simd_fence();
-void simd_fence_device();
 u32 bits_u32(f32);
 f32 bits_f32(u32);
 f32 to_f32(f16);

@@ -43,11 +43,10 @@ typedef float4 f32x4;
 // The formats' words (formats/portable.h).
 #define MEDLAR_FN inline
 #define MEDLAR_DEVICE DEVICE
-#define MEDLAR_TABLE(T, name, n) constant T name[n]
+#define MEDLAR_TABLE(T, name, n) constexpr constant static T name[n]
 
 FN void tg_barrier() { threadgroup_barrier(mem_flags::mem_threadgroup); }
 FN void simd_fence() { simdgroup_barrier(mem_flags::mem_threadgroup); }
-FN void simd_fence_device() { simdgroup_barrier(mem_flags::mem_device); }
 
 FN u32 bits_u32(f32 v) { return as_type<uint>(v); }
 FN f32 bits_f32(u32 v) { return as_type<float>(v); }
