@@ -155,8 +155,10 @@ struct Block {
     for (int64_t t = 0; t < kPageTokens; t += kLanes) {
       for (int64_t d = 0; d < k_dim; d += kLanes) {
         F block[kLanes];
+        MEDLAR_UNROLL
         for (int i = 0; i < kLanes; ++i) block[i] = load(w.keys + (t + i) * k_dim + d);
         transpose(block);
+        MEDLAR_UNROLL
         for (int i = 0; i < kLanes; ++i) store(w.keys_t + (d + i) * kPageTokens + t, block[i]);
       }
     }

@@ -153,8 +153,10 @@ void fill_panel(DType type, const RowsDot& a, int64_t j, Range depth, float* row
     }
     for (int64_t k = 0; k < depth.size(); k += kLanes) {
       F block[kLanes];
+      MEDLAR_UNROLL
       for (int i = 0; i < kLanes; ++i) block[i] = load(rows + i * kDepth + k);
       transpose(block);
+      MEDLAR_UNROLL
       for (int i = 0; i < kLanes; ++i) store(panel + (k + i) * kPanelRows + group, block[i]);
     }
   }
@@ -182,7 +184,7 @@ void by_panels(DType type, const RowsDot& a) {
 size_t dot_f32_scratch() { return kPanelBytes; }
 
 void dot_f32(DType type, const RowsDot& a) {
-  if (a.rows >= kPanelFrom && a.scratch.size() >= kPanelBytes) return by_panels(type, a);
+  if (a.rows >= kF32PanelFrom && a.scratch.size() >= kPanelBytes) return by_panels(type, a);
   int64_t m = 0;
   for (; m + 4 <= a.rows; m += 4) direct<4>(type, a, m);
   for (; m < a.rows; ++m) direct<1>(type, a, m);

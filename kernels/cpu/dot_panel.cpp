@@ -53,8 +53,10 @@ void fill_half(const RowsDot& a, UnpackFn unpack, int64_t j, Range depth, int sc
   const int64_t lane = half * kLanes;
   for (int64_t k = 0; k < depth.size(); k += 4 * kLanes) {
     I block[kLanes];
+    MEDLAR_UNROLL
     for (int i = 0; i < kLanes; ++i) memcpy(&block[i], rows.codes[i] + k, sizeof(I));
     transpose(block);
+    MEDLAR_UNROLL
     for (int i = 0; i < kLanes; ++i) {
       memcpy(to.codes + ((k / 4 + i) * kGroupRows + lane) * 4, &block[i], sizeof(I));
     }
@@ -109,13 +111,48 @@ MEDLAR_INLINE void each_column(const Target& t, Fn fn) {
                            __attribute__((always_inline)) { fn(static_cast<int>(i / kLanes), lanes); });
 }
 
+// What a tile's code depends on beside its size: the activations' group, the values that share a scale,
+// whether codes are wide, and how many products of bytes a partial sum takes (run_steps).
+template <class X_, int kSub_, bool kWide_, int kRun_>
+struct Kind {
+  using X = X_;
+  static constexpr int kSub = kSub_, kRun = kRun_;
+  static constexpr bool kWide = kWide_;
+};
+
+// products = the sums of kSub / 4 products of bytes: w from one block of a group, x from kRows activation
+// rows.
+template <int kRows, class K>
+MEDLAR_INLINE void multiply_block(const uint8_t* w, const int8_t* const* x, int64_t x_at,
+                                  I (&products)[kRows][2]) {
+  for (int run = 0; run < K::kSub / 4; run += K::kRun) {
+    I part[kRows][2];
+    for (int r = 0; r < kRows; ++r) part[r][0] = part[r][1] = splat_int(0);
+    for (int c = run; c < run + K::kRun; ++c) {
+      const auto w0 = load_bytes(w + 4 * c * kGroupRows), w1 = load_bytes(w + 4 * (c * kGroupRows + kLanes));
+      for (int r = 0; r < kRows; ++r) {
+        const auto four = splat4(x[r] + x_at + 4 * c);
+        part[r][0] = dot4_run<K::kWide, K::kRun>(part[r][0], w0, four);
+        part[r][1] = dot4_run<K::kWide, K::kRun>(part[r][1], w1, four);
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < 2; ++v) {
+        const I whole = end_run<K::kRun>(part[r][v]);
+        products[r][v] = run == 0 ? whole : add_int(products[r][v], whole);
+      }
+    }
+  }
+}
+
 // kRows activation rows by one group of weight rows.
-template <int kRows, class X, int kSub, bool kWide>
-MEDLAR_INLINE void tile(const Group& g, const X* x, int64_t x_groups, int64_t depth, const Target& t) {
+template <int kRows, class K>
+MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups, int64_t depth,
+                        const Target& t) {
   Factors factors[kRows];
   const int8_t* q[kRows];
   for (int r = 0; r < kRows; ++r) {
-    read_factors<kSub>(x + r * x_groups, (depth + kActGroup - 1) / kActGroup, factors[r]);
+    read_factors<K::kSub>(x + r * x_groups, (depth + kActGroup - 1) / kActGroup, factors[r]);
     q[r] = x[r * x_groups].q;
   }
   F sums[kRows][2];
@@ -126,26 +163,17 @@ MEDLAR_INLINE void tile(const Group& g, const X* x, int64_t x_groups, int64_t de
       sums[r][v] = load(t.y + r * t.ldy + v * kLanes, lanes);
     });
   }
-  for (int64_t s = 0; s < depth / kSub; ++s) {
-    const int64_t at = s * kSub;
-    const uint8_t* w = g.codes + at * kGroupRows;
-    const int64_t x_at = at / kActGroup * static_cast<int64_t>(sizeof(X)) + at % kActGroup;
+  for (int64_t s = 0; s < depth / K::kSub; ++s) {
+    const int64_t at = s * K::kSub;
+    const int64_t x_at = at / kActGroup * static_cast<int64_t>(sizeof(*x)) + at % kActGroup;
     I products[kRows][2];
-    for (int r = 0; r < kRows; ++r) products[r][0] = products[r][1] = splat_int(0);
-    for (int c = 0; c < kSub; c += 4) {
-      const auto w0 = load_bytes(w + c * kGroupRows), w1 = load_bytes(w + c * kGroupRows + 4 * kLanes);
-      for (int r = 0; r < kRows; ++r) {
-        const auto four = splat4(q[r] + x_at + c);
-        products[r][0] = dot4<kWide>(products[r][0], w0, four);
-        products[r][1] = dot4<kWide>(products[r][1], w1, four);
-      }
-    }
+    multiply_block<kRows, K>(g.codes + at * kGroupRows, q, x_at, products);
     for (int v = 0; v < 2; ++v) {
       const F scale = load(g.scale + s * kGroupRows + v * kLanes);
       const F offset = load(g.offset + s * kGroupRows + v * kLanes);
       for (int r = 0; r < kRows; ++r) {
         sums[r][v] = fma(to_float(products[r][v]), scale * splat(factors[r].scale[s]), sums[r][v]);
-        if constexpr (!kWide || kWideOffset != 0)
+        if constexpr (!K::kWide || kWideOffset != 0)
           sums[r][v] = fnma(offset, splat(factors[r].sum[s]), sums[r][v]);
       }
     }
@@ -158,36 +186,45 @@ MEDLAR_INLINE void tile(const Group& g, const X* x, int64_t x_groups, int64_t de
 }
 
 // All activation rows by one group, kRows at a time, then what is left.
-template <int kRows, class X, int kSub, bool kWide>
-MEDLAR_INLINE void rows_by_group(const Group& g, const X* x, int64_t rows, int64_t x_groups, int64_t depth,
-                                 Target t) {
+template <int kRows, class K>
+void rows_by_group(const Group& g, const typename K::X* x, int64_t rows, int64_t x_groups, int64_t depth,
+                   Target t) {
   for (; rows >= kRows; rows -= kRows, x += kRows * x_groups, t.y += kRows * t.ldy) {
-    tile<kRows, X, kSub, kWide>(g, x, x_groups, depth, t);
+    tile<kRows, K>(g, x, x_groups, depth, t);
   }
   if constexpr (kRows > 1) {
-    if (rows > 0) rows_by_group<(kRows + 1) / 2, X, kSub, kWide>(g, x, rows, x_groups, depth, t);
+    if (rows > 0) rows_by_group<(kRows + 1) / 2, K>(g, x, rows, x_groups, depth, t);
   }
 }
 
-template <class X, int kSub, bool kWide>
+template <class K>
 void by_panels(const RowsDot& a, UnpackFn unpack) {
   auto& scratch = *reinterpret_cast<Scratch*>(a.scratch.data());
   const int64_t x_groups = (a.k + kActGroup - 1) / kActGroup;
   for (int64_t j = 0; j < a.n; j += kPanelRows) {
     for (int64_t k = 0; k < a.k; k += kPanelDepth) {
       const Range depth{k, least(a.k, k + kPanelDepth)};
-      const auto* x = reinterpret_cast<const X*>(a.x) + k / kActGroup;
-      const int scales = static_cast<int>(depth.size() / kSub);
+      const auto* x = reinterpret_cast<const typename K::X*>(a.x) + k / kActGroup;
+      const int scales = static_cast<int>(depth.size() / K::kSub);
       for (int64_t first = j; first < least(a.n, j + kPanelRows); first += kGroupRows) {
         Group& g = scratch.group;
         fill_half(a, unpack, first, depth, scales, scratch.rows, g, 0);
         fill_half(a, unpack, first + kLanes, depth, scales, scratch.rows, g, 1);
-        rows_by_group<kDotTileRows, X, kSub, kWide>(
-            g, x, a.rows, x_groups, depth.size(),
-            {a.y + first, a.ldy, least(kGroupRows, a.n - first), k > 0});
+        rows_by_group<kDotTileRows, K>(g, x, a.rows, x_groups, depth.size(),
+                                       {a.y + first, a.ldy, least(kGroupRows, a.n - first), k > 0});
       }
     }
   }
+}
+
+// Codes up to kTop, unsigned, and wide ones.
+template <class X, int kSub, int kTop>
+void narrow(const RowsDot& a, DType type) {
+  by_panels<Kind<X, kSub, false, run_steps(kSub, kTop)>>(a, unpack_for(type));
+}
+template <class X>
+void wide(const RowsDot& a, DType type) {
+  by_panels<Kind<X, 32, true, run_steps(32, 255)>>(a, unpack_for(type));
 }
 
 }  // namespace
@@ -195,22 +232,30 @@ void by_panels(const RowsDot& a, UnpackFn unpack) {
 size_t dot_q8_scratch() { return sizeof(Scratch); }
 
 void dot_by_panels(DType type, const RowsDot& a) {
-  const UnpackFn unpack = unpack_for(type);
   switch (type) {
+    case DType::q4_0:
+    case DType::q4_1:
+      return narrow<Q8x32, 32, 15>(a, type);
+    case DType::q5_0:
+    case DType::q5_1:
+    case DType::mxfp4:
+      return narrow<Q8x32, 32, 31>(a, type);
     case DType::q8_0:
     case DType::iq4_nl:
-      return by_panels<Q8x32, 32, true>(a, unpack);
-    case DType::iq4_xs:
-      return by_panels<Q8x256, 32, true>(a, unpack);
+      return wide<Q8x32>(a, type);
     case DType::q4_k:
+      return narrow<Q8x256, 32, 15>(a, type);
     case DType::q5_k:
-      return by_panels<Q8x256, 32, false>(a, unpack);
+      return narrow<Q8x256, 32, 31>(a, type);
+    case DType::iq4_xs:
+      return wide<Q8x256>(a, type);
     case DType::q2_k:
     case DType::q3_k:
+      return narrow<Q8x256, 16, 7>(a, type);
     case DType::q6_k:
-      return by_panels<Q8x256, 16, false>(a, unpack);
+      return narrow<Q8x256, 16, 63>(a, type);
     default:
-      return by_panels<Q8x32, 32, false>(a, unpack);
+      return;
   }
 }
 

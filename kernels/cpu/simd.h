@@ -21,6 +21,12 @@
 #include "kernels/table.h"
 
 #define MEDLAR_INLINE inline __attribute__((always_inline))
+// Before a loop whose index selects registers: unrolls it whole.
+#if defined(__clang__)
+#define MEDLAR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MEDLAR_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 namespace medlar::kernels::MEDLAR_ISA {
 

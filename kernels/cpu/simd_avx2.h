@@ -9,7 +9,7 @@ using F = __m256;
 using I = __m256i;
 inline constexpr int kLanes = 8;
 inline constexpr int kTileRows = 4;     // register tile of matmul.h
-inline constexpr int kDotTileRows = 2;  // register tile of dot_panel.cpp: as many rows by two vectors
+inline constexpr int kDotTileRows = 3;  // register tile of dot_panel.cpp: as many rows by two vectors
 inline constexpr int kTileVectors = 2;
 
 struct Full {};
@@ -67,26 +67,32 @@ MEDLAR_INLINE F times_power_of_two(F v, F n) {
 // Element i of vector j to element j of vector i.
 MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
   I t[8];
+  MEDLAR_UNROLL
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
     t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
   }
+  MEDLAR_UNROLL
   for (int i = 0; i < 8; i += 4) {
     v[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
     v[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
     v[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
     v[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
+  MEDLAR_UNROLL
   for (int c = 0; c < 4; ++c) {
     t[c] = _mm256_permute2x128_si256(v[c], v[c + 4], 0x20);
     t[c + 4] = _mm256_permute2x128_si256(v[c], v[c + 4], 0x31);
   }
+  MEDLAR_UNROLL
   for (int i = 0; i < 8; ++i) v[i] = t[i];
 }
 MEDLAR_INLINE void transpose(F (&v)[kLanes]) {
   I t[8];
+  MEDLAR_UNROLL
   for (int i = 0; i < 8; ++i) t[i] = _mm256_castps_si256(v[i]);
   transpose(t);
+  MEDLAR_UNROLL
   for (int i = 0; i < 8; ++i) v[i] = _mm256_castsi256_ps(t[i]);
 }
 
@@ -217,6 +223,23 @@ MEDLAR_INLINE I dot4(I sum, I w, I x) {
   const I pairs =
       kWide ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+// A run of such sums in 16 bits, of codes up to `top`: as many as cannot overflow, for sub / 4 in all.
+constexpr int run_steps(int sub, int top) {
+  int steps = sub / 4;
+  while (steps > 1 && 2 * 127 * top * steps > 32767) steps /= 2;
+  return steps;
+}
+template <bool kWide, int kSteps>
+MEDLAR_INLINE I dot4_run(I sum, I w, I x) {
+  if constexpr (kSteps == 1) return dot4<kWide>(sum, w, x);
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, x));
+}
+template <int kSteps>
+MEDLAR_INLINE I end_run(I sum) {
+  if constexpr (kSteps == 1) return sum;
+  return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
 }
 
 // --- Four floats: the scales of four blocks

@@ -50,16 +50,19 @@ MEDLAR_INLINE F times_power_of_two(F v, F n) { return _mm512_scalef_ps(v, n); }
 // Element i of vector j to element j of vector i.
 MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
   I t[16];
+  MEDLAR_UNROLL
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
     t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
   }
+  MEDLAR_UNROLL
   for (int i = 0; i < 16; i += 4) {  // v[i + c]: column c of each 4 x 4 block of rows i to i + 3
     v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
     v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
     v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
     v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
+  MEDLAR_UNROLL
   for (int c = 0; c < 4; ++c) {  // 4 x 4 blocks of 128 bits
     const I a = _mm512_shuffle_i32x4(v[c], v[c + 4], 0x88), b = _mm512_shuffle_i32x4(v[c], v[c + 4], 0xDD);
     const I d = _mm512_shuffle_i32x4(v[c + 8], v[c + 12], 0x88),
@@ -69,12 +72,15 @@ MEDLAR_INLINE void transpose(I (&v)[kLanes]) {
     t[c + 8] = _mm512_shuffle_i32x4(a, d, 0xDD);
     t[c + 12] = _mm512_shuffle_i32x4(b, e, 0xDD);
   }
+  MEDLAR_UNROLL
   for (int i = 0; i < 16; ++i) v[i] = t[i];
 }
 MEDLAR_INLINE void transpose(F (&v)[kLanes]) {
   I t[16];
+  MEDLAR_UNROLL
   for (int i = 0; i < 16; ++i) t[i] = _mm512_castps_si512(v[i]);
   transpose(t);
+  MEDLAR_UNROLL
   for (int i = 0; i < 16; ++i) v[i] = _mm512_castsi512_ps(t[i]);
 }
 
@@ -191,6 +197,17 @@ MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
 template <bool kWide>
 MEDLAR_INLINE I dot4(I sum, I w, I x) {
   return _mm512_dpbusd_epi32(sum, w, x);
+}
+
+// A run of such sums: as many as one register takes without overflow.
+constexpr int run_steps(int sub, int) { return sub / 4; }
+template <bool kWide, int>
+MEDLAR_INLINE I dot4_run(I sum, I w, I x) {
+  return dot4<kWide>(sum, w, x);
+}
+template <int>
+MEDLAR_INLINE I end_run(I sum) {
+  return sum;
 }
 
 // --- Four floats: the scales of four blocks

@@ -207,6 +207,17 @@ MEDLAR_INLINE I dot4(I sum, uint8x16_t w, uint8x16_t x) {
   return vdotq_s32(sum, vreinterpretq_s8_u8(w), vreinterpretq_s8_u8(x));
 }
 
+// A run of such sums: as many as one register takes without overflow.
+constexpr int run_steps(int sub, int) { return sub / 4; }
+template <bool kWide, int>
+MEDLAR_INLINE I dot4_run(I sum, uint8x16_t w, uint8x16_t x) {
+  return dot4<kWide>(sum, w, x);
+}
+template <int>
+MEDLAR_INLINE I end_run(I sum) {
+  return sum;
+}
+
 // --- Four floats: the scales of four blocks
 
 using Quad = float32x4_t;
