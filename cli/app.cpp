@@ -22,8 +22,8 @@ constexpr const char* kVersion = "medlar " MEDLAR_VERSION;
 constexpr std::size_t kLongestMessage = 2000;
 
 // Names of more than one letter behind a single dash, which people's fingers know.
-constexpr std::pair<std::string_view, std::string_view> kFamiliarNames[] = {{"-ctk", "--kv-k"},
-                                                                            {"-ctv", "--kv-v"}};
+constexpr std::pair<std::string_view, std::string_view> kFamiliarNames[] = {
+    {"-ctk", "--kv-k"}, {"-ctv", "--kv-v"}, {"-pg", "--n-prompt-gen"}};
 
 std::string familiar(std::string_view argument) {
   for (const auto& [known, name] : kFamiliarNames) {
@@ -107,7 +107,7 @@ std::unique_ptr<CLI::App> make_app(const Console& console) {
   app->set_version_flag("--version", kVersion, "Show the version");
   app->require_subcommand(0, 1);
   for (const auto add : {add_run, add_chat, add_pull, add_list, add_show, add_rm, add_verify, add_tokenize,
-                         add_template, add_logits, add_completion, add_man})
+                         add_template, add_logits, add_bench, add_synth, add_completion, add_man})
     add(*app, console);
   return app;
 }

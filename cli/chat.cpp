@@ -41,7 +41,6 @@ class Chat {
         session_(engine_->open_session()),
         options_(std::move(options)),
         console_(console) {
-    options_.cancel = &interrupt_.flag();
     options_.on_text = [this](std::string_view text) { console_.write_foreign(text); };
   }
 
@@ -75,7 +74,6 @@ class Chat {
   // A question whose answer fails is forgotten; a stopped answer stays as far as it came.
   void ask(const std::string& text) {
     messages_.push_back({"user", text});
-    interrupt_.clear();
     try {
       last_ = session_.generate(to_tokens(*engine_, messages_), options_);
     } catch (...) {
@@ -100,7 +98,6 @@ class Chat {
   Session session_;
   GenerateOptions options_;
   const Console& console_;
-  Interrupt interrupt_;
   std::vector<Message> messages_;
   std::optional<Generation> last_;
 };
@@ -176,7 +173,9 @@ struct ChatCommand {
 
   void run(const Console& console) const {
     const EngineOptions engine_options = engine.options();
-    const GenerateOptions options = generation.options();
+    GenerateOptions options = generation.options();
+    Interrupt interrupt;
+    options.cancel = &interrupt.flag();
     store::Store store = open_store();
     const store::ResolvedModel resolved =
         resolve_or_pull(store, model.empty() ? best_model(store) : model, console);
@@ -193,6 +192,7 @@ struct ChatCommand {
                  fmt::format("{}. /help lists commands, Ctrl-D leaves.", visible(resolved.name))));
     LineEditor editor(store.options().root / "history");
     while (const auto message = read_message(editor, console)) {
+      interrupt.clear();
       const std::string text = trimmed(*message);
       if (text.empty()) continue;
       try {
@@ -204,6 +204,7 @@ struct ChatCommand {
       } catch (const Error& e) {
         console.message(failure_line(e));
       }
+      interrupt.clear();
     }
     if (console.input.interactive) console.message("");
   }

@@ -19,6 +19,8 @@ void add_verify(CLI::App& program, const Console& console);
 void add_tokenize(CLI::App& program, const Console& console);
 void add_template(CLI::App& program, const Console& console);
 void add_logits(CLI::App& program, const Console& console);
+void add_bench(CLI::App& program, const Console& console);
+void add_synth(CLI::App& program, const Console& console);
 void add_completion(CLI::App& program, const Console& console);
 void add_man(CLI::App& program, const Console& console);
 

@@ -9,8 +9,6 @@
 #include "formats/all.h"
 
 namespace medlar::cli {
-namespace {
-
 std::optional<DType> kv_type(std::string_view option, const std::string& name) {
   if (name.empty()) return std::nullopt;
   switch (const auto type = parse_dtype(name); type.value_or(DType::i64)) {
@@ -25,8 +23,6 @@ std::optional<DType> kv_type(std::string_view option, const std::string& name) {
                   "choose f32, f16, bf16, q8_0 or q4_0");
   }
 }
-
-}  // namespace
 
 void EngineFlags::add_to(CLI::App& command) {
   const std::string group = "Model and machine";

@@ -3,11 +3,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "engine/engine.h"
 
 namespace medlar::cli {
+
+// A type that the KV cache can have; none for "". Throws Error(usage) naming the option.
+std::optional<DType> kv_type(std::string_view option, const std::string& name);
 
 struct EngineFlags {
   std::int64_t context = 0;

@@ -1,0 +1,178 @@
+// medlar bench: tokens a second, beside what the machine allows.
+#include "tune/bench.h"
+
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/engine_options.h"
+#include "cli/models.h"
+#include "cli/synth_progress.h"
+#include "tune/bench_report.h"
+#include "tune/synth.h"
+
+namespace medlar::cli {
+namespace {
+
+// A model file that is removed with this object.
+class TemporaryModel {
+ public:
+  TemporaryModel(const std::string& what, const Console& console) {
+    const tune::SynthModel model = tune::parse_synth(what);
+    path_ = std::filesystem::temp_directory_path() /
+            fmt::format("medlar-{}-{}-{}.gguf", model.shape.name, model.mix.name, ::getpid());
+    tune::synthesize(path_, model, {.progress = synth_progress(console)});
+  }
+  ~TemporaryModel() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  TemporaryModel(const TemporaryModel&) = delete;
+  TemporaryModel& operator=(const TemporaryModel&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+template <class Number>
+Number parse_number(std::string_view option, const std::string& text, Number least) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > 1 << 24)
+    throw Error(ErrorKind::usage, fmt::format("{}: \"{}\" is not a number it takes", option, text),
+                fmt::format("give whole numbers from {} on, several between commas", least));
+  return value;
+}
+
+template <class Number>
+std::vector<Number> parse_numbers(std::string_view option, const std::vector<std::string>& texts,
+                                  Number least) {
+  std::vector<Number> numbers;
+  for (const std::string& text : texts) numbers.push_back(parse_number<Number>(option, text, least));
+  return numbers;
+}
+
+// "512,128" of each -pg.
+std::vector<std::pair<std::int64_t, std::int64_t>> parse_pairs(const std::vector<std::string>& texts) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
+  for (const std::string& text : texts) {
+    const std::size_t comma = text.find(',');
+    if (comma == text.npos)
+      throw Error(ErrorKind::usage, fmt::format("-pg: \"{}\" is no pair", text), "write -pg 512,128");
+    pairs.emplace_back(parse_number<std::int64_t>("-pg", text.substr(0, comma), 1),
+                       parse_number<std::int64_t>("-pg", text.substr(comma + 1), 1));
+  }
+  return pairs;
+}
+
+struct BenchCommand {
+  std::string model, synthetic, device = "auto", format = "md";
+  std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"512"}, threads{"0"};
+  std::vector<std::string> kv_k{""}, kv_v{""};
+  int repetitions = 5;
+  bool exact = false;
+
+  void run(const Console& console) const {
+    if (model.empty() == synthetic.empty())
+      throw Error(ErrorKind::usage, "there is no model, or there are two", "give -m MODEL or --synthetic");
+    const tune::BenchOptions what = options();
+    tune::bench_tests(what);  // wrong usage is told before anything is loaded
+    tune::BenchReport report(tune::parse_bench_format(format));
+    std::optional<TemporaryModel> temporary;
+    if (model.empty()) temporary.emplace(synthetic, console);
+    const std::filesystem::path path = temporary ? temporary->path() : open_store().resolve(model).path;
+    console.write(report.begin());
+    tune::bench(path, what, [&](const tune::BenchResult& r) { console.write(report.row(r)); });
+    console.write(report.end());
+  }
+
+  tune::BenchOptions options() const {
+    return {.prompts = parse_numbers<std::int64_t>("-p", prompts, 0),
+            .gens = parse_numbers<std::int64_t>("-n", gens, 0),
+            .depths = parse_numbers<std::int64_t>("-d", depths, 0),
+            .pairs = parse_pairs(pairs),
+            .batches = parse_numbers<int>("-b", batches, 1),
+            .threads = parse_numbers<int>("-t", threads, 0),
+            .k_types = parse_kv_types("--kv-k", kv_k),
+            .v_types = parse_kv_types("--kv-v", kv_v),
+            .repetitions = repetitions,
+            .device = parse_device(device),
+            .exact = exact};
+  }
+
+  static std::vector<std::optional<DType>> parse_kv_types(std::string_view option,
+                                                          const std::vector<std::string>& names) {
+    std::vector<std::optional<DType>> types;
+    for (const std::string& name : names) types.push_back(kv_type(option, name));
+    return types;
+  }
+};
+
+void add_tests(CLI::App& command, BenchCommand& o) {
+  const auto list = [&](const std::string& name, std::vector<std::string>& values, const std::string& help) {
+    command.add_option(name, values, help)->type_name("N,...")->delimiter(',')->group("What to measure");
+  };
+  list("-p,--n-prompt", o.prompts, "Tokens of a prompt to read; 512 if not given, 0: none");
+  list("-n,--n-gen", o.gens, "Tokens to write one by one; 128 if not given, 0: none");
+  command
+      .add_option("--n-prompt-gen", o.pairs,
+                  "A prompt and an answer timed together, P,N (also -pg); repeatable")
+      ->type_name("P,N")
+      ->group("What to measure");
+  list("-d,--n-depth", o.depths, "Tokens that the context already holds; 0 if not given");
+  command.add_option("-r,--repetitions", o.repetitions, "Runs of each test; 5 if not given")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000).description(""))
+      ->group("What to measure");
+}
+
+void add_settings(CLI::App& command, BenchCommand& o) {
+  const auto list = [&](const std::string& name, std::vector<std::string>& values, const std::string& help) {
+    return command.add_option(name, values, help)
+        ->type_name("N,...")
+        ->delimiter(',')
+        ->group("Model and machine");
+  };
+  list("-b,--batch-size", o.batches, "Tokens read at once; 512 if not given");
+  list("-t,--threads", o.threads, "Threads; 0: one for each performance core");
+  list("--kv-k", o.kv_k, "Types of the cached keys (also -ctk); q8_0 if not given")->type_name("TYPE,...");
+  list("--kv-v", o.kv_v, "Types of the cached values (also -ctv); q8_0 if not given")->type_name("TYPE,...");
+  command.add_option("--device", o.device, "Where to run")
+      ->type_name("auto|cpu|emulator")
+      ->group("Model and machine");
+  command.add_flag("--exact", o.exact, "Activations and KV cache in f32: slower, for comparing")
+      ->group("Model and machine");
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program, const Console& console) {
+  auto options = std::make_shared<BenchCommand>();
+  CLI::App* command = add_command(
+      program, "bench", "Measure tokens a second, and what share of the machine's own limit that is",
+      "medlar bench -m smollm2:135m -p 512 -n 128 -o md");
+  CLI::Option* model = command->add_option("-m,--model", options->model, "Which model")->type_name("MODEL");
+  command
+      ->add_option("--synthetic", options->synthetic,
+                   "Instead, a shape with random weights; see medlar synth")
+      ->type_name("SHAPE:TYPE")
+      ->excludes(model);
+  command->add_option("-o,--output", options->format, "How to print; md if not given")
+      ->type_name("md|csv|json|jsonl");
+  add_tests(*command, *options);
+  add_settings(*command, *options);
+  command->callback([options, &console] { options->run(console); });
+}
+
+}  // namespace medlar::cli
