@@ -57,7 +57,7 @@ enum class UnaryOp : std::uint8_t {
   scale,    // parameter * x
   softcap,  // parameter * tanh(x / parameter)   (Gemma 2)
   silu,
-  gelu,     // tanh approximation
+  gelu,  // tanh approximation
 };
 
 struct UnaryArgs {
@@ -90,7 +90,7 @@ enum class ActKind : std::uint8_t {
 
 // Rows of activations made ready for LinearArgs; with `norm`, RMS-normalised first.
 struct PrepareArgs {
-  const float* x;      // (rows, width)
+  const float* x;  // (rows, width)
   bool norm;
   const float* norm_weight;  // (width), or null for no scale
   float eps;
@@ -115,8 +115,8 @@ using RowsDotFn = void (*)(const RowsDot&);
 
 // One weight matrix that reads the shared, prepared input.
 struct LinearOut {
-  const void* weight;     // (n, k) of `type`, rows contiguous
-  RowsDotFn dot;          // the kernel for `type`
+  const void* weight;  // (n, k) of `type`, rows contiguous
+  RowsDotFn dot;       // the kernel for `type`
   DType type;
   std::int64_t n;
   const float* bias;      // (n), or null
@@ -143,9 +143,10 @@ enum class RopeStyle : std::uint8_t {
   halves,    // rotates (x[i], x[i + rope_dim/2]) (neox: qwen, gemma, phi)
 };
 
-// Rotary position embedding (Su et al. 2021). Angles are position * inv_freq[i]; values past rope_dim pass through.
+// Rotary position embedding (Su et al. 2021). Angles are position * inv_freq[i]; values past rope_dim pass
+// through.
 struct RopeArgs {
-  const float* x;         // (T, heads, head_dim)
+  const float* x;  // (T, heads, head_dim)
   std::int64_t heads, head_dim, rope_dim;
   RopeStyle style;
   const float* inv_freq;  // (rope_dim / 2)
@@ -154,7 +155,8 @@ struct RopeArgs {
 };
 
 // The keys and values of one layer, in pages: page p, head h, token t starts at
-// base + p * page_bytes + (h * kPageTokens + t) * row_bytes, where row_bytes is a row of dim values of `type`.
+// base + p * page_bytes + (h * kPageTokens + t) * row_bytes, where row_bytes is a row of dim values of
+// `type`.
 struct KvPages {
   std::byte* base;
   DType type;
@@ -195,10 +197,10 @@ struct AttentionArgs {
   KvPages k, v;
   int group;
   float scale;
-  float softcap;          // 0: none
-  std::int64_t window;    // 0: none
-  const float* sinks;     // (heads) logits that take probability and give nothing (gpt-oss), or null
-  float* y;  // (T, heads, v.dim)
+  float softcap;        // 0: none
+  std::int64_t window;  // 0: none
+  const float* sinks;   // (heads) logits that take probability and give nothing (gpt-oss), or null
+  float* y;             // (T, heads, v.dim)
 };
 
 }  // namespace medlar::kernels

@@ -20,12 +20,12 @@ struct PageTable {
 };
 
 struct Step {
-  std::int32_t tokens = 0;                      // T: tokens in this batch
-  std::int32_t logit_rows = 0;                  // R: tokens whose logits are wanted
-  const std::int32_t* token_ids = nullptr;      // (T)
-  const std::int32_t* positions = nullptr;      // (T) position of each token in its sequence
-  const std::int32_t* sequences = nullptr;      // (T) row of each token in the page tables
-  const std::int32_t* rows = nullptr;           // (R) which tokens want logits
+  std::int32_t tokens = 0;                  // T: tokens in this batch
+  std::int32_t logit_rows = 0;              // R: tokens whose logits are wanted
+  const std::int32_t* token_ids = nullptr;  // (T)
+  const std::int32_t* positions = nullptr;  // (T) position of each token in its sequence
+  const std::int32_t* sequences = nullptr;  // (T) row of each token in the page tables
+  const std::int32_t* rows = nullptr;       // (R) which tokens want logits
   PageTable pages[kMaxKvGroups];
 };
 
@@ -34,9 +34,12 @@ enum class RowCount : std::uint8_t { one, tokens, logit_rows };
 
 inline std::int64_t resolve(RowCount rows, const Step& step) {
   switch (rows) {
-    case RowCount::one: return 1;
-    case RowCount::tokens: return step.tokens;
-    case RowCount::logit_rows: return step.logit_rows;
+    case RowCount::one:
+      return 1;
+    case RowCount::tokens:
+      return step.tokens;
+    case RowCount::logit_rows:
+      return step.logit_rows;
   }
   return 0;
 }
