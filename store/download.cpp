@@ -60,6 +60,7 @@ class Download : public HttpBody {
 
   void begin(const HttpResponse& response) override {
     const std::string etag = is_strong(response.etag) ? response.etag : std::string();
+    if (!digest_) digest_ = linked_digest(response);
     if (response.status == 206) {
       if (!continues(response, etag)) throw Restart();
       continued_ = true;
@@ -136,7 +137,6 @@ class Download : public HttpBody {
   }
 
   void begin_anew(const HttpResponse& response, const std::string& etag) {
-    if (!digest_) digest_ = linked_digest(response);
     total_ = file_.bytes;
     if (const auto length = response.content_length) {
       if (total_ && *total_ != *length) {
@@ -163,7 +163,8 @@ class Download : public HttpBody {
   }
 
   void check_space() const {
-    const std::uint64_t free = free_bytes(partial_.path().parent_path());
+    std::uint64_t free = free_bytes(partial_.path().parent_path());
+    free += std::min(partial_.size(), ~free);  // about to be given up
     if (!total_ || *total_ <= free) return;
     throw Error(ErrorKind::no_space,
                 fmt::format("{}: needs {} of disk space, {} are free", name(), human_bytes(*total_),

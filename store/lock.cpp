@@ -66,6 +66,15 @@ FileLock FileLock::wait_token(const std::filesystem::path& path, const std::func
   return lock;
 }
 
+std::optional<FileLock> FileLock::try_token(const std::filesystem::path& path) {
+  struct Busy {};
+  try {
+    return wait_token(path, [] { throw Busy(); });
+  } catch (const Busy&) {
+    return std::nullopt;
+  }
+}
+
 FileLock::~FileLock() {
   // While still locked, so that nobody can be about to use this very file unknowingly: see still_named().
   if (fd_.valid() && !token_.empty()) ::unlink(token_.c_str());

@@ -23,6 +23,8 @@ class FileLock {
 
   // As wait_exclusive(), but the file is a mere token, which is removed at the end.
   static FileLock wait_token(const std::filesystem::path& path, const std::function<void()>& waiting);
+  // As wait_token(), but nothing when somebody else has it.
+  static std::optional<FileLock> try_token(const std::filesystem::path& path);
 
   ~FileLock();
   FileLock(FileLock&& other) noexcept;

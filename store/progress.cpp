@@ -38,6 +38,7 @@ std::string_view name(Phase phase) {
 }
 
 void ProgressMeter::begin(Phase phase, std::string_view what, std::uint64_t done, std::uint64_t total) {
+  if (begun_ != Clock::time_point{}) flush();  // the end of the phase before
   phase_ = phase;
   what_ = printable(what, 120);
   done_ = measured_done_ = done;

@@ -252,6 +252,7 @@ class Pull {
       staged.push_back({model.path, {model.digest, model.bytes, model.name}});
     }
     if (!commit(source, quant_in_file_name(staged.front().entry.name).value_or(""), staged)) return false;
+    drop_leftovers(staged.front().entry.digest);
     std::error_code ignored;
     fs::remove_all(request.folder, ignored);
     return true;
@@ -269,6 +270,15 @@ class Pull {
     manifest.architecture = checked.architecture;
     if (!checked.problem.empty()) notes.push_back("this build cannot run it: " + checked.problem);
     return commit_model(layout_, manifest, staged);
+  }
+
+  // What an earlier source, given up half way, left of the same file.
+  void drop_leftovers(const Digest& digest) const {
+    const fs::path data = layout_.partial() / digest.file_name();
+    std::error_code error;
+    if (!fs::exists(data, error)) return;
+    const auto lock = FileLock::try_token(data.native() + ".lock");
+    if (lock) Partial(data, {}).discard();
   }
 
   const Store& store_;

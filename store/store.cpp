@@ -325,18 +325,17 @@ GcReport Store::collect_garbage(bool partial) {
     if (entry.path().extension() == ".tmp" && old) drop(entry.path());
   }
   if (!partial) return report;
+  std::set<fs::path> keys;  // KEY, KEY.state and KEY.lock belong together
   for (const auto& entry : fs::directory_iterator(layout_.partial())) {
-    // KEY, KEY.state and KEY.lock belong together: whoever holds KEY.lock is at work.
-    fs::path token = entry.path();
-    if (token.extension() == ".state" || token.extension() == ".lock") token.replace_extension();
-    token += ".lock";
-    std::error_code error;
-    std::optional<FileLock> lock;
-    if (fs::exists(token, error)) {
-      lock = FileLock::try_existing(token, FileLock::Mode::exclusive);
-      if (!lock) continue;
-    }
-    drop(entry.path());
+    fs::path key = entry.path();
+    if (key.extension() == ".state" || key.extension() == ".lock") key.replace_extension();
+    keys.insert(key);
+  }
+  for (const fs::path& key : keys) {
+    const auto lock = FileLock::try_token(key.native() + ".lock");
+    if (!lock) continue;  // somebody is at work on it
+    drop(key);
+    drop(key.native() + ".state");
   }
   return report;
 }

@@ -278,6 +278,31 @@ TEST_F(HubTest, TheCatalogueFallsBackAndSaysWhatItTried) {
   EXPECT_EQ(error_of([&] { Store(options_).pull("smollm2:135m-q8_0"); }).kind(), ErrorKind::not_found);
 }
 
+// A link to one file carries the digest, also for a later process that continues.
+TEST_F(HubTest, AContinuedFileIsHeldToTheLinkedDigest) {
+  add("m-Q8_0.gguf", small_gguf(50'000));
+  std::string& served = contents_["m-Q8_0.gguf"];
+  const std::string good = served;
+  std::atomic<int> count = 0;
+  HttpServer broken([&](const ServerRequest& r, ServerConnection& c) {
+    if (count++ > 0) return serve_content(r, c, served, "\"s1\"");
+    c.head("200 OK", {fmt::format("Content-Length: {}", served.size()), "ETag: \"s1\""});
+    c.send(std::string_view(served).substr(0, 100'000));
+  });
+  HttpServer hub([&](const ServerRequest&, ServerConnection& c) {
+    c.head("302 Found",
+           {"Location: " + broken.url(), fmt::format("X-Linked-ETag: \"{}\"", sha256_hex(good))});
+  });
+  options_.hub.endpoint = hub.url();
+  options_.download.attempts = 1;
+  EXPECT_EQ(error_of([&] { Store(options_).pull("hf.co/u/r/m-Q8_0.gguf"); }).kind(), ErrorKind::network);
+  served[served.size() - 1] = static_cast<char>(served[served.size() - 1] ^ 1);  // the rest is another one's
+  options_.download.attempts = 3;
+  EXPECT_EQ(error_of([&] { Store(options_).pull("hf.co/u/r/m-Q8_0.gguf"); }).kind(), ErrorKind::bad_file);
+  EXPECT_EQ(broken.requests().at(1).range_start(), 100'000U);
+  EXPECT_TRUE(Store(options_).list().empty());
+}
+
 TEST_F(HubTest, OfflineAsksNobody) {
   add("m-Q8_0.gguf", small_gguf(5000));
   Store store(options_);

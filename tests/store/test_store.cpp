@@ -228,10 +228,20 @@ TEST_F(StoreTest, GarbageIsWhatNoModelNames) {
   store_.pull(a());
   write_text(options_.root / "blobs" / ("sha256-" + std::string(64, 'a')), "left by a crash");
   write_text(options_.root / "blobs" / "something", "else");
-  write_text(options_.root / "partial" / "key", "begun");
+  const fs::path partial = options_.root / "partial";
+  for (const char* name : {"key", "key.state", "stale.lock", "pypi-x/tmp/y"})
+    write_text(partial / name, "begun");
   EXPECT_EQ(store_.collect_garbage().files, 2U);
-  EXPECT_TRUE(fs::exists(options_.root / "partial" / "key"));
-  EXPECT_EQ(store_.collect_garbage(true).files, 1U);
+  EXPECT_TRUE(fs::exists(partial / "key"));
+  {
+    const auto at_work = FileLock::try_token(partial / "key.lock");
+    ASSERT_TRUE(at_work);
+    EXPECT_FALSE(FileLock::try_token(partial / "key.lock"));
+    EXPECT_EQ(store_.collect_garbage(true).files, 1U);
+    EXPECT_TRUE(fs::exists(partial / "key"));
+  }
+  EXPECT_EQ(store_.collect_garbage(true).files, 2U);
+  EXPECT_TRUE(fs::is_empty(partial));
   EXPECT_TRUE(store_.verify(a()).good());
 }
 
