@@ -54,4 +54,5 @@ build_medlar() {
 
 up_to_date || build_medlar
 $medlar show "$model" --json >/dev/null 2>&1 || $medlar pull "$model"
-exec $medlar run "$model" "$prompt" --stats
+# The most likely answer, so that the same question gets the same answer; a plain role keeps a small model on topic.
+exec $medlar run "$model" "$prompt" --system "You are a helpful assistant." --temp 0 --stats
