@@ -219,7 +219,7 @@ void attend(benchmark::State& state, const KernelEntry* entry) {
 
 void add_benchmarks() {
   const CpuFeatures features = detect_cpu_features();
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon, Isa::neon_i8mm}) {
+  for (const Isa isa : kIsas) {
     if (!runs_here(isa, features)) continue;
     for (const KernelEntry& e : cpu_entries(isa)) {
       const std::string name(e.name);

@@ -12,9 +12,12 @@
 
 namespace medlar::kernels {
 
-// Instruction sets a table is compiled for, in rising order of preference within an architecture. neon
-// includes dotprod, as every core since 2018 has; neon_i8mm adds the 8-bit matrix products.
-enum class Isa : std::uint8_t { scalar, avx2, avx512, amx, neon, neon_i8mm };
+// Instruction sets a table is compiled for, in rising order of preference within an architecture. avx2_vnni adds
+// AVX-VNNI, which processors without AVX-512 have since 2021. neon includes dotprod, as every core since 2018
+// has; neon_i8mm adds the 8-bit matrix products.
+enum class Isa : std::uint8_t { scalar, avx2, avx2_vnni, avx512, amx, neon, neon_i8mm };
+inline constexpr Isa kIsas[] = {Isa::scalar, Isa::avx2, Isa::avx2_vnni, Isa::avx512,
+                                Isa::amx,    Isa::neon, Isa::neon_i8mm};
 
 // Entries that take one of the structs in args.h run one step of a program on one thread's slice.
 using StepFn = void (*)(const void* args, const Step& step, const Slice& slice);

@@ -5,6 +5,7 @@
 // several groups. (The blocking is Goto & van de Geijn's, 2008.)
 #include "kernels/cpu/activation.h"
 #include "kernels/cpu/dot.h"
+#include "kernels/cpu/dot_block.h"
 #include "kernels/cpu/panel.h"
 #include "kernels/types.h"
 
@@ -12,12 +13,11 @@ namespace medlar::kernels::MEDLAR_ISA {
 
 namespace {
 
-constexpr int64_t kGroupRows = 2 * kLanes;
 constexpr int64_t kPanelRows = 128;
 constexpr int64_t kMaxScales = kPanelDepth / 16;
 
 struct alignas(64) Group {
-  uint8_t codes[kPanelDepth * kGroupRows];  // [value / 4][row][4]
+  uint8_t codes[kPanelDepth * kGroupRows];  // interleaved
   float scale[kMaxScales * kGroupRows];     // [value / kSub][row]
   float offset[kMaxScales * kGroupRows];
 };
@@ -51,16 +51,7 @@ void fill_half(const RowsDot& a, UnpackFn unpack, int64_t j, Range depth, int sc
     }
   }
   const int64_t lane = half * kLanes;
-  for (int64_t k = 0; k < depth.size(); k += 4 * kLanes) {
-    I block[kLanes];
-    MEDLAR_UNROLL
-    for (int i = 0; i < kLanes; ++i) memcpy(&block[i], rows.codes[i] + k, sizeof(I));
-    transpose(block);
-    MEDLAR_UNROLL
-    for (int i = 0; i < kLanes; ++i) {
-      memcpy(to.codes + ((k / 4 + i) * kGroupRows + lane) * 4, &block[i], sizeof(I));
-    }
-  }
+  interleave(rows.codes, depth.size(), lane, to.codes);
   for (int s = 0; s < scales; ++s) {
     for (int i = 0; i < kLanes; ++i) {
       to.scale[s * kGroupRows + lane + i] = rows.scale[i][s];
@@ -120,31 +111,6 @@ struct Kind {
   static constexpr bool kWide = kWide_;
 };
 
-// products = the sums of kSub / 4 products of bytes: w from one block of a group, x from kRows activation
-// rows.
-template <int kRows, class K>
-MEDLAR_INLINE void multiply_block(const uint8_t* w, const int8_t* const* x, int64_t x_at,
-                                  I (&products)[kRows][2]) {
-  for (int run = 0; run < K::kSub / 4; run += K::kRun) {
-    I part[kRows][2];
-    for (int r = 0; r < kRows; ++r) part[r][0] = part[r][1] = splat_int(0);
-    for (int c = run; c < run + K::kRun; ++c) {
-      const auto w0 = load_bytes(w + 4 * c * kGroupRows), w1 = load_bytes(w + 4 * (c * kGroupRows + kLanes));
-      for (int r = 0; r < kRows; ++r) {
-        const auto four = splat4(x[r] + x_at + 4 * c);
-        part[r][0] = dot4_run<K::kWide, K::kRun>(part[r][0], w0, four);
-        part[r][1] = dot4_run<K::kWide, K::kRun>(part[r][1], w1, four);
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < 2; ++v) {
-        const I whole = end_run<K::kRun>(part[r][v]);
-        products[r][v] = run == 0 ? whole : add_int(products[r][v], whole);
-      }
-    }
-  }
-}
-
 // kRows activation rows by one group of weight rows.
 template <int kRows, class K>
 MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups, int64_t depth,
@@ -167,7 +133,7 @@ MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups
     const int64_t at = s * K::kSub;
     const int64_t x_at = at / kActGroup * static_cast<int64_t>(sizeof(*x)) + at % kActGroup;
     I products[kRows][2];
-    multiply_block<kRows, K>(g.codes + at * kGroupRows, q, x_at, products);
+    multiply_block<K::kSub, K::kWide, K::kRun>(g.codes + at * kGroupRows, q, x_at, products);
     for (int v = 0; v < 2; ++v) {
       const F scale = load(g.scale + s * kGroupRows + v * kLanes);
       const F offset = load(g.offset + s * kGroupRows + v * kLanes);

@@ -54,6 +54,7 @@ constexpr KernelEntry leaf(const char* name) {
       op(KernelOp::attention, MEDLAR_NAME("attention." #t), attention, attention_scratch, DType::t),
 
 constexpr KernelEntry kEntries[] = {
+#if !defined(MEDLAR_PRODUCTS_ONLY)
     op(KernelOp::rms_norm, MEDLAR_NAME("rms_norm"), rms_norm),
     op(KernelOp::binary, MEDLAR_NAME("binary"), binary),
     op(KernelOp::unary, MEDLAR_NAME("unary"), unary),
@@ -67,7 +68,9 @@ constexpr KernelEntry kEntries[] = {
 #endif
     // clang-format off
     MEDLAR_CACHE(f32) MEDLAR_CACHE(f16) MEDLAR_CACHE(bf16) MEDLAR_CACHE(q8_0) MEDLAR_CACHE(q4_0)
-    MEDLAR_PLAIN(MEDLAR_EXACT_LEAF) MEDLAR_QUANTIZED(MEDLAR_EXACT_LEAF) MEDLAR_QUANTIZED(MEDLAR_LEAF)
+    MEDLAR_PLAIN(MEDLAR_EXACT_LEAF) MEDLAR_QUANTIZED(MEDLAR_EXACT_LEAF)
+#endif
+    MEDLAR_QUANTIZED(MEDLAR_LEAF)
     // clang-format on
 };
 

@@ -13,6 +13,9 @@ std::span<const KernelEntry> entries();
 namespace avx2 {
 std::span<const KernelEntry> entries();
 }
+namespace avx2_vnni {
+std::span<const KernelEntry> entries();
+}
 namespace avx512 {
 std::span<const KernelEntry> entries();
 }

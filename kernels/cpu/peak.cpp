@@ -9,10 +9,16 @@ PeakLoops peak_loops();
 namespace avx2 {
 PeakLoops peak_loops();
 }
+namespace avx2_vnni {
+PeakLoops peak_loops();
+}
 namespace avx512 {
 PeakLoops peak_loops();
 }
 namespace neon {
+PeakLoops peak_loops();
+}
+namespace neon_i8mm {
 PeakLoops peak_loops();
 }
 
@@ -24,6 +30,10 @@ PeakLoops peak_loops(Isa isa) {
     case Isa::avx2:
       return avx2::peak_loops();
 #endif
+#if defined(MEDLAR_HAS_AVX2_VNNI)
+    case Isa::avx2_vnni:
+      return avx2_vnni::peak_loops();
+#endif
 #if defined(MEDLAR_HAS_AVX512)
     case Isa::avx512:
       return avx512::peak_loops();
@@ -31,6 +41,10 @@ PeakLoops peak_loops(Isa isa) {
 #if defined(MEDLAR_HAS_NEON)
     case Isa::neon:
       return neon::peak_loops();
+#endif
+#if defined(MEDLAR_HAS_NEON_I8MM)
+    case Isa::neon_i8mm:
+      return neon_i8mm::peak_loops();
 #endif
     default:
       return {};

@@ -54,9 +54,9 @@ MEDLAR_INLINE Range share(int64_t n, int64_t granule, const Slice& slice) {
 
 #if defined(MEDLAR_ISA_AVX512)
 #include "kernels/cpu/simd_avx512.h"
-#elif defined(MEDLAR_ISA_AVX2)
+#elif defined(MEDLAR_ISA_AVX2) || defined(MEDLAR_ISA_AVX2_VNNI)
 #include "kernels/cpu/simd_avx2.h"
-#elif defined(MEDLAR_ISA_NEON)
+#elif defined(MEDLAR_ISA_NEON) || defined(MEDLAR_ISA_NEON_I8MM)
 #include "kernels/cpu/simd_neon.h"
 #else
 #include "kernels/cpu/simd_scalar.h"

@@ -1,4 +1,4 @@
-// The vector vocabulary on AVX2 with FMA and F16C: 8 floats.
+// The vector vocabulary on AVX2 with FMA and F16C, and with or without AVX-VNNI: 8 floats.
 #pragma once
 
 #include <immintrin.h>
@@ -146,7 +146,12 @@ struct Codes {
   __m256i v[2];
 };
 
+#if defined(MEDLAR_ISA_AVX2_VNNI)
+// Codes of eight bits are stored with 128 added, because the left operand of a product of bytes is unsigned.
+inline constexpr int kWideOffset = 128;
+#else
 inline constexpr int kWideOffset = 0;  // codes of eight bits are stored signed
+#endif
 
 MEDLAR_INLINE __m256i load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 MEDLAR_INLINE Codes bytes32(const void* p, const void* q) { return {{load_bytes(p), load_bytes(q)}}; }
@@ -196,7 +201,12 @@ MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
 MEDLAR_INLINE Codes operator|(Codes a, Codes b) {
   return {{_mm256_or_si256(a.v[0], b.v[0]), _mm256_or_si256(a.v[1], b.v[1])}};
 }
-MEDLAR_INLINE Codes widen(Codes c) { return c; }
+// Signed bytes to the form that wide codes have.
+MEDLAR_INLINE Codes widen(Codes c) {
+  if constexpr (kWideOffset == 0) return c;
+  const __m256i flip = _mm256_set1_epi8(-128);
+  return {{_mm256_xor_si256(c.v[0], flip), _mm256_xor_si256(c.v[1], flip)}};
+}
 // table[c], for c < 16.
 MEDLAR_INLINE Codes lookup(const int8_t* table, Codes c) {
   const __m256i values =
@@ -208,7 +218,10 @@ MEDLAR_INLINE void store_codes(void* p, Codes c) {
   _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, c.v[1]);
 }
 // Codes as store_codes leaves them.
-MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
+MEDLAR_INLINE F load_code(const uint8_t* p) {
+  if constexpr (kWideOffset == 0) return load_i8(reinterpret_cast<const int8_t*>(p));
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
 
 // Four bytes of activations in every lane.
 MEDLAR_INLINE I splat4(const int8_t* p) {
@@ -216,6 +229,23 @@ MEDLAR_INLINE I splat4(const int8_t* p) {
   memcpy(&word, p, sizeof word);
   return _mm256_set1_epi32(word);
 }
+#if defined(MEDLAR_ISA_AVX2_VNNI)
+// sum + the products of four neighbouring bytes, lane by lane; w unsigned.
+template <bool>
+MEDLAR_INLINE I dot4(I sum, I w, I x) {
+  return _mm256_dpbusd_avx_epi32(sum, w, x);
+}
+// A run of such sums: as many as one register takes without overflow.
+constexpr int run_steps(int sub, int) { return sub / 4; }
+template <bool kWide, int>
+MEDLAR_INLINE I dot4_run(I sum, I w, I x) {
+  return dot4<kWide>(sum, w, x);
+}
+template <int>
+MEDLAR_INLINE I end_run(I sum) {
+  return sum;
+}
+#else
 // sum + the products of four neighbouring bytes, lane by lane. kWide: w is any signed byte, else it is in
 // [0, 128). The sums of two products fit 16 bits: 2 * 127 * 128 < 2^15, as activations are in [-127, 127].
 template <bool kWide>
@@ -241,6 +271,8 @@ MEDLAR_INLINE I end_run(I sum) {
   if constexpr (kSteps == 1) return sum;
   return _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
 }
+
+#endif
 
 // --- Four floats: the scales of four blocks
 

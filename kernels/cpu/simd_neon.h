@@ -1,4 +1,4 @@
-// The vector vocabulary on Advanced SIMD (NEON) of AArch64 with dotprod: 4 floats.
+// The vector vocabulary on Advanced SIMD (NEON) of AArch64 with dotprod, and with or without i8mm: 4 floats.
 #pragma once
 
 #include <arm_neon.h>
@@ -8,8 +8,12 @@ namespace medlar::kernels::MEDLAR_ISA {
 using F = float32x4_t;
 using I = int32x4_t;
 inline constexpr int kLanes = 4;
-inline constexpr int kTileRows = 4;     // register tile of matmul.h
-inline constexpr int kDotTileRows = 4;  // register tile of dot_panel.cpp: as many rows by two vectors
+inline constexpr int kTileRows = 4;  // register tile of matmul.h
+#if defined(MEDLAR_ISA_NEON_I8MM)
+inline constexpr int kDotTileRows = 6;  // register tile of dot_panel.cpp: as many rows by two vectors
+#else
+inline constexpr int kDotTileRows = 4;  // the same
+#endif
 inline constexpr int kTileVectors = 4;
 
 struct Full {};

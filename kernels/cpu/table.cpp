@@ -10,14 +10,12 @@ namespace medlar::kernels {
 
 namespace {
 
-// In rising order of preference.
-constexpr std::array kIsas = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon, Isa::neon_i8mm};
-
 CpuLevel level_of(Isa isa) {
   switch (isa) {
     case Isa::scalar:
       return CpuLevel::scalar;
     case Isa::avx2:
+    case Isa::avx2_vnni:
       return CpuLevel::avx2;
     case Isa::avx512:
       return CpuLevel::avx512;
@@ -40,6 +38,10 @@ std::span<const KernelEntry> cpu_entries(Isa isa) {
     case Isa::avx2:
       return avx2::entries();
 #endif
+#if defined(MEDLAR_HAS_AVX2_VNNI)
+    case Isa::avx2_vnni:
+      return avx2_vnni::entries();
+#endif
 #if defined(MEDLAR_HAS_AVX512)
     case Isa::avx512:
       return avx512::entries();
@@ -59,13 +61,16 @@ std::span<const KernelEntry> cpu_entries(Isa isa) {
 
 bool runs_here(Isa isa, const CpuFeatures& features) {
   if (!supports(features, level_of(isa))) return false;
+  if (isa == Isa::avx2_vnni) return features.avxvnni;
   if (isa == Isa::neon) return features.dotprod;
   if (isa == Isa::neon_i8mm) return features.dotprod && features.i8mm;
   return true;
 }
 
 std::string_view name(Isa isa) {
-  return isa == Isa::neon_i8mm ? std::string_view("neon+i8mm") : medlar::name(level_of(isa));
+  if (isa == Isa::avx2_vnni) return "avx2+vnni";
+  if (isa == Isa::neon_i8mm) return "neon+i8mm";
+  return medlar::name(level_of(isa));
 }
 
 CpuTable::CpuTable(CpuLevel level, const CpuFeatures& features) {

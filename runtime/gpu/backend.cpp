@@ -1,7 +1,6 @@
 #include "runtime/gpu/backend.h"
 
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <utility>
 
@@ -15,14 +14,6 @@ namespace {
 constexpr std::size_t kGuardBytes = 64;
 constexpr std::byte kGuard{0xA5};
 
-int next_power(int n) { return static_cast<int>(std::bit_ceil(static_cast<unsigned>(std::max(n, 1)))); }
-
-// Sizes are rounded up to powers of two, so that few lists serve all steps.
-StepShape rounded(StepShape s, const ProgramOptions& options) {
-  return {std::min(next_power(s.tokens), options.max_tokens),
-          std::min(next_power(s.logit_rows), options.max_logit_rows), next_power(s.kv_tokens)};
-}
-
 StepShape shape_of(const kernels::Step& step) {
   StepShape s{step.tokens, step.logit_rows, 1};
   for (std::int32_t t = 0; t < step.tokens; ++t) s.kv_tokens = std::max(s.kv_tokens, step.positions[t] + 1);
@@ -34,7 +25,7 @@ std::size_t largest_arena(const Lowering& lowering, const ProgramOptions& option
   constexpr int kLongest = 1 << 30;  // as many splits as there can be
   std::size_t bytes = 0;
   for (int tokens = 1;; tokens *= 2) {
-    const StepShape shape = rounded({tokens, options.max_logit_rows, kLongest}, options);
+    const StepShape shape = lowering.covering({tokens, options.max_logit_rows, kLongest});
     bytes = std::max(bytes, schedule(lowering.plan(shape), guard).arena_bytes);
     if (tokens >= options.max_tokens) return bytes;
   }
@@ -115,7 +106,7 @@ class GpuProgram final : public Program {
   std::size_t guard() const { return options_.guard ? kGuardBytes : 0; }
 
   List& list_for(const StepShape& shape) {
-    const StepShape key = rounded(shape, options_);
+    const StepShape key = lowering_.covering(shape);
     const auto found = lists_.find(key);
     if (found != lists_.end()) return found->second;
     List list = record(key);

@@ -385,6 +385,16 @@ Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const 
   }
 }
 
+StepShape Lowering::covering(const StepShape& shape) const {
+  const auto up = [](int n) {
+    return static_cast<int>(std::bit_ceil(static_cast<unsigned>(std::max(n, 1))));
+  };
+  const int tokens = std::min(up(shape.tokens), options_.max_tokens);
+  // Only small steps divide the keys.
+  return {tokens, std::min(up(shape.logit_rows), options_.max_logit_rows),
+          tokens > kVecRows ? 1 : up(shape.kv_tokens)};
+}
+
 StepPlan Lowering::plan(const StepShape& shape) const {
   StepPlan plan;
   Emitter emitter(*this, shape, plan);

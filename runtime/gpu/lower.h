@@ -40,6 +40,9 @@ class Lowering {
   Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
            LowerOptions tuning);
 
+  // The shape whose dispatches serve `shape`: sizes are rounded up to powers of two, so that few lists serve
+  // all steps.
+  StepShape covering(const StepShape& shape) const;
   StepPlan plan(const StepShape& shape) const;
 
  private:

@@ -58,7 +58,7 @@ StepBuffer::StepBuffer(Device& device, const ProgramOptions& options)
 void StepBuffer::place() {
   std::size_t end = 0;
   offset_ = offsets(capacity_, end);
-  image_.assign(end, 0);
+  image_.assign(offset_[index(StepField::pages)], 0);
   buffer_ = device_.allocate(end * sizeof(std::int32_t));
 }
 
@@ -88,11 +88,14 @@ bool StepBuffer::send(const kernels::Step& step) {
   put(index(StepField::positions), step.positions, tokens);
   put(index(StepField::sequences), step.sequences, tokens);
   put(index(StepField::rows), step.rows, static_cast<std::size_t>(step.logit_rows));
-  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g)
-    if (step.pages[g].pages)
-      put(index(StepField::pages) + g, step.pages[g].pages,
-          sequences * static_cast<std::size_t>(step.pages[g].stride));
-  device_.write(*buffer_, 0, std::as_bytes(std::span(image_)));
+  const std::size_t first_table = index(StepField::pages);
+  device_.write(*buffer_, 0, std::as_bytes(std::span(image_).first(offset_[first_table])));
+  for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g) {
+    const std::size_t words = sequences * static_cast<std::size_t>(step.pages[g].stride);
+    if (!step.pages[g].pages || words == 0) continue;
+    device_.write(*buffer_, offset_[first_table + g] * sizeof(std::int32_t),
+                  std::as_bytes(std::span(step.pages[g].pages, words)));
+  }
   return moved;
 }
 

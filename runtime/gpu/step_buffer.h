@@ -46,7 +46,7 @@ class StepBuffer {
 
   Device& device_;
   Words capacity_, offset_{};
-  std::vector<std::int32_t> image_;  // what is sent
+  std::vector<std::int32_t> image_;  // of what precedes the page tables
   std::unique_ptr<Buffer> buffer_;
 };
 

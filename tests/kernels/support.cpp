@@ -145,7 +145,7 @@ double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std:
 std::vector<Isa> isas_here() {
   const CpuFeatures features = detect_cpu_features();
   std::vector<Isa> isas;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon, Isa::neon_i8mm}) {
+  for (const Isa isa : kIsas) {
     if (runs_here(isa, features) && !cpu_entries(isa).empty()) isas.push_back(isa);
   }
   return isas;
@@ -157,6 +157,7 @@ int lanes(Isa isa) {
     case Isa::amx:
       return 16;
     case Isa::avx2:
+    case Isa::avx2_vnni:
       return 8;
     case Isa::neon:
     case Isa::neon_i8mm:

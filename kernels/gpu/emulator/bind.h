@@ -34,9 +34,8 @@ struct Bound<kKernel> {
  private:
   template <std::size_t... kIndex>
   static void run(const void* const* args, std::index_sequence<kIndex...>) {
-    kKernel(*static_cast<const Params*>(args[0]),
-            static_cast<Elements*>(
-                const_cast<void*>(args[kIndex + 1]))...);  // the host's const is not the kernel's
+    // Casts between the host's one address space and the kernels'; the host's const is not theirs.
+    kKernel(*(const Params*)args[0], (Elements*)args[kIndex + 1]...);
   }
 };
 

@@ -104,6 +104,13 @@ namespace {
 // The one whose fiber runs on this thread. Barriers and collectives have no other way to know: their callers
 // are kernels, and kernels have no context.
 constinit thread_local Scheduler* running = nullptr;
+
+struct Running {
+  explicit Running(Scheduler* scheduler) { running = scheduler; }
+  ~Running() { running = nullptr; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+};
 }  // namespace
 
 const ThreadPosition& position() { return running->position(); }
@@ -124,7 +131,8 @@ LaunchCounts Scheduler::run(const Launch& launch) {
   MEDLAR_ASSERT(!running);
   launch_ = &launch;
   counts_ = {};
-  running = this;
+  host_ = {};
+  const Running now(this);
   if (stacks_.size() < kStackBytes * launch.threads) stacks_ = PageMemory(kStackBytes * launch.threads);
   for (std::size_t i = launch.threads; i < threads_.size(); ++i) retire(threads_[i].fiber);
   threads_.resize(launch.threads);
@@ -135,7 +143,6 @@ LaunchCounts Scheduler::run(const Launch& launch) {
     if (!fault_.empty()) break;
   }
   tsan_acquire(this);  // the host reads what the threads wrote
-  running = nullptr;
   if (!fault_.empty()) fail(ErrorKind::device, "{}", std::exchange(fault_, {}));
   counts_.threadgroup_bytes = memory_.used();
   return counts_;

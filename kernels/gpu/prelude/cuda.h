@@ -36,7 +36,7 @@ struct __align__(2) f16 {
   T* const name = reinterpret_cast<T*>(name##_storage)
 
 // The formats' words (formats/portable.h).
-#define MEDLAR_FN static __device__ __forceinline__
+#define MEDLAR_FN __device__ __forceinline__
 #define MEDLAR_DEVICE DEVICE
 #define MEDLAR_TABLE(T, name, n) static __constant__ const T name[n]
 

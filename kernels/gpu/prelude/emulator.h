@@ -38,9 +38,7 @@
 #define TGARRAY(T, name, n) \
   TGMEM T* const name = (TGMEM T*)medlar::emulator::threadgroup_array(__COUNTER__, sizeof(T) * (n))
 
-struct f16 {
-  u16 bits;
-};
+enum class f16 : u16 {};  // a scalar, so that it can be assigned in any address space
 struct alignas(16) f32x4 {
   f32 x, y, z, w;
 };
@@ -52,8 +50,8 @@ FN void simd_fence(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collecti
 
 FN u32 bits_u32(f32 v) { return medlar::formats::bits_u32(v); }
 FN f32 bits_f32(u32 v) { return medlar::formats::bits_f32(v); }
-FN f32 to_f32(f16 h) { return medlar::formats::f16_bits_to_f32(h.bits); }
-FN f16 to_f16(f32 v) { return f16{medlar::formats::f32_to_f16_bits(v)}; }
+FN f32 to_f32(f16 h) { return medlar::formats::f16_bits_to_f32(static_cast<u16>(h)); }
+FN f16 to_f16(f32 v) { return static_cast<f16>(medlar::formats::f32_to_f16_bits(v)); }
 
 FN f32x4 ld_f32x4(const DEVICE f32* p) { return f32x4{p[0], p[1], p[2], p[3]}; }
 
@@ -95,12 +93,12 @@ FN void mma_zero(THREAD MmaC& c) {
 FN void mma_load_a(THREAD MmaA& a, const TGMEM f16* p, u32 ld, u32 lane) {
   const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
   for (u32 e = 0; e < MMA_ELEMS; ++e)
-    a.v[e] = to_f32(f16{p[map.row[lane][e] * ld + map.column[lane][e]].bits});
+    a.v[e] = to_f32(p[map.row[lane][e] * ld + map.column[lane][e]]);
 }
 FN void mma_load_bt(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
   const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
   for (u32 e = 0; e < MMA_ELEMS; ++e)
-    b.v[e] = to_f32(f16{p[map.column[lane][e] * ld + map.row[lane][e]].bits});
+    b.v[e] = to_f32(p[map.column[lane][e] * ld + map.row[lane][e]]);
 }
 FN void mma(THREAD MmaC& c, THREAD MmaA& a, THREAD MmaB& b, GK_LINE) {
   medlar::emulator::multiply_tiles(line, a.v, b.v, c.v);

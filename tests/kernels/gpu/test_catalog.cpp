@@ -1,4 +1,6 @@
 // The catalog, the sources and the emulator's functions tell the same story.
+#include <fstream>
+#include <iterator>
 #include <regex>
 #include <set>
 
@@ -76,6 +78,23 @@ TEST(GpuCatalog, SourcesKeepTheRules) {
     std::smatch match;
     EXPECT_FALSE(std::regex_search(code, match, forbidden)) << file << ": " << match.str();
   }
+}
+
+// METAL_PRECEDENTS.md names each of Metal's own words that the prelude uses.
+TEST(GpuCatalog, MetalWordsHavePrecedents) {
+#ifndef MEDLAR_SOURCE_DIR
+  GTEST_SKIP() << "built without the source folder's path";
+#else
+  std::ifstream file(MEDLAR_SOURCE_DIR "/kernels/gpu/prelude/METAL_PRECEDENTS.md");
+  ASSERT_TRUE(file);
+  const std::string precedents(std::istreambuf_iterator<char>(file), {});
+  const std::string code = std::regex_replace(std::string(gpu::embedded_file("kernels/gpu/prelude/metal.h")),
+                                              std::regex("//[^\n]*"), "");
+  const std::regex words(
+      R"(metal_\w+|simdgroup_\w+|thread\w*_in\w+|mem_flags::\w+|precise::\w+|as_type|\bf(ma|abs|max)\b|max_total\w+|thread_elements|make_filled\w+)");
+  for (std::sregex_iterator it(code.begin(), code.end(), words), end; it != end; ++it)
+    EXPECT_NE(precedents.find(it->str()), std::string::npos) << it->str();
+#endif
 }
 
 }  // namespace
