@@ -12,9 +12,9 @@
 
 namespace medlar::kernels {
 
-// Instruction sets a table is compiled for, in rising order of preference within an architecture. avx2_vnni adds
-// AVX-VNNI, which processors without AVX-512 have since 2021. neon includes dotprod, as every core since 2018
-// has; neon_i8mm adds the 8-bit matrix products.
+// Instruction sets a table is compiled for, in rising order of preference within an architecture. avx2_vnni
+// adds AVX-VNNI, which processors without AVX-512 have since 2021. neon includes dotprod, as every core since
+// 2018 has; neon_i8mm adds the 8-bit matrix products.
 enum class Isa : std::uint8_t { scalar, avx2, avx2_vnni, avx512, amx, neon, neon_i8mm };
 inline constexpr Isa kIsas[] = {Isa::scalar, Isa::avx2, Isa::avx2_vnni, Isa::avx512,
                                 Isa::amx,    Isa::neon, Isa::neon_i8mm};

@@ -92,13 +92,11 @@ FN void mma_zero(THREAD MmaC& c) {
 }
 FN void mma_load_a(THREAD MmaA& a, const TGMEM f16* p, u32 ld, u32 lane) {
   const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
-  for (u32 e = 0; e < MMA_ELEMS; ++e)
-    a.v[e] = to_f32(p[map.row[lane][e] * ld + map.column[lane][e]]);
+  for (u32 e = 0; e < MMA_ELEMS; ++e) a.v[e] = to_f32(p[map.row[lane][e] * ld + map.column[lane][e]]);
 }
 FN void mma_load_bt(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
   const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
-  for (u32 e = 0; e < MMA_ELEMS; ++e)
-    b.v[e] = to_f32(p[map.column[lane][e] * ld + map.row[lane][e]]);
+  for (u32 e = 0; e < MMA_ELEMS; ++e) b.v[e] = to_f32(p[map.column[lane][e] * ld + map.row[lane][e]]);
 }
 FN void mma(THREAD MmaC& c, THREAD MmaA& a, THREAD MmaB& b, GK_LINE) {
   medlar::emulator::multiply_tiles(line, a.v, b.v, c.v);
