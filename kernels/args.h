@@ -83,9 +83,8 @@ struct GluArgs {
 
 // How activations are stored for a product with a weight format's blocks.
 enum class ActKind : std::uint8_t {
-  f32,     // as they are
-  q8_32,   // int8 with one f32 scale per 32 values, and scale x sum per 32
-  q8_256,  // int8 with one f32 scale per 256 values, and sums per 16
+  f32,  // as they are
+  q8,   // int8 with one f32 scale per 32 values, outliers apart (kernels/cpu/activation.h)
 };
 
 // Rows of activations made ready for LinearArgs; with `norm`, RMS-normalised first.

@@ -43,10 +43,8 @@ std::size_t act_bytes(ActKind kind, std::int64_t width) {
   switch (kind) {
     case ActKind::f32:
       return (n * sizeof(float) + 63) / 64 * 64;
-    case ActKind::q8_32:
-      return groups * sizeof(Q8x32);
-    case ActKind::q8_256:
-      return groups * sizeof(Q8x256);
+    case ActKind::q8:
+      return groups * sizeof(Q8Group);
   }
   return 0;
 }

@@ -17,14 +17,13 @@ constexpr ActKind act_kind(DType weight) {
     case DType::q8_0:
     case DType::iq4_nl:
     case DType::mxfp4:
-      return ActKind::q8_32;
     case DType::q2_k:
     case DType::q3_k:
     case DType::q4_k:
     case DType::q5_k:
     case DType::q6_k:
     case DType::iq4_xs:
-      return ActKind::q8_256;
+      return ActKind::q8;
     default:
       return ActKind::f32;
   }

@@ -1,10 +1,9 @@
 // The byte layout of prepared activation rows, the same for every instruction set.
 //
 //   f32     width floats
-//   q8_32   ceil(width / 256) groups of Q8x32
-//   q8_256  width / 256 groups of Q8x256; width is a multiple of 256
+//   q8      ceil(width / 256) groups of Q8Group
 //
-// A row is padded with zeros to a multiple of 64 bytes. Codes are in [-127, 127].
+// A row is padded with zeros to a multiple of 64 bytes.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +11,27 @@
 
 namespace medlar::kernels {
 
-// Eight blocks of 32 values: value[i] = scale[i / 32] * q[i].
-struct alignas(64) Q8x32 {
-  std::int8_t q[256];
-  float scale[8];  // max|x| / 127 of the block
-  float sum[8];    // scale times the block's sum of q
+inline constexpr std::int64_t kActBlock = 32;   // values that share a scale
+inline constexpr std::int64_t kActGroup = 256;  // values in one group
+
+// Eight blocks of 32 values: value[i] = scale[i / 32] * q[i], except that a block's outlier is kept as it is,
+// with the code 0: activations of language models have single values far above their neighbours, which would
+// leave these few of the 255 codes (Dettmers et al., LLM.int8(), 2022). Sums are of values, so offsets of
+// weights need no other.
+struct alignas(64) Q8Group {
+  std::int8_t q[kActGroup];  // in [-127, 127]
+  float scale[8];            // max|x| / 127 of the block without its outlier
+  float sum[8];              // of the block's values
+  float half_sum[16];        // of 16 values each
+  float outlier[8];          // of each block, or 0
+  std::uint8_t at[8];        // where in its block
+  std::uint8_t outliers;     // bit b: block b has one
 };
 
-// One block of 256 values: value[i] = scale * q[i].
-struct alignas(64) Q8x256 {
-  std::int8_t q[256];
-  std::int16_t sum16[16];  // sums of 16 q each
-  std::int16_t sum32[8];   // sums of 32 q each
-  float scale;             // max|x| / 127 of the block
-};
+static_assert(sizeof(Q8Group) == 448);
 
-static_assert(sizeof(Q8x32) == 320 && sizeof(Q8x256) == 320);
-
-inline constexpr std::int64_t kActGroup = 256;  // values in one group of either kind
+// A value is an outlier where its square is more than this share of its block's sum of squares. A lower one
+// keeps more values apart, for more work and a little more precision.
+inline constexpr float kOutlierShare = 0.6f;
 
 }  // namespace medlar::kernels

@@ -19,8 +19,8 @@ void dot_f32(DType type, const RowsDot& a);
 // With the type's quantized activations.
 void dot_q8(DType type, const RowsDot& a);
 
-// The direct path of those with blocks of 32, and of 256.
-void dot_direct_32(DType type, const RowsDot& a);
+// The direct path of all types, and of those with blocks of 256.
+void dot_direct(DType type, const RowsDot& a);
 void dot_direct_256(DType type, const RowsDot& a);
 
 // Scratch that makes the panel path possible; without it the direct path runs.

@@ -24,6 +24,11 @@ MEDLAR_INLINE void interleave(const uint8_t (&rows)[kLanes][kPanelDepth], int64_
   }
 }
 
+// The code of value k of each lane's weight row, in vector v of the group.
+MEDLAR_INLINE F code_of_rows(const uint8_t* codes, int64_t k, int v) {
+  return code_of_lanes(load_bytes(codes + (k / 4 * kGroupRows + v * kLanes) * 4), static_cast<int>(k % 4));
+}
+
 // products[r][v]: the sums, for activation row r and each lane's weight row, over kSub values. w: their
 // codes; x: the activation rows, of which the values from x_at on are meant. kRun: as run_steps says.
 template <int kSub, bool kWide, int kRun, int kRows>
@@ -57,6 +62,13 @@ MEDLAR_INLINE void interleave(const uint8_t (&rows)[kLanes][kPanelDepth], int64_
   for (int64_t k = 0; k < depth; k += 8) {
     for (int64_t i = 0; i < kLanes; ++i) memcpy(codes + k * kGroupRows + (lane + i) * 8, rows[i] + k, 8);
   }
+}
+
+MEDLAR_INLINE F code_of_rows(const uint8_t* codes, int64_t k, int v) {
+  int32_t code[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i)
+    code[i] = static_cast<int8_t>(codes[k / 8 * 8 * kGroupRows + (v * kLanes + i) * 8 + k % 8]);
+  return to_float(vld1q_s32(code));
 }
 
 // As above, by products of 2 x 8 with 8 x 2 matrices: two weight rows and two activation rows at a time.

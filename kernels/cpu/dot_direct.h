@@ -9,35 +9,56 @@
 
 namespace medlar::kernels::MEDLAR_ISA {
 
-// Scale and sums of the activations that go with blocks of 32: part of the product with each scale.
+// fma(vector of codes times the outliers among its values, their scales, sum): `at` is its first value's
+// place in the group, kBytes how many it has, scale what its lanes' codes are multiplied with.
+template <bool kWide, int kBytes, class Vector>
+MEDLAR_INLINE F add_outliers(const Q8Group& x, int at, Vector w, F scale, F sum) {
+  constexpr int kBlocks = (kBytes + 31) / 32;
+  const int first = at / kActBlock;
+  if ((x.outliers >> first & ((1 << kBlocks) - 1)) == 0) return sum;
+  for (int b = first; b < first + kBlocks; ++b) {
+    if ((x.outliers >> b & 1) == 0) continue;
+    const int place = kActBlock * b + x.at[b] - at;
+    if (kBytes < kActBlock && (place < 0 || place >= kBytes)) continue;
+    const F code = to_float(dot4<kWide>(splat_int(0), w, one_byte(place)));
+    sum = fma(code, scale * splat(x.outlier[b]), sum);
+  }
+  return sum;
+}
+
+// Sums of one weight row, of blocks of 32, with kRows activation rows.
 template <class W, int kRows>
 struct Direct32 {
   F sums[kRows];
   Quad offsets[kRows];  // sums of weight offset * activation sum
-  const Q8x32* x[kRows];
+  const Q8Group* x[kRows];
   int64_t at = 0;  // value index
 
-  MEDLAR_INLINE Direct32(const std::byte* rows, int64_t x_bytes) {
+  MEDLAR_INLINE Direct32(const Q8Group* rows, int64_t groups) {
     for (int r = 0; r < kRows; ++r) {
       sums[r] = splat(0.0f);
       offsets[r] = splat_quad(0.0f);
-      x[r] = reinterpret_cast<const Q8x32*>(rows + r * x_bytes);
+      x[r] = rows + r * groups;
     }
   }
 
   template <int kPart>
-  MEDLAR_INLINE void part(const std::byte* p, const Quad (&scale)[kRows]) {
+  MEDLAR_INLINE void part(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
     const Codes w = W::template codes<kPart>(p);
-    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, scale[r], r);
+    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, w_scale, scale[r], r);
   }
 
   template <int kPart, int kVector>
-  MEDLAR_INLINE void add(const Codes& w, Quad scale, int r) {
+  MEDLAR_INLINE void add(const Codes& w, Quad w_scale, Quad scale, int r) {
     constexpr int kBytes = 64 / Codes::kVectors;
-    const int8_t* q = x[r][at / kActGroup].q + at % kActGroup + 64 * kPart + kBytes * kVector;
-    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(q)));
-    sums[r] = fma(products, spread<32, 64 * kPart + kBytes * kVector>(scale), sums[r]);
-    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, scale, r);
+    constexpr int kStart = 64 * kPart + kBytes * kVector;
+    const Q8Group& group = x[r][at / kActGroup];
+    const int place = static_cast<int>(at % kActGroup) + kStart;
+    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + place)));
+    sums[r] = fma(products, spread<32, kStart>(scale), sums[r]);
+    sums[r] =
+        add_outliers<W::kWide, kBytes>(group, place, w.v[kVector], spread<32, kStart>(w_scale), sums[r]);
+    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, w_scale, scale, r);
   }
 
   // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
@@ -46,15 +67,15 @@ struct Direct32 {
     const Scales32 w = W::template scales<(kBlocks + 1) / 2 * 2>(p);
     Quad scale[kRows];
     for (int r = 0; r < kRows; ++r) {
-      const Q8x32& group = x[r][at / kActGroup];
-      const int64_t block = at % kActGroup / 32;
+      const Q8Group& group = x[r][at / kActGroup];
+      const int64_t block = at % kActGroup / kActBlock;
       scale[r] = w.scale * load4<kBlocks>(group.scale + block);
       if constexpr (!W::kWide || kWideOffset != 0) {
         offsets[r] = fma4(w.offset, load4<kBlocks>(group.sum + block), offsets[r]);
       }
     }
-    part<0>(p, scale);
-    if constexpr (kBlocks > 2) part<1>(p, scale);
+    part<0>(p, w.scale, scale);
+    if constexpr (kBlocks > 2) part<1>(p, w.scale, scale);
     at += 32 * kBlocks;
   }
 
@@ -77,52 +98,57 @@ struct Direct32 {
   MEDLAR_INLINE float result(int r) const { return sum(sums[r]) - sum4(offsets[r]); }
 };
 
-// The same for blocks of 256: one activation scale a block, so the sums are scaled block by block.
+// The same of blocks of 256.
 template <class W, int kRows>
 struct Direct256 {
   F sums[kRows];
-  const Q8x256* x[kRows];
+  const Q8Group* x[kRows];
 
-  MEDLAR_INLINE Direct256(const std::byte* rows, int64_t x_bytes) {
+  MEDLAR_INLINE Direct256(const Q8Group* rows, int64_t groups) {
     for (int r = 0; r < kRows; ++r) {
       sums[r] = splat(0.0f);
-      x[r] = reinterpret_cast<const Q8x256*>(rows + r * x_bytes);
+      x[r] = rows + r * groups;
     }
   }
 
   static constexpr int kScales = W::kStep / W::kSub;
+  using Factors = Floats<kScales>;
 
   template <int kPart, int kVector>
-  MEDLAR_INLINE void add(const Codes& w, const Floats<kScales>& scale, const int8_t* q, F& block) {
+  MEDLAR_INLINE void add(const Codes& w, const Factors& w_scale, const Factors& scale, const Q8Group& group,
+                         F& sum) {
     constexpr int kBytes = 64 / Codes::kVectors;
     constexpr int kStart = 64 * kPart + kBytes * kVector;
-    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(q + kStart)));
-    block = fma(products, spread<W::kSub, kStart>(scale), block);
-    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, scale, q, block);
+    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + kStart)));
+    sum = fma(products, spread<W::kSub, kStart>(scale), sum);
+    sum = add_outliers<W::kWide, kBytes>(group, kStart, w.v[kVector], spread<W::kSub, kStart>(w_scale), sum);
+    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, w_scale, scale, group, sum);
   }
 
   template <int kPart>
-  MEDLAR_INLINE void part(const std::byte* p, const Floats<kScales>& scale, int64_t g, F (&blocks)[kRows]) {
+  MEDLAR_INLINE void part(const std::byte* p, const Factors& w_scale, const Factors (&scale)[kRows],
+                          int64_t g) {
     const Codes w = W::template codes<kPart>(p);
-    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, scale, x[r][g].q, blocks[r]);
-    if constexpr (kPart < 3) part<kPart + 1>(p, scale, g, blocks);
+    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, w_scale, scale[r], x[r][g], sums[r]);
+    if constexpr (kPart < 3) part<kPart + 1>(p, w_scale, scale, g);
   }
 
   MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
     for (int64_t g = 0; g < k / kActGroup; ++g, w += W::kStepBytes) {
       for (int line = 0; line < W::kStepBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
       const Scales256<kScales> scales = W::scales(w);
-      F blocks[kRows];
+      Factors scale[kRows];
       for (int r = 0; r < kRows; ++r) {
-        blocks[r] = splat(0.0f);
-        if constexpr (W::kWide && kWideOffset == 0) continue;
-        const int16_t* group_sums = W::kSub == 16 ? x[r][g].sum16 : x[r][g].sum32;
-        for (int i = 0; i < Floats<kScales>::kVectors; ++i) {
-          blocks[r] = fnma(scales.offset.v[i], load_sums<kScales>(group_sums, i), blocks[r]);
+        const Q8Group& group = x[r][g];
+        const Factors x_scale = stretch_floats<kScales>(group.scale);
+        const Factors x_sum = load_floats<kScales>(W::kSub == 16 ? group.half_sum : group.sum);
+        for (int i = 0; i < Factors::kVectors; ++i) {
+          scale[r].v[i] = scales.scale.v[i] * x_scale.v[i];
+          if constexpr (!W::kWide || kWideOffset != 0)
+            sums[r] = fnma(scales.offset.v[i], x_sum.v[i], sums[r]);
         }
       }
-      part<0>(w, scales.scale, g, blocks);
-      for (int r = 0; r < kRows; ++r) sums[r] = fma(blocks[r], splat(x[r][g].scale), sums[r]);
+      part<0>(w, scales.scale, scale, g);
     }
   }
 
@@ -131,9 +157,9 @@ struct Direct256 {
 
 // Every weight row with kRows activation rows from row m on.
 template <class Kernel, int kRows>
-MEDLAR_INLINE void direct_rows(const RowsDot& a, int64_t x_bytes, int64_t m) {
+MEDLAR_INLINE void direct_rows(const RowsDot& a, int64_t groups, int64_t m) {
   for (int64_t j = 0; j < a.n; ++j) {
-    Kernel kernel(a.x + m * x_bytes, x_bytes);
+    Kernel kernel(reinterpret_cast<const Q8Group*>(a.x) + m * groups, groups);
     kernel.row(a.weight + j * a.row_bytes, a.k);
     for (int r = 0; r < kRows; ++r) a.y[(m + r) * a.ldy + j] = kernel.result(r);
   }
@@ -141,16 +167,16 @@ MEDLAR_INLINE void direct_rows(const RowsDot& a, int64_t x_bytes, int64_t m) {
 
 template <class W, template <class, int> class Direct>
 void direct(const RowsDot& a) {
-  const int64_t x_bytes = (a.k + kActGroup - 1) / kActGroup * static_cast<int64_t>(sizeof(Q8x32));
+  const int64_t groups = (a.k + kActGroup - 1) / kActGroup;
   int64_t m = 0;
-  for (; m + 4 <= a.rows; m += 4) direct_rows<Direct<W, 4>, 4>(a, x_bytes, m);
+  for (; m + 4 <= a.rows; m += 4) direct_rows<Direct<W, 4>, 4>(a, groups, m);
   switch (a.rows - m) {
     case 3:
-      return direct_rows<Direct<W, 3>, 3>(a, x_bytes, m);
+      return direct_rows<Direct<W, 3>, 3>(a, groups, m);
     case 2:
-      return direct_rows<Direct<W, 2>, 2>(a, x_bytes, m);
+      return direct_rows<Direct<W, 2>, 2>(a, groups, m);
     case 1:
-      return direct_rows<Direct<W, 1>, 1>(a, x_bytes, m);
+      return direct_rows<Direct<W, 1>, 1>(a, groups, m);
     default:
       return;
   }

@@ -1,9 +1,9 @@
-// Direct products of the types with blocks of 32.
+// Direct products: the types with blocks of 32 here, the others in dot_super.cpp.
 #include "kernels/cpu/dot_direct.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
 
-void dot_direct_32(DType type, const RowsDot& a) {
+void dot_direct(DType type, const RowsDot& a) {
   switch (type) {
     case DType::q4_0:
       return direct<Weights<DType::q4_0>, Direct32>(a);
@@ -20,7 +20,7 @@ void dot_direct_32(DType type, const RowsDot& a) {
     case DType::mxfp4:
       return direct<Weights<DType::mxfp4>, Direct32>(a);
     default:
-      return;
+      return dot_direct_256(type, a);
   }
 }
 

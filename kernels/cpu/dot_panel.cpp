@@ -60,31 +60,34 @@ void fill_half(const RowsDot& a, UnpackFn unpack, int64_t j, Range depth, int sc
   }
 }
 
-// The scale of each kSub values of one activation row, and that times the sum of their codes.
+// The scale of each kSub values of one activation row, and the sum of those values.
 struct alignas(64) Factors {
   float scale[kMaxScales];
   float sum[kMaxScales];
 };
 
 template <int kSub>
-MEDLAR_INLINE void read_factors(const Q8x32* x, int64_t groups, Factors& to) {
-  static_assert(kSub == 32);
+MEDLAR_INLINE void read_factors(const Q8Group* x, int64_t groups, Factors& to) {
+  constexpr int kScales = kActGroup / kSub;
   for (int64_t g = 0; g < groups; ++g) {
-    memcpy(to.scale + 8 * g, x[g].scale, sizeof x[g].scale);
-    memcpy(to.sum + 8 * g, x[g].sum, sizeof x[g].sum);
+    store_floats(to.scale + g * kScales, stretch_floats<kScales>(x[g].scale));
+    memcpy(to.sum + g * kScales, kSub == 16 ? x[g].half_sum : x[g].sum, kScales * sizeof(float));
   }
 }
 
+// One activation row's outliers by one group of weight rows.
 template <int kSub>
-MEDLAR_INLINE void read_factors(const Q8x256* x, int64_t groups, Factors& to) {
-  constexpr int kScales = kActGroup / kSub;
+MEDLAR_INLINE void add_outliers(const Group& w, const Q8Group* x, int64_t groups, F (&sums)[2]) {
   for (int64_t g = 0; g < groups; ++g) {
-    const F scale = splat(x[g].scale);
-    const int16_t* sums = kSub == 16 ? x[g].sum16 : x[g].sum32;
-    each({0, kScales}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-      store(to.scale + g * kScales + i, scale, lanes);
-      store(to.sum + g * kScales + i, load_i16(sums + i, lanes) * scale, lanes);
-    });
+    for (unsigned left = x[g].outliers; left != 0; left &= left - 1) {
+      const int b = __builtin_ctz(left);
+      const int64_t k = g * kActGroup + b * kActBlock + x[g].at[b];
+      const F value = splat(x[g].outlier[b]);
+      for (int v = 0; v < 2; ++v) {
+        const F scale = load(w.scale + k / kSub * kGroupRows + v * kLanes);
+        sums[v] = fma(code_of_rows(w.codes, k, v), scale * value, sums[v]);
+      }
+    }
   }
 }
 
@@ -102,23 +105,22 @@ MEDLAR_INLINE void each_column(const Target& t, Fn fn) {
                            __attribute__((always_inline)) { fn(static_cast<int>(i / kLanes), lanes); });
 }
 
-// What a tile's code depends on beside its size: the activations' group, the values that share a scale,
-// whether codes are wide, and how many products of bytes a partial sum takes (run_steps).
-template <class X_, int kSub_, bool kWide_, int kRun_>
+// What a tile's code depends on beside its size: the values that share a scale, whether codes are wide, and
+// how many products of bytes a partial sum takes (run_steps).
+template <int kSub_, bool kWide_, int kRun_>
 struct Kind {
-  using X = X_;
   static constexpr int kSub = kSub_, kRun = kRun_;
   static constexpr bool kWide = kWide_;
 };
 
 // kRows activation rows by one group of weight rows.
 template <int kRows, class K>
-MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups, int64_t depth,
-                        const Target& t) {
+MEDLAR_INLINE void tile(const Group& g, const Q8Group* x, int64_t x_groups, int64_t depth, const Target& t) {
+  const int64_t groups = (depth + kActGroup - 1) / kActGroup;
   Factors factors[kRows];
   const int8_t* q[kRows];
   for (int r = 0; r < kRows; ++r) {
-    read_factors<K::kSub>(x + r * x_groups, (depth + kActGroup - 1) / kActGroup, factors[r]);
+    read_factors<K::kSub>(x + r * x_groups, groups, factors[r]);
     q[r] = x[r * x_groups].q;
   }
   F sums[kRows][2];
@@ -145,6 +147,7 @@ MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups
     }
   }
   for (int r = 0; r < kRows; ++r) {
+    add_outliers<K::kSub>(g, x + r * x_groups, groups, sums[r]);
     each_column(t, [&](int v, auto lanes) __attribute__((always_inline)) {
       store(t.y + r * t.ldy + v * kLanes, sums[r][v], lanes);
     });
@@ -153,7 +156,7 @@ MEDLAR_INLINE void tile(const Group& g, const typename K::X* x, int64_t x_groups
 
 // All activation rows by one group, kRows at a time, then what is left.
 template <int kRows, class K>
-void rows_by_group(const Group& g, const typename K::X* x, int64_t rows, int64_t x_groups, int64_t depth,
+void rows_by_group(const Group& g, const Q8Group* x, int64_t rows, int64_t x_groups, int64_t depth,
                    Target t) {
   for (; rows >= kRows; rows -= kRows, x += kRows * x_groups, t.y += kRows * t.ldy) {
     tile<kRows, K>(g, x, x_groups, depth, t);
@@ -170,7 +173,7 @@ void by_panels(const RowsDot& a, UnpackFn unpack) {
   for (int64_t j = 0; j < a.n; j += kPanelRows) {
     for (int64_t k = 0; k < a.k; k += kPanelDepth) {
       const Range depth{k, least(a.k, k + kPanelDepth)};
-      const auto* x = reinterpret_cast<const typename K::X*>(a.x) + k / kActGroup;
+      const auto* x = reinterpret_cast<const Q8Group*>(a.x) + k / kActGroup;
       const int scales = static_cast<int>(depth.size() / K::kSub);
       for (int64_t first = j; first < least(a.n, j + kPanelRows); first += kGroupRows) {
         Group& g = scratch.group;
@@ -184,13 +187,12 @@ void by_panels(const RowsDot& a, UnpackFn unpack) {
 }
 
 // Codes up to kTop, unsigned, and wide ones.
-template <class X, int kSub, int kTop>
+template <int kSub, int kTop>
 void narrow(const RowsDot& a, DType type) {
-  by_panels<Kind<X, kSub, false, run_steps(kSub, kTop)>>(a, unpack_for(type));
+  by_panels<Kind<kSub, false, run_steps(kSub, kTop)>>(a, unpack_for(type));
 }
-template <class X>
 void wide(const RowsDot& a, DType type) {
-  by_panels<Kind<X, 32, true, run_steps(32, 255)>>(a, unpack_for(type));
+  by_panels<Kind<32, true, run_steps(32, 255)>>(a, unpack_for(type));
 }
 
 }  // namespace
@@ -201,25 +203,22 @@ void dot_by_panels(DType type, const RowsDot& a) {
   switch (type) {
     case DType::q4_0:
     case DType::q4_1:
-      return narrow<Q8x32, 32, 15>(a, type);
+    case DType::q4_k:
+      return narrow<32, 15>(a, type);
     case DType::q5_0:
     case DType::q5_1:
+    case DType::q5_k:
     case DType::mxfp4:
-      return narrow<Q8x32, 32, 31>(a, type);
+      return narrow<32, 31>(a, type);
     case DType::q8_0:
     case DType::iq4_nl:
-      return wide<Q8x32>(a, type);
-    case DType::q4_k:
-      return narrow<Q8x256, 32, 15>(a, type);
-    case DType::q5_k:
-      return narrow<Q8x256, 32, 31>(a, type);
     case DType::iq4_xs:
-      return wide<Q8x256>(a, type);
+      return wide(a, type);
     case DType::q2_k:
     case DType::q3_k:
-      return narrow<Q8x256, 16, 7>(a, type);
+      return narrow<16, 7>(a, type);
     case DType::q6_k:
-      return narrow<Q8x256, 16, 63>(a, type);
+      return narrow<16, 63>(a, type);
     default:
       return;
   }
@@ -227,8 +226,7 @@ void dot_by_panels(DType type, const RowsDot& a) {
 
 void dot_q8(DType type, const RowsDot& a) {
   if (a.rows >= kPanelFrom && a.scratch.size() >= sizeof(Scratch)) return dot_by_panels(type, a);
-  if (act_kind(type) == ActKind::q8_32) return dot_direct_32(type, a);
-  return dot_direct_256(type, a);
+  dot_direct(type, a);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -43,11 +43,8 @@ void prepare_group(const PrepareArgs& a, int64_t row, int64_t g, float scale) {
       memcpy(y + static_cast<size_t>(begin) * sizeof(float), values, bytes);
       break;
     }
-    case ActKind::q8_32:
-      quantize(values, reinterpret_cast<Q8x32*>(y) + g);
-      break;
-    case ActKind::q8_256:
-      quantize(values, reinterpret_cast<Q8x256*>(y) + g);
+    case ActKind::q8:
+      quantize(values, reinterpret_cast<Q8Group*>(y) + g);
       break;
   }
 }

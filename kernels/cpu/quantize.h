@@ -1,6 +1,6 @@
-// Activations to int8: symmetric, codes in [-127, 127], scale = max|x| / 127. A block with a NaN or an
-// infinity gets scale NaN, so that everything computed from it is NaN; one whose largest magnitude is below
-// 1e-36, where 127 / max|x| would overflow, becomes zeros.
+// Activations to int8: symmetric, codes in [-127, 127], scale = max|x| / 127 without the outlier. A block
+// with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN; one whose largest
+// magnitude is below 1e-36, where 127 / max|x| would overflow, becomes zeros.
 #pragma once
 
 #include "kernels/cpu/activation.h"
@@ -45,26 +45,44 @@ MEDLAR_INLINE float quantize16(const float* x, float inverse, int8_t* q) {
   return sum(total);
 }
 
-MEDLAR_INLINE void quantize(const float* x, Q8x32* to) {  // 256 values
-  for (int b = 0; b < 8; ++b) {
-    const BlockScale s = block_scale(x + 32 * b, 32);
-    const float low = quantize16(x + 32 * b, s.inverse, to->q + 32 * b);
-    const float high = quantize16(x + 32 * b + 16, s.inverse, to->q + 32 * b + 16);
-    to->scale[b] = s.scale;
-    to->sum[b] = s.scale * (low + high);
+// The place of the outlier among x[0, 32), or -1.
+MEDLAR_INLINE int find_outlier(const float* x) {
+  F top = splat(0.0f);
+  F energy = splat(0.0f);
+  for (int i = 0; i < kActBlock; i += kLanes) {
+    const F v = load(x + i);
+    top = larger(absolute(v), top);
+    energy = fma(v, v, energy);
   }
+  const float amax = largest(top);
+  if (!(amax * amax > kOutlierShare * sum(energy))) return -1;
+  int at = 0;
+  while (at < kActBlock - 1 && x[at] != amax && x[at] != -amax) ++at;
+  return at;
 }
 
-MEDLAR_INLINE void quantize(const float* x, Q8x256* to) {  // 256 values
-  const BlockScale s = block_scale(x, 256);
+// 256 values, whose outliers become 0.
+MEDLAR_INLINE void quantize(float* x, Q8Group* to) {
+  to->outliers = 0;
   for (int b = 0; b < 8; ++b) {
-    const float low = quantize16(x + 32 * b, s.inverse, to->q + 32 * b);
-    const float high = quantize16(x + 32 * b + 16, s.inverse, to->q + 32 * b + 16);
-    to->sum16[2 * b] = static_cast<int16_t>(low);
-    to->sum16[2 * b + 1] = static_cast<int16_t>(high);
-    to->sum32[b] = static_cast<int16_t>(low + high);
+    float* block = x + kActBlock * b;
+    const int at = find_outlier(block);
+    float apart[2] = {0.0f, 0.0f};  // the outlier, in its half of the block
+    to->outlier[b] = at < 0 ? 0.0f : block[at];
+    to->at[b] = static_cast<uint8_t>(at < 0 ? 0 : at);
+    if (at >= 0) {
+      to->outliers = static_cast<uint8_t>(to->outliers | 1 << b);
+      apart[at / 16] = block[at];
+      block[at] = 0.0f;
+    }
+    const BlockScale s = block_scale(block, kActBlock);
+    to->scale[b] = s.scale;
+    for (int half = 0; half < 2; ++half) {
+      const float codes = quantize16(block + 16 * half, s.inverse, to->q + kActBlock * b + 16 * half);
+      to->half_sum[2 * b + half] = s.scale * codes + apart[half];
+    }
+    to->sum[b] = to->half_sum[2 * b] + to->half_sum[2 * b + 1];
   }
-  to->scale = s.scale;
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

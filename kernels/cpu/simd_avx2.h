@@ -223,6 +223,19 @@ MEDLAR_INLINE F load_code(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
+// Of the codes that store_codes left, byte `byte` of each lane.
+MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
+  const I top = _mm256_sll_epi32(codes, _mm_cvtsi32_si128(24 - 8 * byte));
+  return _mm256_cvtepi32_ps(kWideOffset == 0 ? _mm256_srai_epi32(top, 24) : _mm256_srli_epi32(top, 24));
+}
+
+// 1 at byte `at`, else 0.
+MEDLAR_INLINE I one_byte(int at) {
+  const I places = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+                                    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+  const I found = _mm256_cmpeq_epi8(places, _mm256_set1_epi8(static_cast<char>(at)));
+  return _mm256_and_si256(found, _mm256_set1_epi8(1));
+}
 // Four bytes of activations in every lane.
 MEDLAR_INLINE I splat4(const int8_t* p) {
   int32_t word;
@@ -348,10 +361,21 @@ template <int kCount>
 MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
   for (int i = 0; i < Floats<kCount>::kVectors; ++i) _mm256_storeu_ps(p + 8 * i, f.v[i]);
 }
-// Vector i of kCount 16-bit integers as floats.
 template <int kCount>
-MEDLAR_INLINE F load_sums(const int16_t* p, int i) {
-  return load_i16(p + kLanes * i);
+MEDLAR_INLINE Floats<kCount> load_floats(const float* p) {
+  Floats<kCount> f;
+  for (int i = 0; i < Floats<kCount>::kVectors; ++i) f.v[i] = _mm256_loadu_ps(p + 8 * i);
+  return f;
+}
+// Eight floats, each as often as it takes.
+template <int kCount>
+MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
+  const Floats<8> f = load_floats<8>(p);
+  if constexpr (kCount == 8) return f;
+  if constexpr (kCount == 16) {
+    return {{_mm256_permutevar8x32_ps(f.v[0], _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3)),
+             _mm256_permutevar8x32_ps(f.v[0], _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7))}};
+  }
 }
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {

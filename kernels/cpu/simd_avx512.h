@@ -192,6 +192,13 @@ MEDLAR_INLINE I splat4(const int8_t* p) {
   return _mm512_set1_epi32(word);
 }
 MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
+// 1 at byte `at`, else 0.
+MEDLAR_INLINE I one_byte(int at) { return _mm512_maskz_set1_epi8(static_cast<__mmask64>(1) << at, 1); }
+// Of the codes that store_codes left, byte `byte` of each lane.
+MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
+  return _mm512_cvtepi32_ps(
+      _mm512_and_si512(_mm512_srl_epi32(codes, _mm_cvtsi32_si128(8 * byte)), _mm512_set1_epi32(255)));
+}
 // sum + the products of four neighbouring bytes, lane by lane. kWide: w may be any byte, else it is below
 // 128.
 template <bool kWide>
@@ -291,12 +298,17 @@ MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
     _mm256_storeu_ps(p, _mm512_castps512_ps256(f.v[0]));
   }
 }
-// Vector i of kCount 16-bit integers as floats; lanes beyond are 0.
 template <int kCount>
-MEDLAR_INLINE F load_sums(const int16_t* p, int) {
-  if constexpr (kCount == 16) return load_i16(p);
-  const __m256i words = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  return _mm512_cvtepi32_ps(_mm512_zextsi256_si512(words));
+MEDLAR_INLINE Floats<kCount> load_floats(const float* p) {
+  if constexpr (kCount == 16) return {{_mm512_loadu_ps(p)}};
+  return {{_mm512_zextps256_ps512(_mm256_loadu_ps(p))}};
+}
+// Eight floats, each as often as it takes.
+template <int kCount>
+MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
+  const Floats<8> f = load_floats<8>(p);
+  if constexpr (kCount == 8) return f;
+  return {{_mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), f.v[0])}};
 }
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {

@@ -199,6 +199,18 @@ MEDLAR_INLINE void store_codes(void* p, Codes c) {
 // Codes as store_codes leaves them.
 MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
 
+// Of the codes that store_codes left, byte `byte` of each lane.
+MEDLAR_INLINE F code_of_lanes(uint8x16_t codes, int byte) {
+  const I top = vshlq_s32(vreinterpretq_s32_u8(codes), vdupq_n_s32(24 - 8 * byte));
+  return vcvtq_f32_s32(vshrq_n_s32(top, 24));
+}
+
+// 1 at byte `at`, else 0.
+MEDLAR_INLINE uint8x16_t one_byte(int at) {
+  const uint8x16_t places =
+      vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(0x0706050403020100), vcreate_u64(0x0F0E0D0C0B0A0908)));
+  return vandq_u8(vceqq_u8(places, vdupq_n_u8(static_cast<uint8_t>(at))), vdupq_n_u8(1));
+}
 // Four bytes of activations in every lane.
 MEDLAR_INLINE uint8x16_t splat4(const int8_t* p) {
   uint32_t word;
@@ -287,10 +299,21 @@ template <int kCount>
 MEDLAR_INLINE void store_floats(float* p, Floats<kCount> f) {
   for (int i = 0; i < Floats<kCount>::kVectors; ++i) vst1q_f32(p + 4 * i, f.v[i]);
 }
-// Vector i of kCount 16-bit integers as floats.
 template <int kCount>
-MEDLAR_INLINE F load_sums(const int16_t* p, int i) {
-  return load_i16(p + kLanes * i);
+MEDLAR_INLINE Floats<kCount> load_floats(const float* p) {
+  Floats<kCount> f;
+  for (int i = 0; i < Floats<kCount>::kVectors; ++i) f.v[i] = vld1q_f32(p + 4 * i);
+  return f;
+}
+// Eight floats, each as often as it takes.
+template <int kCount>
+MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
+  const Floats<8> f = load_floats<8>(p);
+  if constexpr (kCount == 8) return f;
+  if constexpr (kCount == 16) {
+    return {{vzip1q_f32(f.v[0], f.v[0]), vzip2q_f32(f.v[0], f.v[0]), vzip1q_f32(f.v[1], f.v[1]),
+             vzip2q_f32(f.v[1], f.v[1])}};
+  }
 }
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {

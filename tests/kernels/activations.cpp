@@ -23,14 +23,11 @@ std::vector<float> meaning(ActKind kind, const std::byte* row, std::int64_t widt
       case ActKind::f32:
         std::memcpy(&values[i], row + i * sizeof(float), sizeof(float));
         break;
-      case ActKind::q8_32: {
-        const auto& g = reinterpret_cast<const Q8x32*>(row)[group];
-        values[i] = g.scale[at / 32] * static_cast<float>(g.q[at]);
-        break;
-      }
-      case ActKind::q8_256: {
-        const auto& g = reinterpret_cast<const Q8x256*>(row)[group];
-        values[i] = g.scale * static_cast<float>(g.q[at]);
+      case ActKind::q8: {
+        const auto& g = reinterpret_cast<const Q8Group*>(row)[group];
+        const std::size_t block = at / kActBlock;
+        values[i] = g.scale[block] * static_cast<float>(g.q[at]);
+        if ((g.outliers >> block & 1) != 0 && g.at[block] == at % kActBlock) values[i] += g.outlier[block];
         break;
       }
     }

@@ -141,7 +141,7 @@ int check_extremes(const KernelEntry& entry, Rng& rng) {
 // A block with an infinite or NaN scale spoils its own row and no other.
 int check_special_weights(const KernelEntry& entry, Rng& rng) {
   const Case c{6, 512, 10, true};
-  const Activations x(entry.act, rng.normals(c.rows * c.k), c.rows, c.k);
+  const Activations x(entry.act, rng.heavy_tailed(c.rows * c.k), c.rows, c.k);
   std::vector<std::byte> weights = random_weights(entry.type, c.n, c.k, rng);
   formats::visit(entry.type, [&]<formats::Format F>(F) {
     typename F::Block b;
@@ -163,7 +163,7 @@ int check_special_weights(const KernelEntry& entry, Rng& rng) {
 // Activations of every size, denormal to huge, and rows with a NaN or an infinity.
 int check_special_activations(const KernelEntry& entry, Rng& rng) {
   const Case c{5, 512, 12, true};
-  std::vector<float> values = rng.normals(c.rows * c.k);
+  std::vector<float> values = rng.heavy_tailed(c.rows * c.k);
   const float scales[] = {1e-44f, 1e-38f, 1e-30f, 1e30f, 0.0f, 1.0f};
   for (std::size_t i = 0; i < values.size(); ++i) values[i] *= scales[i / 512 % 6];
   values[5 * 512 + 17] = std::numeric_limits<float>::infinity();
@@ -183,7 +183,7 @@ int check_rows_dot(const KernelEntry& entry) {
   Rng rng(static_cast<std::uint64_t>(entry.type) * 100 + static_cast<std::uint64_t>(entry.act));
   int compared = 0;
   for (const Case& c : cases_for(entry)) {
-    const Activations x(entry.act, rng.normals(c.rows * c.k), c.rows, c.k);
+    const Activations x(entry.act, rng.heavy_tailed(c.rows * c.k), c.rows, c.k);
     const Product p = multiply(entry, c, random_weights(entry.type, c.n, c.k, rng), x);
     compared += expect_near(p.got, p.want, [&](std::size_t i) { return p.bounds[i]; }, text(c));
   }

@@ -87,7 +87,7 @@ double bound_of(const Case& c, const std::vector<Matrix>& matrices, std::size_t 
 
 int check_case(const KernelEntry& entry, const Case& c, Leaf leaf, Rng& rng) {
   const SimpleStep s(c.tokens);
-  const Activations x(leaf.act, rng.normals(c.tokens * c.k), c.tokens, c.k);
+  const Activations x(leaf.act, rng.heavy_tailed(c.tokens * c.k), c.tokens, c.k);
   std::vector<Matrix> matrices;
   for (const std::int64_t n : c.n) matrices.push_back(make(leaf, n, x, c.tokens, rng));
   std::vector<std::vector<float>> wants(c.glu == Activation::none ? c.n.size() : 1);
@@ -144,7 +144,7 @@ int check_linear(const KernelEntry& entry) {
       compared += check_case(entry, c, {entry.isa, type, ActKind::f32}, rng);
     }
   }
-  for (const Case& c : kLong) compared += check_case(entry, c, {entry.isa, DType::q4_0, ActKind::q8_32}, rng);
+  for (const Case& c : kLong) compared += check_case(entry, c, {entry.isa, DType::q4_0, ActKind::q8}, rng);
   return compared;
 }
 

@@ -45,6 +45,14 @@ std::vector<float> Rng::normals(std::int64_t n, float scale) {
   return values;
 }
 
+std::vector<float> Rng::heavy_tailed(std::int64_t n) {
+  std::vector<float> values = normals(n);
+  for (float& v : values) {
+    if (below(40) == 0) v *= 30;
+  }
+  return values;
+}
+
 Guarded::Guarded(std::int64_t bytes, std::size_t alignment) : size_(static_cast<std::size_t>(bytes)) {
   const std::size_t page = page_size();
   const std::size_t used = (size_ + alignment - 1) / alignment * alignment;

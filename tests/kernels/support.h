@@ -26,6 +26,8 @@ class Rng {
   float uniform();  // [0, 1)
   float normal();
   std::vector<float> normals(std::int64_t n, float scale = 1);
+  // Some of them far above their neighbours, as activations are.
+  std::vector<float> heavy_tailed(std::int64_t n);
 
  private:
   std::uint64_t state_;

@@ -55,9 +55,8 @@ TEST(CpuTable, UnknownTypesAreUnsupported) {
 TEST(Activations, RowsAreWholeCacheLines) {
   EXPECT_EQ(act_bytes(ActKind::f32, 1), 64u);
   EXPECT_EQ(act_bytes(ActKind::f32, 17), 128u);
-  EXPECT_EQ(act_bytes(ActKind::q8_32, 32), 320u);
-  EXPECT_EQ(act_bytes(ActKind::q8_32, 576), 960u);
-  EXPECT_EQ(act_bytes(ActKind::q8_256, 4096), 5120u);
+  EXPECT_EQ(act_bytes(ActKind::q8, 32), 448u);
+  EXPECT_EQ(act_bytes(ActKind::q8, 576), 3 * 448u);
 }
 
 }  // namespace
