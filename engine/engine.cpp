@@ -165,5 +165,7 @@ DType Engine::v_type() const {
   return kv_type(impl_->options, impl_->options.v_type, impl_->model.config.v_dim);
 }
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
+std::vector<runtime::CallInfo> Engine::calls() const { return impl_->program->calls(); }
+void Engine::observe(runtime::StepObserver observer) const { impl_->program->observe(std::move(observer)); }
 
 }  // namespace medlar

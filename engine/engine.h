@@ -133,6 +133,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   DType k_type() const;  // of the KV cache
   DType v_type() const;
   const runtime::MemoryPlan& memory_plan() const;
+  // What each step runs, and who is told how long it took; null: nobody. Not while a session runs.
+  std::vector<runtime::CallInfo> calls() const;
+  void observe(runtime::StepObserver observer) const;
 
   // Throws Error(limit) while another session is open: this engine holds one timeline's cache.
   Session open_session();

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/graph.h"
 #include "kernels/step.h"
@@ -33,6 +37,16 @@ struct MemoryPlan {
   std::int64_t scratch = 0;      // all threads
 };
 
+// One kernel call of a program.
+struct CallInfo {
+  std::string_view kernel;        // the entry's name
+  std::string weights;            // the tensors it reads, with commas between; empty: none
+  std::int64_t weight_bytes = 0;  // of them, in one step; of an embedding none, as it reads few rows
+};
+
+// Told after each step when each call had ended, since the step's start; as many as calls(), in their order.
+using StepObserver = std::function<void(const kernels::Step&, std::span<const std::chrono::nanoseconds>)>;
+
 // A graph lowered for one device. One thread at a time.
 class Program {
  public:
@@ -44,8 +58,10 @@ class Program {
   virtual const MemoryPlan& memory() const = 0;
   // Gives the memory of pages nobody uses back to the system.
   virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
-  // Names of the kernel entries this program runs, one a step, in order.
-  virtual std::vector<std::string_view> kernels() const = 0;
+  // What each step runs, in order.
+  virtual std::vector<CallInfo> calls() const = 0;
+  // Null: nobody watches, and nothing is timed. Throws Error(unsupported) where a device cannot tell.
+  virtual void observe(StepObserver observer) = 0;
   // Throws Error(device) naming the step when a guard byte changed (ProgramOptions::guard).
   virtual void check_guards() const = 0;
 };

@@ -95,7 +95,7 @@ class Setting {
       t = static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(engine_->description().vocab));
   }
 
-  BenchResult measure(const BenchTest& test, int repetitions) {
+  BenchResult measure(const BenchTest& test, const BenchOptions& options) {
     const ModelDescription& d = engine_->description();
     BenchResult r{.model_path = path_.string(),
                   .model_type = model_type(d),
@@ -111,7 +111,9 @@ class Setting {
     run({.prompt = std::min<std::int64_t>(test.prompt, options_.batch),
          .gen = std::min(test.gen, kWarmUpTokens),
          .depth = 0});
-    for (int i = 0; i < repetitions; ++i) r.seconds.push_back(run(test));
+    if (options.profile) r.profile.emplace(engine_->calls());
+    for (int i = 0; i < options.repetitions; ++i)
+      r.seconds.push_back(run(test, r.profile ? &*r.profile : nullptr));
     const ProcessMemory memory = process_memory();
     r.anonymous_bytes = memory.anonymous, r.file_bytes = memory.file;
     if (engine_->device() == "cpu") r.limit = measure_limit(path_, test, r.threads, options_.exact);
@@ -120,17 +122,23 @@ class Setting {
 
  private:
   // Seconds from the end of the depth on.
-  double run(const BenchTest& test) {
+  double run(const BenchTest& test, Profile* profile = nullptr) {
     using Clock = std::chrono::steady_clock;
     if (test.depth > 0) {
       feed(test.depth);
     } else {
       session_.reset();
     }
+    if (profile) {
+      profile->start_trace();
+      engine_->observe([profile](const kernels::Step& step, auto ends) { profile->add(step, ends); });
+    }
     const Clock::time_point start = Clock::now();
     if (test.prompt > 0) feed(test.depth + test.prompt);
     for (std::int64_t i = 0; i < test.gen; ++i) feed(test.depth + test.prompt + i + 1);
-    return std::chrono::duration<double>(Clock::now() - start).count();
+    const Clock::time_point end = Clock::now();
+    if (profile) engine_->observe(nullptr);
+    return std::chrono::duration<double>(end - start).count();
   }
 
   void feed(std::int64_t count) { session_.feed(std::span(tokens_).first(static_cast<std::size_t>(count))); }
@@ -192,7 +200,7 @@ void bench(const std::filesystem::path& model, const BenchOptions& options,
                                   .batch = batch,
                                   .device = options.device,
                                   .exact = options.exact});
-          for (const BenchTest& t : tests) on_result(setting.measure(t, options.repetitions));
+          for (const BenchTest& t : tests) on_result(setting.measure(t, options));
         }
       }
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "tune/profile.h"
 #include "tune/statistics.h"
 
 namespace medlar::tune {
@@ -32,6 +33,7 @@ struct BenchOptions {
   std::vector<int> batches{512}, threads{0};
   std::vector<std::optional<DType>> k_types{std::nullopt}, v_types{std::nullopt};
   int repetitions = 5;
+  bool profile = false;  // of every test, without the depth
   Device device = Device::automatic;
   bool exact = false;
 };
@@ -55,6 +57,7 @@ struct BenchResult {
   DType k_type = DType::f32, v_type = DType::f32;
   std::vector<double> seconds;                        // of each repetition
   std::optional<BenchLimit> limit;                    // none for mixed tests, off the CPU, or unknown
+  std::optional<Profile> profile;                     // where asked for; traces the last repetition
   std::uint64_t anonymous_bytes = 0, file_bytes = 0;  // resident after the test
 
   std::vector<double> tokens_per_second() const;

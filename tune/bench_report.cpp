@@ -61,6 +61,20 @@ boost::json::object fields(const BenchResult& r) {
   return o;
 }
 
+// CSV has no place for the profile.
+boost::json::object fields_and_profile(const BenchResult& r) {
+  boost::json::object o = fields(r);
+  if (!r.profile) return o;
+  boost::json::array rows;
+  for (const ProfileRow& row : r.profile->rows())
+    rows.push_back({{"call", row.what},
+                    {"calls", row.calls},
+                    {"seconds", row.seconds},
+                    {"weight_bytes_per_second", row.bytes_per_second()}});
+  o["profile"] = std::move(rows);
+  return o;
+}
+
 // A value of one CSV column: lists with blanks between their items, nothing for null, text in quotes.
 std::string csv_cell(const boost::json::value& value) {
   if (value.is_null()) return "";
@@ -125,19 +139,21 @@ std::string BenchReport::row(const BenchResult& result) {
   const bool first = rows_++ == 0;
   switch (format_) {
     case BenchFormat::md:
+      if (result.profile)
+        profiles_ += fmt::format("\n{}:\n\n{}", result.test.name(), result.profile->table());
       return md_row(result);
     case BenchFormat::csv: {
       const boost::json::object o = fields(result);
       return (first ? csv_line(o, true) : "") + csv_line(o, false);
     }
     case BenchFormat::json:
-      return (first ? "\n" : ",\n") + boost::json::serialize(fields(result));
+      return (first ? "\n" : ",\n") + boost::json::serialize(fields_and_profile(result));
     case BenchFormat::jsonl:
-      return boost::json::serialize(fields(result)) + "\n";
+      return boost::json::serialize(fields_and_profile(result)) + "\n";
   }
   return "";
 }
 
-std::string BenchReport::end() const { return format_ == BenchFormat::json ? "\n]\n" : ""; }
+std::string BenchReport::end() const { return format_ == BenchFormat::json ? "\n]\n" : profiles_; }
 
 }  // namespace medlar::tune

@@ -26,6 +26,7 @@ class BenchReport {
  private:
   BenchFormat format_;
   int rows_ = 0;
+  std::string profiles_;  // Markdown shows them behind the table
 };
 
 }  // namespace medlar::tune

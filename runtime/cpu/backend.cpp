@@ -41,15 +41,18 @@ class CpuProgram final : public Program {
 
   void run(const kernels::Step& step) override {
     rows_ = step.logit_rows;
+    const Clock::time_point start = observer_ ? Clock::now() : Clock::time_point();
     team_->run([&](int index) {
       const kernels::Slice slice{
           index, team_->size(),
           scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
-      for (const StepCall& call : calls_) {
-        call.entry->step(call.arguments(), step, slice);
+      for (std::size_t i = 0; i < calls_.size(); ++i) {
+        calls_[i].entry->step(calls_[i].arguments(), step, slice);
         team_->barrier(index);
+        if (index == 0 && observer_) ends_[i] = Clock::now() - start;
       }
     });
+    if (observer_) observer_(step, ends_);
   }
 
   std::span<const float> logits() const override {
@@ -68,10 +71,14 @@ class CpuProgram final : public Program {
       }
   }
 
-  std::vector<std::string_view> kernels() const override {
-    std::vector<std::string_view> names;
-    for (const StepCall& call : calls_) names.push_back(call.entry->name);
-    return names;
+  std::vector<CallInfo> calls() const override {
+    std::vector<CallInfo> infos;
+    for (const StepCall& call : calls_) infos.push_back({call.entry->name, call.weights, call.weight_bytes});
+    return infos;
+  }
+  void observe(StepObserver observer) override {
+    observer_ = std::move(observer);
+    ends_.resize(calls_.size());
   }
 
   void check_guards() const override {
@@ -81,6 +88,8 @@ class CpuProgram final : public Program {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   MemoryPlan measure(const ir::Graph& graph) {
     for (const ir::KvLayer& layer : graph.kv_layers()) groups_.push_back(layer.group);
     std::int64_t tables = 0;
@@ -99,6 +108,8 @@ class CpuProgram final : public Program {
   const float* logits_ = nullptr;
   std::int64_t vocab_ = 0;
   std::int32_t rows_ = 0;
+  StepObserver observer_;
+  std::vector<std::chrono::nanoseconds> ends_;
   MemoryPlan memory_;
 };
 

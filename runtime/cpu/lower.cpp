@@ -79,7 +79,14 @@ struct Emitter {
   const ir::ValueType& type(Value v) const { return g()[v].type; }
 
   void call(KernelOp op, DType type, StepArgs args) {
-    calls.push_back({&l.table_.find(op, type), std::move(args)});
+    calls.push_back({.entry = &l.table_.find(op, type), .args = std::move(args), .weights = {}});
+  }
+  // The last call reads this weight, for whoever watches.
+  void note(Value weight) {
+    const ir::NamedTensor& info = g().weights()[static_cast<std::size_t>(op<ir::Weight>(weight).index)];
+    StepCall& last = calls.back();
+    last.weights += last.weights.empty() ? info.name : "," + info.name;
+    last.weight_bytes += std::ssize(info.tensor.bytes);
   }
 
   std::int64_t max_rows(RowCount rows) const {
@@ -144,6 +151,7 @@ struct Emitter {
                      .y = buffer(result)};
     }
     call(KernelOp::linear, DType::f32, args);
+    for (const auto& out : group.outs) note(in(out.linear, 1));
   }
 
   const KernelEntry& rows_dot(Value linear) const {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -25,6 +26,8 @@ using StepArgs =
 struct StepCall {
   const KernelEntry* entry = nullptr;
   StepArgs args;
+  std::string weights;  // as in CallInfo
+  std::int64_t weight_bytes = 0;
 
   const void* arguments() const {
     return std::visit([](const auto& a) -> const void* { return &a; }, args);

@@ -80,10 +80,13 @@ class GpuProgram final : public Program {
     }
   }
 
-  std::vector<std::string_view> kernels() const override {
-    std::vector<std::string_view> names;
-    for (const PlannedDispatch& d : lowering_.plan({}).dispatches) names.push_back(d.kernel->name);
-    return names;
+  std::vector<CallInfo> calls() const override {
+    std::vector<CallInfo> infos;
+    for (const PlannedDispatch& d : lowering_.plan({}).dispatches) infos.push_back({d.kernel->name, {}, 0});
+    return infos;
+  }
+  void observe(StepObserver observer) override {
+    if (observer) fail(ErrorKind::unsupported, "device {} tells no times of single calls", device_.name());
   }
 
   void check_guards() const override {
