@@ -160,7 +160,7 @@ TEST(GpuProgram, PlansWhatItTakes) {
   EXPECT_EQ(plan.kv, program->memory().kv);
   EXPECT_EQ(plan.activations, program->memory().activations);
   EXPECT_GT(plan.activations, 0);
-  EXPECT_FALSE(program->kernels().empty());
+  EXPECT_FALSE(program->calls().empty());
 }
 
 TEST(GpuProgram, RefusesHeadsThatTheCacheCannotHold) {
