@@ -1,10 +1,8 @@
 #include "tune/machine_limits.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 
 #include "kernels/cpu/peak.h"
@@ -31,18 +29,6 @@ double best_rate(double work, const std::function<void()>& pass) {
   return best;
 }
 
-// Eight sums, so that no addition waits for the one before it.
-std::uint64_t read(std::span<const std::byte> bytes) {
-  std::array<std::uint64_t, 8> sums{}, line{};
-  for (; bytes.size() >= sizeof line; bytes = bytes.subspan(sizeof line)) {
-    std::memcpy(line.data(), bytes.data(), sizeof line);
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += line[i];
-  }
-  std::uint64_t sum = 0;
-  for (const std::uint64_t s : sums) sum += s;
-  return sum;
-}
-
 }  // namespace
 
 double read_bandwidth(Team& team, std::span<const std::span<const std::byte>> bytes) {
@@ -56,7 +42,7 @@ double read_bandwidth(Team& team, std::span<const std::span<const std::byte>> by
       for (const std::span<const std::byte> part : bytes) {
         const std::size_t begin = part.size() / members * m;
         const std::size_t end = m + 1 == members ? part.size() : part.size() / members * (m + 1);
-        results[m * 8] += read(part.subspan(begin, end - begin));
+        results[m * 8] += kernels::read_all(part.subspan(begin, end - begin));
       }
     });
   });

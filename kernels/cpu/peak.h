@@ -1,7 +1,9 @@
 // The fastest products an instruction set can do, as loops to time: what kernels are judged by.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernels/table.h"
 
@@ -20,5 +22,8 @@ struct PeakLoops {
 
 // Empty where this build has none for `isa`. The processor must be able to run it.
 PeakLoops peak_loops(Isa isa);
+
+// One pass over memory with prefetch, as products read weights; returns a sum, so that it is not left out.
+std::uint64_t read_all(std::span<const std::byte> bytes);
 
 }  // namespace medlar::kernels

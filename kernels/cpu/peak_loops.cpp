@@ -1,6 +1,10 @@
 // The product loops of one instruction set: the inner loops of dot_panel.cpp and matmul.h on resident data.
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/peak.h"
+#ifndef MEDLAR_ISA_SCALAR
+#include "kernels/cpu/dot_block.h"
+#endif
 
 namespace medlar::kernels::MEDLAR_ISA {
 
@@ -27,45 +31,30 @@ constexpr PeakLoop kF32{f32_products, 2 * kTileRows* kColumns* kDepth};
 #ifdef MEDLAR_ISA_SCALAR
 constexpr PeakLoop kInt8{};
 #else
-constexpr int kRun = run_steps(32, 15);  // for codes of four bits, which most models have
+constexpr int kRun = run_steps(kActBlock, 15);  // for codes of four bits, which most models have
 
 struct alignas(64) Bytes {
-  uint8_t w[kDepth * 2 * kLanes];  // [value / 4][row][4]
+  uint8_t w[kDepth * kGroupRows];
   int8_t x[kDotTileRows][kDepth];
-  int32_t sums[kDotTileRows][2][kLanes];
+  I sums[kDotTileRows][2];
 };
-
-// A round: every run of products starts from zero, as between the scales of a block.
-MEDLAR_INLINE void int8_round(const Bytes& data, I (&sums)[kDotTileRows][2]) {
-  for (int64_t k = 0; k < kDepth; k += 4 * kRun) {
-    I part[kDotTileRows][2];
-    for (auto& row : part) row[0] = row[1] = splat_int(0);
-    for (int64_t c = k; c < k + 4 * kRun; c += 4) {
-      const uint8_t* w = data.w + c * 2 * kLanes;
-      const auto w0 = load_bytes(w), w1 = load_bytes(w + 4 * kLanes);
-      for (int r = 0; r < kDotTileRows; ++r) {
-        const auto four = splat4(data.x[r] + c);
-        part[r][0] = dot4_run<false, kRun>(part[r][0], w0, four);
-        part[r][1] = dot4_run<false, kRun>(part[r][1], w1, four);
-      }
-    }
-    for (int r = 0; r < kDotTileRows; ++r) {
-      for (int v = 0; v < 2; ++v) sums[r][v] = add_int(sums[r][v], end_run<kRun>(part[r][v]));
-    }
-  }
-}
 
 void int8_products(int64_t rounds) {
   Bytes data{};
+  const int8_t* x[kDotTileRows];
+  for (int r = 0; r < kDotTileRows; ++r) x[r] = data.x[r];
   for (int64_t i = 0; i < rounds; ++i) {
-    I sums[kDotTileRows][2];
-    memcpy(sums, data.sums, sizeof sums);
-    int8_round(data, sums);
-    memcpy(data.sums, sums, sizeof sums);
+    for (int64_t k = 0; k < kDepth; k += kActBlock) {
+      I products[kDotTileRows][2];
+      multiply_block<kActBlock, false, kRun>(data.w + k * kGroupRows, x, k, products);
+      for (int r = 0; r < kDotTileRows; ++r) {
+        for (int v = 0; v < 2; ++v) data.sums[r][v] = add_int(data.sums[r][v], products[r][v]);
+      }
+    }
     __asm__ volatile("" : : "r"(&data) : "memory");
   }
 }
-constexpr PeakLoop kInt8{int8_products, 2 * kDotTileRows * 2 * kLanes* kDepth};
+constexpr PeakLoop kInt8{int8_products, 2 * kDotTileRows* kGroupRows* kDepth};
 #endif
 
 }  // namespace
