@@ -146,12 +146,19 @@ struct Block {
     const PageTable& table = step.pages[a.group];
     const std::byte* k = page_rows(a.k, table, sequence, page, kv_head);
     const std::byte* v = page_rows(a.v, table, sequence, page, kv_head);
-    memset(w.keys, 0, static_cast<size_t>(kPageTokens * k_dim) * sizeof(float));
     if (v_dim != a.v.dim) memset(w.values, 0, static_cast<size_t>(kPageTokens * v_dim) * sizeof(float));
-    for (int64_t t = keys.begin; t < keys.end; ++t) {
-      load_kv(a.k.type, k + t * a.k.row_bytes, w.keys + t * k_dim, a.k.dim);
+    for (int64_t t = keys.begin; t < keys.end; ++t)
       load_kv(a.v.type, v + t * a.v.row_bytes, w.values + t * v_dim, a.v.dim);
+#if !defined(MEDLAR_ISA_SCALAR)
+    if (a.k.type == DType::q8_0 && a.k.dim % kChunk == 0 && keys.size() == kPageTokens) {
+      for (int64_t t = 0; t < kPageTokens; t += kLanes)
+        load_q8_0_transposed(k + t * a.k.row_bytes, a.k.row_bytes, a.k.dim, w.keys_t + t, kPageTokens);
+      return;
     }
+#endif
+    memset(w.keys, 0, static_cast<size_t>(kPageTokens * k_dim) * sizeof(float));
+    for (int64_t t = keys.begin; t < keys.end; ++t)
+      load_kv(a.k.type, k + t * a.k.row_bytes, w.keys + t * k_dim, a.k.dim);
     for (int64_t t = 0; t < kPageTokens; t += kLanes) {
       for (int64_t d = 0; d < k_dim; d += kLanes) {
         F block[kLanes];

@@ -39,18 +39,21 @@ MEDLAR_INLINE void multiply_tile(const float* a, int64_t a_stride, Matrix b, Mat
   }
 }
 
-// Rows of A and C by kRows, then what is left one by one.
-template <int kVectors, class Lanes>
+// Rows of A and C by kRows, then what is left in one tile.
+template <int kRows, int kVectors, class Lanes>
 MEDLAR_INLINE void multiply_columns(const float* a, int64_t a_stride, Matrix b, Matrix c,
                                     const MatmulShape& shape, Lanes lanes) {
   int64_t r = 0;
-  for (; r + kTileRows <= shape.rows; r += kTileRows) {
-    multiply_tile<kTileRows, kVectors>(a + r * a_stride, a_stride, b, {c.data + r * c.stride, c.stride},
-                                       shape, lanes);
+  for (; r + kRows <= shape.rows; r += kRows) {
+    multiply_tile<kRows, kVectors>(a + r * a_stride, a_stride, b, {c.data + r * c.stride, c.stride}, shape,
+                                   lanes);
   }
-  for (; r < shape.rows; ++r) {
-    multiply_tile<1, kVectors>(a + r * a_stride, a_stride, b, {c.data + r * c.stride, c.stride}, shape,
-                               lanes);
+  if constexpr (kRows > 1) {
+    if (r == shape.rows) return;
+    MatmulShape left = shape;
+    left.rows -= r;
+    multiply_columns<kRows - 1, kVectors>(a + r * a_stride, a_stride, b, {c.data + r * c.stride, c.stride},
+                                          left, lanes);
   }
 }
 
@@ -59,11 +62,11 @@ inline void multiply(const float* a, int64_t a_stride, Matrix b, Matrix c, const
   constexpr int kWide = kTileVectors * kLanes;
   int64_t j = 0;
   for (; j + kWide <= shape.columns; j += kWide) {
-    multiply_columns<kTileVectors>(a, a_stride, {b.data + j, b.stride}, {c.data + j, c.stride}, shape,
-                                   Full{});
+    multiply_columns<kTileRows, kTileVectors>(a, a_stride, {b.data + j, b.stride}, {c.data + j, c.stride},
+                                              shape, Full{});
   }
   each({j, shape.columns}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
-    multiply_columns<1>(a, a_stride, {b.data + i, b.stride}, {c.data + i, c.stride}, shape, lanes);
+    multiply_columns<kTileRows, 1>(a, a_stride, {b.data + i, b.stride}, {c.data + i, c.stride}, shape, lanes);
   });
 }
 

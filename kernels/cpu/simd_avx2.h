@@ -223,6 +223,11 @@ MEDLAR_INLINE F load_code(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
+// Byte kByte of each lane, signed.
+template <int kByte>
+MEDLAR_INLINE F byte_of_lanes(I v) {
+  return to_float(_mm256_srai_epi32(kByte == 3 ? v : _mm256_slli_epi32(v, 24 - 8 * kByte), 24));
+}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   const I top = _mm256_sll_epi32(codes, _mm_cvtsi32_si128(24 - 8 * byte));

@@ -194,6 +194,11 @@ MEDLAR_INLINE I splat4(const int8_t* p) {
 MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
 // 1 at byte `at`, else 0.
 MEDLAR_INLINE I one_byte(int at) { return _mm512_maskz_set1_epi8(static_cast<__mmask64>(1) << at, 1); }
+// Byte kByte of each lane, signed.
+template <int kByte>
+MEDLAR_INLINE F byte_of_lanes(I v) {
+  return to_float(_mm512_srai_epi32(kByte == 3 ? v : _mm512_slli_epi32(v, 24 - 8 * kByte), 24));
+}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   return _mm512_cvtepi32_ps(

@@ -199,6 +199,11 @@ MEDLAR_INLINE void store_codes(void* p, Codes c) {
 // Codes as store_codes leaves them.
 MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
 
+// Byte kByte of each lane, signed.
+template <int kByte>
+MEDLAR_INLINE F byte_of_lanes(I v) {
+  return to_float(vshrq_n_s32(kByte == 3 ? v : vshlq_n_s32(v, 24 - 8 * kByte), 24));
+}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(uint8x16_t codes, int byte) {
   const I top = vshlq_s32(vreinterpretq_s32_u8(codes), vdupq_n_s32(24 - 8 * byte));
