@@ -7,28 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "formats/all.h"
+#include "fuzz/random.h"
 
 namespace medlar::fuzz {
-
-using Random = std::minstd_rand;
-
-inline std::uint64_t below(Random& random, std::uint64_t n) {
-  const std::uint64_t wide = (std::uint64_t{random()} << 31) ^ random();
-  return n > 0 ? wide % n : wide;
-}
-inline bool chance(Random& random, std::uint64_t one_in) { return below(random, one_in) == 0; }
-template <class List>
-const auto& any(Random& random, const List& list) {
-  return list[below(random, std::size(list))];
-}
 
 // Appends little-endian numbers and length-prefixed strings.
 template <class T>
