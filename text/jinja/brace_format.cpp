@@ -22,7 +22,7 @@ class BraceFormatter {
 
   // Specifications may hold fields themselves, one level deep.
   void run(std::string_view format, TextBuilder& out, int depth) {
-    if (depth > 2) fail(ErrorKind::usage, "a format specification nests too deep");
+    if (depth > 3) fail(ErrorKind::usage, "a format specification nests too deep");
     for (std::size_t at = 0; at < format.size();) {
       const std::size_t brace = format.find_first_of("{}", at);
       out.append(format.substr(at, brace - at));

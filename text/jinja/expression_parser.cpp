@@ -293,16 +293,15 @@ ExprPtr ExpressionParser::name_or_constant() {
   return made;
 }
 
-bool ExpressionParser::ends_tuple(std::string_view end) const {
-  return is(TokenKind::variable_end) || is(TokenKind::block_end) || is(TokenKind::right_paren) ||
-         (!end.empty() && is_name(end));
+bool ExpressionParser::ends_tuple() const {
+  return is(TokenKind::variable_end) || is(TokenKind::block_end) || is(TokenKind::right_paren);
 }
 
-ExprPtr ExpressionParser::tuple(bool conditional, std::string_view end) {
+ExprPtr ExpressionParser::tuple(bool conditional) {
   const int line = current().line;
   ExprList items;
   bool comma = false;
-  while (!ends_tuple(end)) {
+  while (!ends_tuple()) {
     items.push_back(conditional ? expression() : plain_expression());
     if (!is(TokenKind::comma)) break;
     comma = true;
@@ -580,10 +579,10 @@ Target ExpressionParser::one_target(bool attributes) {
   return {.kind = Target::Kind::name, .line = name.line, .name = name.text};
 }
 
-Target ExpressionParser::target(std::string_view end, bool attributes) {
+Target ExpressionParser::target(bool attributes) {
   Target all{.kind = Target::Kind::tuple, .line = current().line};
   bool comma = false;
-  while (!ends_tuple(end)) {
+  while (!ends_tuple()) {
     all.items.push_back(one_target(attributes));
     if (!is(TokenKind::comma)) break;
     comma = true;

@@ -39,12 +39,12 @@ class ExpressionParser {
   ExprPtr expression();
   // Without if-else.
   ExprPtr plain_expression() { return disjunction(); }
-  // One expression, or several with commas between: a tuple. `end`: a name that ends it, besides a tag's end.
-  ExprPtr tuple(bool conditional, std::string_view end = {});
+  // One expression, or several with commas between: a tuple.
+  ExprPtr tuple(bool conditional);
   // |name(arguments)|...; `input` may be null. `first_named`: the first has no bar before it.
   ExprPtr filters(ExprPtr input, bool first_named);
-  // What a for, set or with assigns to. `end` as in tuple(); `attributes`: namespace.name is allowed.
-  Target target(std::string_view end, bool attributes);
+  // What a for, set or with assigns to. `attributes`: namespace.name is allowed.
+  Target target(bool attributes);
   // A name that can be assigned to.
   Token assignable_name();
 
@@ -89,7 +89,7 @@ class ExpressionParser {
   void argument(CallArguments& out, int line);
   Target one_target(bool attributes);
   Target as_target(const Expr& expr) const;
-  bool ends_tuple(std::string_view end) const;
+  bool ends_tuple() const;
   [[noreturn]] void too_deep() const { fail_here("the template nests too deep"); }
 
   // The node, once its children have raised its height.

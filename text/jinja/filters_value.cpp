@@ -109,7 +109,7 @@ Value to_json(Runtime& rt, const Value& self, Arguments& args) {
       args.bind<4>("tojson", {"ensure_ascii", "indent", "separators", "sort_keys"});
   JsonStyle style{
       .ascii = truthy(rt, ascii), .indent = indent_unit(rt, indent), .sort_keys = truthy(rt, sort_keys)};
-  if (style.indent) style.item_separator = ",";
+  if (style.indent) style.item_separator.pop_back();  // no space before a line end
   if (!separators.is(Kind::unset) && !separators.is(Kind::none)) {
     const std::vector<Value> pair = collect(rt, separators);
     if (pair.size() != 2) fail(ErrorKind::usage, "tojson needs two separators");

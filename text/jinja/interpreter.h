@@ -107,7 +107,6 @@ class Interpreter {
   void assign(const Target& target, Value value, Activation& activation);
   void expect_namespaces(const Target& target, Activation& activation);
   Value value_of(const Target& target, Activation& activation);
-  void leave(const Frame& frame, Activation& activation);
   Value resolve(const std::string& name);
   Value make_macro(const MacroCode& code, Activation& home);
 

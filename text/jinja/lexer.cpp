@@ -159,6 +159,7 @@ class Lexer {
 
   void comment() {
     const int opened = line_;
+    if (at_ == text_.size()) return;  // Jinja lets these pass
     for (; at_ < text_.size(); ++at_) {
       if (take_end("#}", true, true)) return;
       if (text_[at_] == '\n') ++line_;
@@ -184,6 +185,7 @@ class Lexer {
     count_lines(text_.substr(at_, end - at_));
     line_starting_ = text_[end - 1] == '\n';
     at_ = end;
+    if (at_ == text_.size()) return true;  // Jinja lets these pass
     const int opened = line_;
     for (std::size_t close = text_.find("{%", at_); close != std::string_view::npos;
          close = text_.find("{%", close + 1)) {

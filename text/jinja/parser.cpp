@@ -128,9 +128,9 @@ class StatementParser {
 
   std::unique_ptr<Stmt> loop(int line) {
     auto made = std::make_unique<Loop>(line);
-    made->target = tokens_.target("in", false);
+    made->target = tokens_.target(false);
     tokens_.expect_name("in");
-    made->iterable = tokens_.tuple(false, "recursive");
+    made->iterable = tokens_.tuple(false);
     if (tokens_.skip_name("if")) made->filter = tokens_.expression();
     made->recursive = tokens_.skip_name("recursive");
     made->body = inner({"endfor", "else"});
@@ -139,7 +139,7 @@ class StatementParser {
   }
 
   std::unique_ptr<Stmt> set(int line) {
-    Target target = tokens_.target({}, true);
+    Target target = tokens_.target(true);
     if (tokens_.skip(TokenKind::assign)) {
       auto made = std::make_unique<Assign>(line);
       made->target = std::move(target);
@@ -157,7 +157,7 @@ class StatementParser {
     auto made = std::make_unique<With>(line);
     while (!tokens_.is(TokenKind::block_end)) {
       if (!made->values.empty()) tokens_.expect(TokenKind::comma);
-      Target target = tokens_.target({}, false);
+      Target target = tokens_.target(false);
       tokens_.expect(TokenKind::assign);
       made->values.emplace_back(std::move(target), tokens_.expression());
     }

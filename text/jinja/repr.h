@@ -26,7 +26,7 @@ struct JsonStyle {
 // Throws Error(usage) for what JSON cannot say.
 void append_json(Runtime& rt, TextBuilder& out, const Value& value, const JsonStyle& style);
 
-// pprint.pformat: repr(), broken into lines of 80 columns, dictionaries by key.
+// pprint.pformat: repr(), broken into lines of 80 columns, dictionaries by key. Long strings stay whole.
 void append_pretty(Runtime& rt, TextBuilder& out, const Value& value);
 
 }  // namespace medlar::jinja

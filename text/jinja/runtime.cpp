@@ -218,9 +218,11 @@ const Str& text_argument(const Value& value, std::string_view what) {
 
 Value Arguments::take(std::string_view name) {
   const auto found = std::find_if(named.begin(), named.end(), [&](const auto& a) { return a.first == name; });
-  if (found == named.end()) return {};
-  Value value = std::move(found->second);
-  named.erase(found);
+  Value value;
+  if (found != named.end()) {
+    value = std::move(found->second);
+    named.erase(found);
+  }
   return value;
 }
 

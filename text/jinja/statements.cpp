@@ -63,6 +63,21 @@ class Finish {
   LoopState* state_;
 };
 
+// Empties a frame's variables at its end, however the end comes: one may hold the activation that it is in.
+class Leave {
+ public:
+  Leave(const Frame& frame, Activation& activation) : frame_(frame), activation_(activation) {}
+  ~Leave() {
+    for (const std::uint16_t index : frame_.unloaded) activation_.at(index) = Value();
+  }
+  Leave(const Leave&) = delete;
+  Leave& operator=(const Leave&) = delete;
+
+ private:
+  const Frame& frame_;
+  Activation& activation_;
+};
+
 }  // namespace
 
 Activation::Activation(Runtime& rt, ActivationPtr outer, std::uint16_t slots)
@@ -108,10 +123,6 @@ void Interpreter::enter(const Frame& frame, Activation& activation) {
   }
 }
 
-void Interpreter::leave(const Frame& frame, Activation& activation) {
-  for (const std::uint16_t index : frame.unloaded) activation.at(index) = Value();
-}
-
 Interpreter::Flow Interpreter::exec(const Body& body, Activation& activation) {
   const Nesting nesting(rt_.budget());
   for (const auto& stmt : body) {
@@ -155,10 +166,9 @@ Interpreter::Flow Interpreter::exec(const Stmt& stmt, Activation& activation) {
       return exec_with(static_cast<const With&>(stmt), activation);
     case StmtKind::scope: {
       const auto& scope = static_cast<const ScopeStmt&>(stmt);
+      const Leave leave(scope.frame, activation);
       enter(scope.frame, activation);
-      const Flow flow = exec(scope.body, activation);
-      leave(scope.frame, activation);
-      return flow;
+      return exec(scope.body, activation);
     }
     case StmtKind::block:
       exec_block(static_cast<const Block&>(stmt), activation);
@@ -223,16 +233,17 @@ Interpreter::Flow Interpreter::run_loop(const Loop& loop, const ActivationPtr& h
   const Finish finish(state.get());
   bool completed = false;
   Value item;
-  while (state ? state->advance(rt_) : iterator->next(rt_, item)) {
-    if (!run_turn(loop, activation, state ? state->current() : item, state, completed)) break;
+  {
+    const Leave leave(loop.body_frame, activation);
+    while (state ? state->advance(rt_) : iterator->next(rt_, item)) {
+      if (!run_turn(loop, activation, state ? state->current() : item, state, completed)) break;
+    }
   }
-  leave(loop.body_frame, activation);
   // As in Jinja, a loop none of whose turns came to the body's end counts as one without turns.
   if (completed || loop.otherwise.empty()) return Flow::next;
+  const Leave leave(loop.otherwise_frame, activation);
   enter(loop.otherwise_frame, activation);
-  const Flow flow = exec(loop.otherwise, activation);
-  leave(loop.otherwise_frame, activation);
-  return flow;
+  return exec(loop.otherwise, activation);
 }
 
 bool Interpreter::run_turn(const Loop& loop, Activation& activation, const Value& item,
@@ -317,30 +328,32 @@ Value Interpreter::filtered(const ExprPtr& filter, Value text, Activation& activ
 }
 
 Interpreter::Flow Interpreter::exec_capture(const Capture& capture, Activation& activation) {
+  const Leave leave(capture.frame, activation);
   enter(capture.frame, activation);
   Value text;
   const Flow flow = captured(capture.body, activation, text);
   if (flow == Flow::next)
     assign(capture.target, filtered(capture.filter, std::move(text), activation), activation);
-  leave(capture.frame, activation);
   return flow;
 }
 
 Interpreter::Flow Interpreter::exec_filter_block(const FilterBlock& block, Activation& activation) {
+  const Leave leave(block.frame, activation);
   enter(block.frame, activation);
   Value text;
   const Flow flow = captured(block.body, activation, text);
-  if (flow == Flow::next) append_str(rt_, *out_, filtered(block.filter, std::move(text), activation));
-  leave(block.frame, activation);
+  if (flow == Flow::next) {
+    const Value result = filtered(block.filter, std::move(text), activation);
+    out_->append(text_argument(result, "what a filter block makes").text);
+  }
   return flow;
 }
 
 Interpreter::Flow Interpreter::exec_with(const With& with, Activation& activation) {
+  const Leave leave(with.frame, activation);
   enter(with.frame, activation);
   for (const auto& [target, value] : with.values) assign(target, eval(value, activation), activation);
-  const Flow flow = exec(with.body, activation);
-  leave(with.frame, activation);
-  return flow;
+  return exec(with.body, activation);
 }
 
 // ---- Blocks
