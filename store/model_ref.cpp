@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "store/digest.h"
 #include "store/quant.h"
+#include "store/spelling.h"
 
 namespace medlar::store {
 namespace {
@@ -17,13 +18,6 @@ constexpr std::string_view kDefaultRevision = "main";
 
 [[noreturn]] void reject(std::string_view ref, std::string_view problem, std::string hint) {
   throw Error(ErrorKind::usage, fmt::format("{}: {}", printable(ref, 120), problem), std::move(hint));
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 bool is_alphanumeric(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
@@ -87,17 +81,6 @@ ModelRef parse_hugging_face(std::string_view ref, std::string_view rest) {
     reject(ref, "not a .gguf file of the repository", hint);
   out.file = rest;
   if (!out.quant.empty()) reject(ref, "a file and a quantization at once", hint);
-  return out;
-}
-
-// PEP 503: one spelling of a package name.
-std::string normalized_package(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    const bool separator = c == '-' || c == '_' || c == '.';
-    if (!separator) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (separator && !out.ends_with('-')) out += '-';
-  }
   return out;
 }
 

@@ -117,7 +117,8 @@ void Partial::append(std::span<const std::byte> bytes) {
   write_all(fd_.get(), bytes, size_, data_);
   hash_.update(bytes);
   size_ += bytes.size();
-  if (size_ - state_.synced >= options_.checkpoint_bytes) checkpoint();
+  const bool many = size_ - state_.synced >= options_.checkpoint_bytes;
+  if (many || std::chrono::steady_clock::now() - saved_ >= options_.checkpoint_interval) checkpoint();
 }
 
 void Partial::checkpoint() {
@@ -125,6 +126,7 @@ void Partial::checkpoint() {
   flush_file(fd_.get(), data_);
   state_.synced = size_;
   save_state();
+  saved_ = std::chrono::steady_clock::now();
 }
 
 void Partial::save_state() {

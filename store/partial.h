@@ -1,6 +1,7 @@
 // A file being downloaded: it can be left at any moment, and continued by another process.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -28,7 +29,9 @@ struct PartialState {
 class Partial {
  public:
   struct Options {
+    // What a crash may cost at most: whichever is less.
     std::uint64_t checkpoint_bytes = 64 << 20;
+    std::chrono::milliseconds checkpoint_interval{2000};
   };
 
   // Opens what is there, or begins anew; call restore() before anything else.
@@ -67,6 +70,7 @@ class Partial {
   PartialState state_;
   Sha256 hash_;
   std::uint64_t size_ = 0;
+  std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace medlar::store

@@ -84,9 +84,11 @@ class Pull {
         return fetch(source);
       } catch (const Error& e) {
         if (sources.size() == 1 || !may_try_next(e)) throw;
-        failures += fmt::format("{}{}: {}", failures.empty() ? "" : "; ", source.ref.name(), e.what());
+        const std::string failure = e.what();
+        const std::string where = failure.starts_with(source.ref.name()) ? "" : source.ref.name() + ": ";
+        failures += fmt::format("{}{}{}", failures.empty() ? "" : "; ", where, failure);
         if (!e.hint().empty()) hint = e.hint();
-        notes.push_back(fmt::format("passed over {}: {}", source.ref.name(), e.what()));
+        notes.push_back(fmt::format("passed over {}{}", where, failure));
       }
     }
     throw Error(ErrorKind::network, fmt::format("{}: no source has it: {}", printable(name_, 120), failures),
@@ -291,13 +293,14 @@ class Pull {
 
 PullResult Store::pull(std::string_view reference, const PullOptions& options) {
   const ModelRef ref = parse_model_ref(reference);
-  if (ref.kind == RefKind::path) {
-    const ResolvedModel local = resolve(reference);
+  auto installed = ref.kind == RefKind::path ? std::nullopt : find(reference);
+  if (installed && installed->problem.empty()) return {std::move(*installed), true, {}};
+  if (!installed && !can_pull(reference)) {
+    const ResolvedModel local = resolve(reference);  // throws for a name that nothing has
     throw Error(ErrorKind::usage,
                 fmt::format("{}: a local file; there is nothing to pull", printable(local.path.native())),
                 "use the path wherever a model is asked for");
   }
-  if (auto model = find(reference); model && model->problem.empty()) return {std::move(*model), true, {}};
 
   std::string name = ref.name();
   std::vector<Source> sources;

@@ -16,6 +16,7 @@
 #include "base/posix.h"
 #include "store/layout.h"
 #include "store/process.h"
+#include "store/spelling.h"
 #include "store/wheel.h"
 
 namespace medlar::store {
@@ -90,7 +91,7 @@ std::string last_error(std::string_view output) {
   if (!offline && contains(result.output, "No matching distribution found")) {
     throw Error(ErrorKind::not_found,
                 fmt::format("{}: the package index has no such package with a wheel", what),
-                "check the name at https://pypi.org, and `pip config list` for the index in use");
+                "check the network connection, the name at https://pypi.org, and `pip config list`");
   }
   if (contains(result.output, "No space left on device")) {
     throw Error(ErrorKind::no_space, what + ": the disk is full", "free some space and try again");

@@ -14,6 +14,7 @@
 #include "checkpoint/gguf.h"
 #include "store/commit.h"
 #include "store/quant.h"
+#include "store/spelling.h"
 #include "store/url.h"
 
 namespace medlar::store {
@@ -24,13 +25,6 @@ namespace fs = std::filesystem;
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 void check_token(const std::string& token) {
@@ -97,6 +91,18 @@ ResolvedModel resolve_path(const fs::path& path) {
                 "check the path; a name without '/' and .gguf would be looked up in the catalogue");
   }
   return {file, file.filename().native(), {}};
+}
+
+// The file or folder that the reference means: any path, and a bare word that is one. A folder called as a
+// model of the catalogue is not meant.
+std::optional<fs::path> local_path(std::string_view reference, const ModelRef& ref) {
+  if (ref.kind == RefKind::path) return ref.target;
+  if (ref.kind != RefKind::catalogue) return std::nullopt;
+  const fs::path path(reference);
+  std::error_code error;
+  const bool meant =
+      find_in_catalogue(ref.target) == nullptr ? fs::exists(path, error) : fs::is_regular_file(path, error);
+  return meant ? std::optional(path) : std::nullopt;
 }
 
 }  // namespace
@@ -228,18 +234,23 @@ void Store::fail_unknown(const ModelRef& ref) const {
   throw Error(ErrorKind::not_found, fmt::format("{}: no such model", printable(ref.name(), 120)), hint);
 }
 
+bool Store::can_pull(std::string_view reference) const {
+  const ModelRef ref = parse_model_ref(reference);
+  if (ref.kind == RefKind::path || find(reference) || local_path(reference, ref)) return false;
+  return ref.kind != RefKind::catalogue || find_in_catalogue(ref.target) != nullptr;
+}
+
 ResolvedModel Store::resolve(std::string_view reference) const {
   const ModelRef ref = parse_model_ref(reference);
-  std::error_code error;
   if (ref.kind == RefKind::path) return resolve_path(ref.target);
   const auto model = find(reference);
   if (!model) {
+    if (const auto path = local_path(reference, ref)) return resolve_path(*path);
     if (ref.kind != RefKind::catalogue) {
       throw Error(ErrorKind::not_found, fmt::format("{}: not pulled yet", printable(ref.name(), 120)),
                   fmt::format("medlar pull {}", printable(reference, 120)));
     }
     const CatalogueEntry* entry = find_in_catalogue(ref.target);
-    if (entry == nullptr && fs::exists(fs::path(reference), error)) return resolve_path(fs::path(reference));
     if (entry == nullptr) fail_unknown(ref);
     throw Error(
         ErrorKind::not_found,

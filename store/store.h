@@ -116,6 +116,10 @@ class Store {
   // By any spelling of its name; hf.co names and families match what is installed of them.
   std::optional<InstalledModel> find(std::string_view reference) const;
 
+  // Whether there is something to pull: `reference` is a name or an address, not installed, and means no file
+  // that is here.
+  bool can_pull(std::string_view reference) const;
+
   // What to open for `reference`: a local file, the one model in a local folder, or an installed model. Asks
   // nobody. Throws Error(not_found) whose hint says how to pull it or which names are near; usage; bad_file.
   ResolvedModel resolve(std::string_view reference) const;

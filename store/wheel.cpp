@@ -156,16 +156,6 @@ std::string parse_requirement(std::string_view text) {
 
 }  // namespace
 
-std::string normalized_package(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    const bool separator = c == '-' || c == '_' || c == '.';
-    if (!separator) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (separator && !out.ends_with('-')) out += '-';
-  }
-  return out;
-}
-
 Wheel::Wheel(std::filesystem::path path) : path_(std::move(path)) {
   std::string record;
   std::string metadata;

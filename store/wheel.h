@@ -49,7 +49,4 @@ class Wheel {
   std::vector<std::string> requirements_;
 };
 
-// One spelling of a package name (PEP 503): lower case, runs of '-', '_' and '.' as one '-'.
-std::string normalized_package(std::string_view name);
-
 }  // namespace medlar::store

@@ -163,4 +163,15 @@ void serve_content(const ServerRequest& request, ServerConnection& connection, s
     connection.send(content.substr(start));
 }
 
+HttpServer::Handler serving(const std::map<std::string, std::string>& contents) {
+  return [&contents](const ServerRequest& request, ServerConnection& connection) {
+    const auto found = contents.find(request.target);
+    if (found == contents.end()) {
+      connection.head("404 Not Found");
+    } else {
+      serve_content(request, connection, found->second);
+    }
+  };
+}
+
 }  // namespace medlar::testing

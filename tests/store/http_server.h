@@ -68,4 +68,7 @@ class HttpServer {
 void serve_content(const ServerRequest& request, ServerConnection& connection, std::string_view content,
                    std::string_view etag = "\"v1\"");
 
+// Serves each of `contents` under its path so, and 404 elsewhere. `contents` must outlive the server.
+HttpServer::Handler serving(const std::map<std::string, std::string>& contents);
+
 }  // namespace medlar::testing

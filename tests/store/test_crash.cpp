@@ -24,9 +24,9 @@ namespace {
 namespace fs = std::filesystem;
 using medlar::testing::HttpServer;
 using medlar::testing::read_text;
-using medlar::testing::serve_content;
 using medlar::testing::ServerConnection;
 using medlar::testing::ServerRequest;
+using medlar::testing::serving;
 using medlar::testing::sha256_hex;
 using medlar::testing::small_gguf;
 using medlar::testing::split_gguf;
@@ -36,15 +36,7 @@ using medlar::testing::Tool;
 
 class CrashTest : public ::testing::Test {
  protected:
-  CrashTest()
-      : server_([this](const ServerRequest& r, ServerConnection& c) {
-          const auto found = contents_.find(r.target);
-          if (found == contents_.end()) {
-            c.head("404 Not Found");
-          } else {
-            serve_content(r, c, found->second);
-          }
-        }) {
+  CrashTest() : server_(serving(contents_)) {
     contents_["/m.gguf"] = small_gguf(50'000);  // three checkpoints of 64 KiB
     const auto parts = split_gguf(2);
     contents_["/s-00001-of-00002.gguf"] = parts[0];

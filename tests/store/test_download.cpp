@@ -112,6 +112,15 @@ TEST_F(DownloadTest, AnotherProcessContinuesFromWhatReachedTheDisk) {
   expect_complete();
 }
 
+TEST_F(DownloadTest, WhatCameIsSavedAsTimePasses) {
+  Partial partial(path(), {.checkpoint_interval = std::chrono::milliseconds(0)});
+  partial.restore([](std::uint64_t) {});
+  partial.restart({.url = "http://host/m.gguf", .total = 10});
+  partial.append(std::as_bytes(std::span(content_).first(5)));
+  const Partial another(path(), {});  // as a process would find it after this one was killed
+  EXPECT_EQ(another.state().synced, 5U);
+}
+
 TEST_F(DownloadTest, ATornStateBeginsAnew) {
   options_.attempts = 1;
   HttpServer server(breaking(1, kBreak));

@@ -21,6 +21,7 @@ using medlar::testing::read_text;
 using medlar::testing::serve_content;
 using medlar::testing::ServerConnection;
 using medlar::testing::ServerRequest;
+using medlar::testing::serving;
 using medlar::testing::sha256_hex;
 using medlar::testing::small_gguf;
 using medlar::testing::TemporaryFolder;
@@ -31,16 +32,7 @@ using medlar::testing::write_text;
 class StoreTest : public ::testing::Test {
  protected:
   StoreTest()
-      : server_([this](const ServerRequest& r, ServerConnection& c) {
-          const auto found = contents_.find(r.target);
-          if (found == contents_.end()) {
-            c.head("404 Not Found");
-          } else {
-            serve_content(r, c, found->second);
-          }
-        }),
-        options_(test_options(folder_.path() / "home")),
-        store_(options_) {
+      : server_(serving(contents_)), options_(test_options(folder_.path() / "home")), store_(options_) {
     contents_["/a.gguf"] = small_gguf(20'000, 1);
     contents_["/b-Q4_K_M.gguf"] = small_gguf(30'000, 2);
   }
@@ -118,6 +110,28 @@ TEST_F(StoreTest, ResolvesInstalledAndLocalModels) {
   write_text(folder_.path() / "split" / "m-00002-of-00002.gguf", "x");
   write_text(folder_.path() / "split" / "m-00001-of-00002.gguf", "x");
   EXPECT_EQ(store_.resolve((folder_.path() / "split").native()).path.filename(), "m-00001-of-00002.gguf");
+}
+
+TEST_F(StoreTest, AWordThatIsAFileHereIsThatFile) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  write_text(folder_.path() / "Notes.txt", "x");
+  write_text(folder_.path() / "smollm2", "x");
+  fs::create_directory("gemma3");
+  fs::create_directory("models-of-mine");
+  for (const char* word : {"Notes.txt", "smollm2"}) {
+    EXPECT_FALSE(store_.can_pull(word));
+    EXPECT_EQ(store_.resolve(word).path, word);
+    EXPECT_EQ(error_of([&] { store_.pull(word); }).kind(), ErrorKind::usage);
+  }
+  EXPECT_FALSE(store_.can_pull("models-of-mine"));
+  EXPECT_FALSE(store_.can_pull("nobody-knows-this"));
+  EXPECT_TRUE(store_.can_pull("gemma3"));
+  EXPECT_TRUE(store_.can_pull("smollm2:135m"));
+  EXPECT_TRUE(store_.can_pull(a()));
+  fs::current_path(before);
+  store_.pull(a());
+  EXPECT_FALSE(store_.can_pull(a()));
 }
 
 TEST_F(StoreTest, WhatIsNotThereIsExplained) {
