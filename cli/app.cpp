@@ -64,6 +64,24 @@ void check_command(const CLI::App& app, const std::vector<std::string>& argument
               near.empty() ? "see \"medlar --help\"" : fmt::format("did you mean \"{}\"?", near[0]));
 }
 
+// A word that the command has no use for: an option that does not exist, or one argument too many.
+Error unexpected(const CLI::App& app) {
+  const CLI::App* command = innermost(app);
+  const std::string see = fmt::format("see \"{} --help\"", command_line(app));
+  const std::vector<std::string> words = command->remaining();
+  const auto option = std::ranges::find_if(words, [](const std::string& w) { return w.starts_with("-"); });
+  if (option == words.end())
+    return Error(ErrorKind::usage, fmt::format("\"{}\" is one argument too many", words.at(0)), see);
+  std::vector<std::string> names;
+  for (const CLI::Option* known : command->get_options()) {
+    for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
+  }
+  const std::string name = option->substr(0, option->find('='));
+  const std::vector<std::string> near = store::nearest_names(name, names);
+  return Error(ErrorKind::usage, fmt::format("there is no option {}", name),
+               near.empty() ? see : fmt::format("did you mean {}?", near[0]));
+}
+
 int report(const Console& console, const Error& error) {
   console.message(styled(console.messages, Style::red, "medlar:") + " " + failure_line(error));
   return error.kind() == ErrorKind::usage ? kWrongUsage : kFailure;
@@ -86,6 +104,8 @@ int parse_and_run(CLI::App& app, const std::vector<std::string>& arguments, cons
   } catch (const CLI::CallForVersion&) {
     console.write(std::string(kVersion) + "\n");
     return kSuccess;
+  } catch (const CLI::ExtrasError&) {
+    throw unexpected(app);
   } catch (const CLI::ParseError& e) {
     throw Error(ErrorKind::usage, e.what(), fmt::format("see \"{} --help\"", command_line(app)));
   }

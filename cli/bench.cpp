@@ -1,6 +1,7 @@
 // medlar bench: tokens a second, beside what the machine allows.
 #include "tune/bench.h"
 
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <memory>
@@ -9,10 +10,13 @@
 #include <system_error>
 #include <vector>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/posix.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
@@ -23,27 +27,19 @@
 namespace medlar::cli {
 namespace {
 
-// A model file that is removed with this object.
-class TemporaryModel {
- public:
-  TemporaryModel(const std::string& what, const Console& console) {
-    const tune::SynthModel model = tune::parse_synth(what);
-    path_ = std::filesystem::temp_directory_path() /
-            fmt::format("medlar-{}-{}-{}.gguf", model.shape.name, model.mix.name, ::getpid());
-    tune::synthesize(path_, model, {.progress = synth_progress(console)});
-  }
-  ~TemporaryModel() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  TemporaryModel(const TemporaryModel&) = delete;
-  TemporaryModel& operator=(const TemporaryModel&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+// A synthetic model in a file without a name, which goes away with the process however that ends.
+FileDescriptor open_synthetic(const std::string& what, const Console& console) {
+  const tune::SynthModel model = tune::parse_synth(what);
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      fmt::format("medlar-{}-{}-{}.gguf", model.shape.name, model.mix.name, ::getpid());
+  tune::synthesize(path, model, {.progress = synth_progress(console)});
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const int error = errno;
+  ::unlink(path.c_str());
+  if (!file.valid()) fail_errno(path, "open", error);
+  return file;
+}
 
 template <class Number>
 Number parse_number(std::string_view option, const std::string& text, Number least) {
@@ -81,7 +77,8 @@ struct BenchCommand {
   std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"512"}, threads{"0"};
   std::vector<std::string> kv_k{""}, kv_v{""};
   int repetitions = 5;
-  bool exact = false;
+  bool exact = false, profile = false;
+  std::string trace;  // file
 
   void run(const Console& console) const {
     if (model.empty() == synthetic.empty())
@@ -89,12 +86,31 @@ struct BenchCommand {
     const tune::BenchOptions what = options();
     tune::bench_tests(what);  // wrong usage is told before anything is loaded
     tune::BenchReport report(tune::parse_bench_format(format));
-    std::optional<TemporaryModel> temporary;
-    if (model.empty()) temporary.emplace(synthetic, console);
-    const std::filesystem::path path = temporary ? temporary->path() : open_store().resolve(model).path;
+    if (model.empty()) {
+      const FileDescriptor file = open_synthetic(synthetic, console);
+      measure(fmt::format("/dev/fd/{}", file.get()), synthetic, what, report, console);
+    } else {
+      const store::ResolvedModel resolved = open_store().resolve(model);
+      measure(resolved.path, resolved.path.string(), what, report, console);
+    }
+  }
+
+  void measure(const std::filesystem::path& path, const std::string& name, const tune::BenchOptions& what,
+               tune::BenchReport& report, const Console& console) const {
+    std::optional<AtomicFile> file;  // a place that cannot be written is told of before anything is measured
+    if (!trace.empty()) file.emplace(trace);
+    std::vector<std::string> events;
     console.write(report.begin());
-    tune::bench(path, what, [&](const tune::BenchResult& r) { console.write(report.row(r)); });
+    tune::bench(path, what, [&](tune::BenchResult result) {
+      result.model_path = name;
+      console.write(report.row(result));
+      if (file) events.push_back(result.profile->events(static_cast<int>(events.size()), result.test.name()));
+    });
     console.write(report.end());
+    if (!file) return;
+    const std::string text = tune::chrome_trace(events);
+    file->write(std::as_bytes(std::span(text)));
+    file->commit();
   }
 
   tune::BenchOptions options() const {
@@ -107,6 +123,7 @@ struct BenchCommand {
             .k_types = parse_kv_types("--kv-k", kv_k),
             .v_types = parse_kv_types("--kv-v", kv_v),
             .repetitions = repetitions,
+            .profile = profile || !trace.empty(),
             .device = parse_device(device),
             .exact = exact};
   }
@@ -134,6 +151,14 @@ void add_tests(CLI::App& command, BenchCommand& o) {
   command.add_option("-r,--repetitions", o.repetitions, "Runs of each test; 5 if not given")
       ->type_name("N")
       ->check(CLI::Range(1, 1000).description(""))
+      ->group("What to measure");
+  command.add_flag("--profile", o.profile, "Show where a step's time goes, by kind of kernel call")
+      ->group("What to measure");
+  command
+      .add_option(
+          "--trace", o.trace,
+          "Write the last run's calls to FILE, which chrome://tracing and Perfetto open; implies --profile")
+      ->type_name("FILE")
       ->group("What to measure");
 }
 

@@ -174,8 +174,6 @@ struct ChatCommand {
   void run(const Console& console) const {
     const EngineOptions engine_options = engine.options();
     GenerateOptions options = generation.options();
-    Interrupt interrupt;
-    options.cancel = &interrupt.flag();
     store::Store store = open_store();
     const store::ResolvedModel resolved =
         resolve_or_pull(store, model.empty() ? best_model(store) : model, console);
@@ -184,6 +182,8 @@ struct ChatCommand {
       throw Error(ErrorKind::unsupported,
                   fmt::format("{}: a model without a chat template cannot chat", resolved.name),
                   "medlar run --raw continues a text with it");
+    Interrupt interrupt;
+    options.cancel = &interrupt.flag();
     Chat chat(loaded, options, console);
     if (!system.empty()) chat.set_system(system);
     if (console.input.interactive)

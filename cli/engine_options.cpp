@@ -2,31 +2,38 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "formats/all.h"
 
 namespace medlar::cli {
+namespace {
+
+std::string kv_type_names(std::string_view separator) {
+  std::vector<std::string_view> names;
+  for (const formats::FormatInfo& info : formats::all_infos()) {
+    if (info.is_kv()) names.push_back(info.name);
+  }
+  return fmt::format("{}", fmt::join(names, separator));
+}
+
+}  // namespace
+
 std::optional<DType> kv_type(std::string_view option, const std::string& name) {
   if (name.empty()) return std::nullopt;
-  switch (const auto type = parse_dtype(name); type.value_or(DType::i64)) {
-    case DType::f32:
-    case DType::f16:
-    case DType::bf16:
-    case DType::q8_0:
-    case DType::q4_0:
-      return type;
-    default:
-      throw Error(ErrorKind::usage, fmt::format("{}: the KV cache cannot be \"{}\"", option, name),
-                  "choose f32, f16, bf16, q8_0 or q4_0");
-  }
+  const auto type = parse_dtype(name);
+  if (type && format_info(*type).is_kv()) return type;
+  throw Error(ErrorKind::usage, fmt::format("{}: the KV cache cannot be \"{}\"", option, name),
+              "choose one of " + kv_type_names(", "));
 }
 
 void EngineFlags::add_to(CLI::App& command) {
   const std::string group = "Model and machine";
-  const std::string types = "f32|f16|bf16|q8_0|q4_0";
+  const std::string types = kv_type_names("|");
   command
       .add_option("-c,--ctx", context,
                   "Tokens the context holds; 0: what the model was trained for, at most 32768")

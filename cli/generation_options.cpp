@@ -1,5 +1,7 @@
 #include "cli/generation_options.h"
 
+#include <limits>
+
 #include "base/error.h"
 
 namespace medlar::cli {
@@ -33,7 +35,9 @@ void GenerationFlags::add_to(CLI::App& command) {
       ->type_name("X")
       ->group(group)
       ->capture_default_str();
-  seed_ = command.add_option("--seed", sampler.seed, "The same seed and prompt give the same text")
+  seed_ = command
+              .add_option("--seed", sampler.seed,
+                          "The same seed and prompt give the same text; -1 or none: a new one")
               ->type_name("N")
               ->group(group);
   command.add_option("--stop", stop, "End the answer before this text (may be given several times)")
@@ -48,7 +52,9 @@ GenerateOptions GenerationFlags::options() const {
     throw Error(ErrorKind::usage, "--max-tokens: less than -1",
                 "give a number of tokens, or -1 for no limit");
   GenerateOptions result{.max_tokens = max_tokens, .sampler = sampler, .stop = stop};
-  result.sampler.random_seed = seed_->count() == 0;
+  // What -1 reads as.
+  constexpr std::uint64_t kNoSeed = std::numeric_limits<std::uint64_t>::max();
+  result.sampler.random_seed = seed_->count() == 0 || sampler.seed == kNoSeed;
   return result;
 }
 

@@ -65,11 +65,8 @@ std::string program_help(std::span<const CommandDefinition> commands, int column
          "\nUsage: medlar COMMAND [OPTIONS]\n" + section("Commands", rows, columns) +
          section("Options", {{"-h, --help", "Show this help"}, {"--version", "Show the version"}}, columns) +
          "\n" +
-         wrapped(
-             "A MODEL is a catalogue name (smollm2:135m), hf.co/user/repo[:quant], pypi:PACKAGE, a URL, or a "
-             "path "
-             "to a GGUF file. \"medlar COMMAND --help\" shows the options of a command.",
-             0, columns) +
+         wrapped(std::string(kWhatAModelIs) + " \"medlar COMMAND --help\" shows the options of a command.", 0,
+                 columns) +
          "\nExample:\n  medlar run smollm2:135m \"Why is the sky blue?\"\n";
 }
 

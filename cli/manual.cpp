@@ -31,15 +31,14 @@ std::string roff(std::string_view text) {
 }
 
 std::string man_page(const std::vector<CommandDefinition>& commands) {
-  std::string page =
-      ".TH MEDLAR 1 \"\" \"medlar " MEDLAR_VERSION
-      "\" \"User commands\"\n"
-      ".SH NAME\nmedlar \\- runs language models on this machine\n"
-      ".SH SYNOPSIS\n.B medlar\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n"
-      ".SH DESCRIPTION\nA MODEL is a catalogue name (smollm2:135m), hf.co/user/repo[:quant], pypi:PACKAGE, a "
-      "URL, "
-      "or a path to a GGUF file.\nResults go to standard output, messages and progress to standard error.\n"
-      ".SH COMMANDS\n";
+  std::string page = ".TH MEDLAR 1 \"\" \"medlar " MEDLAR_VERSION
+                     "\" \"User commands\"\n"
+                     ".SH NAME\nmedlar \\- runs language models on this machine\n"
+                     ".SH SYNOPSIS\n.B medlar\n.I COMMAND\n[\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n"
+                     ".SH DESCRIPTION\n" +
+                     roff(kWhatAModelIs) +
+                     "\nResults go to standard output, messages and progress to standard error.\n"
+                     ".SH COMMANDS\n";
   for (const CommandDefinition& command : commands) {
     page += fmt::format(".SS {}\n{}.\n.PP\n.EX\n{}\n.EE\n", roff(command.synopsis()),
                         roff(command.description), roff(command.example));

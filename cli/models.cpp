@@ -27,15 +27,21 @@ store::ProgressFn progress_on(const Console& console) {
 
 store::PullResult pull_model(store::Store& store, const std::string& reference, const Console& console) {
   const Interrupt interrupt;
-  store::PullResult result =
-      store.pull(reference, {.progress = progress_on(console), .cancel = &interrupt.flag()});
-  for (const std::string& note : result.notes) console.message("note: " + visible(note));
-  return result;
+  try {
+    store::PullResult result =
+        store.pull(reference, {.progress = progress_on(console), .cancel = &interrupt.flag()});
+    for (const std::string& note : result.notes) console.message("note: " + visible(note));
+    return result;
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::cancelled) throw;
+    throw Error(ErrorKind::cancelled, fmt::format("{}: stopped by Ctrl-C", reference),
+                fmt::format("medlar pull {} goes on where it stopped", reference));
+  }
 }
 
 store::ResolvedModel resolve_or_pull(store::Store& store, const std::string& reference,
                                      const Console& console) {
-  if (store::parse_model_ref(reference).kind != store::RefKind::path && !store.find(reference)) {
+  if (store.can_pull(reference)) {
     console.message(styled(console.messages, Style::dim, fmt::format("pulling {}", visible(reference))));
     pull_model(store, reference, console);
   }

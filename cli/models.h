@@ -20,7 +20,7 @@ store::ProgressFn progress_on(const Console& console);
 // Pulls with progress and notes. Ctrl-C stops it; what was loaded so far stays for next time.
 store::PullResult pull_model(store::Store& store, const std::string& reference, const Console& console);
 
-// What to open. A model that is not here yet and is not a path is pulled first.
+// What to open. A model that is not here yet is pulled first.
 store::ResolvedModel resolve_or_pull(store::Store& store, const std::string& reference,
                                      const Console& console);
 

@@ -53,8 +53,8 @@ std::string render_progress(const Progress& p, int columns) {
 
 void ProgressBar::show(const Progress& progress) {
   if (!terminal_.interactive) return;
-  // The last column stays free: writing there makes some terminals wrap.
-  fmt::print(file_, "\r{}\x1b[K", render_progress(progress, terminal_.columns - 1));
+  // Writing in the last column makes some terminals wrap, and Ctrl-C shows "^C" behind the line.
+  fmt::print(file_, "\r{}\x1b[K", render_progress(progress, terminal_.columns - 3));
   std::fflush(file_);
   drawn_ = true;
 }

@@ -57,7 +57,11 @@ struct RunCommand {
   std::pair<std::string, std::string> arguments(const Console& console) const {
     std::string reference = model, text = prompt;
     if (text.empty() && reference.find_first_of(" \n") != std::string::npos) std::swap(reference, text);
-    if (text == "-" || (text.empty() && !console.input.interactive)) text = read_input("-");
+    if (text == "-" || (text.empty() && !console.input.interactive)) {
+      text = read_input("-");
+      // The end of the last line is no part of a question, but may be of a text to continue.
+      if (!raw && text.ends_with('\n')) text.pop_back();
+    }
     if (text.empty())
       throw Error(ErrorKind::usage, "there is no prompt",
                   "give one as the last argument or on standard input, or use \"medlar chat\"");

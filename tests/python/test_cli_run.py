@@ -42,6 +42,7 @@ def test_the_seed_decides(run):
     assert first["tokens"] == second["tokens"]
     assert any(run("-n", 30, "--seed", seed)["tokens"] != first["tokens"] for seed in (8, 9))
     assert run("-n", 3)["seed"] != run("-n", 3)["seed"]
+    assert run("-n", 3, "--seed", -1)["seed"] != run("-n", 3, "--seed", -1)["seed"]
 
 
 def test_temperature_zero_takes_the_best(run, medlar, tiny):
@@ -65,6 +66,15 @@ def test_the_prompt_may_come_from_a_pipe(run, medlar, tiny):
     for words in ([], ["-"]):
         answer = medlar.json("run", tiny("llama"), *words, "--raw", "--json", "-n", 5, "--temp", 0, input=b"the thing")
         assert answer["tokens"] == expected
+
+
+def test_the_newline_of_echo_is_no_part_of_a_question(medlar, tiny):
+    def prompt_tokens(text, *options):
+        answer = medlar.json("run", tiny("qwen3"), "-", "-n", 1, "--json", *options, input=text)
+        return answer["usage"]["prompt_tokens"]
+
+    assert prompt_tokens(b"hi\n") == prompt_tokens(b"hi")
+    assert prompt_tokens(b"hi\n", "--raw") > prompt_tokens(b"hi", "--raw")
 
 
 def test_a_stop_string_ends_the_answer_before_it(run):

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 from terminal import Terminal, shown_lines
 
-COMMANDS = ["run", "chat", "pull", "list", "show", "rm", "verify", "tokenize", "template", "logits", "completion", "man"]
+COMMANDS = ["run", "chat", "pull", "list", "show", "rm", "verify", "tokenize", "template", "logits", "bench", "synth",
+            "completion", "man"]
 NO_NETWORK = {
     "HF_ENDPOINT": "http://127.0.0.1:9",
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -35,6 +36,8 @@ def test_help_of_a_command_ends_with_an_example(medlar, command):
     (["pul"], '"pull"'),
     (["pull"], "model"),
     (["list", "--colour"], "--colour"),
+    (["run", "x", "y", "--sed=1"], "Did you mean --seed?"),
+    (["list", "first", "second"], '"first" is one argument too many'),
     (["run", "x", "y", "-n", "many"], "many"),
     (["run", "x", "y", "-n", "-7"], "--max-tokens"),
     (["run", "x", "y", "--device", "abacus"], "abacus"),
@@ -57,9 +60,26 @@ def test_a_model_that_is_not_here(medlar, command, tmp_path):
 @pytest.mark.parametrize("command", [["pull"], ["show"], ["run"]])
 def test_a_misspelt_model(medlar, command, tmp_path):
     words = [*command, "smolm2:135m"] + (["Hello"] if command == ["run"] else [])
-    done = medlar.try_run(*words, env=NO_NETWORK | {"MEDLAR_HOME": str(tmp_path)})
-    assert done.returncode == 1
-    assert "Did you mean smollm2:135m" in done.stderr.decode()
+    message = medlar.fail(*words, env=NO_NETWORK | {"MEDLAR_HOME": str(tmp_path)})
+    assert "Did you mean smollm2:135m" in message
+
+
+@pytest.mark.parametrize("arguments, code, expected", [
+    (["run", "notes", "Hello"], 1, "notes: is not a GGUF file"),
+    (["chat", "notes"], 1, "notes: is not a GGUF file"),
+    (["show", "notes"], 1, "notes: is not a GGUF file"),
+    (["run", "smollm2", "Hello"], 1, "smollm2: is not a GGUF file"),
+    (["run", "folder", "Hello"], 1, "folder: the folder holds no .gguf file"),
+    (["pull", "notes"], 2, "notes: a local file"),
+])
+def test_a_word_that_is_a_file_here(medlar, tmp_path, arguments, code, expected):
+    for name in ("notes", "smollm2"):
+        (tmp_path / name).write_text("not a model")
+    (tmp_path / "folder").mkdir()
+    done = subprocess.run([medlar.path, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                          env=medlar.environment(MEDLAR_HOME=str(tmp_path / "home"), **NO_NETWORK))
+    assert done.returncode == code and done.stdout == ""
+    assert expected in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_no_network(medlar, tmp_path):
