@@ -14,31 +14,28 @@ build=build/release
 medlar=$build/medlar
 log=$build/quickstart.log
 
-# True when the program exists and no source or build file is newer. Takes some tens of milliseconds.
-up_to_date() { [[ -x $medlar ]] && ninja -C $build -n medlar 2>/dev/null | grep -q 'no work to do'; }
-
 # Shows "building: 12/340" on a terminal until the process ends.
 show_progress() {
   local pid=$1 step
-  while kill -0 "$pid" 2>/dev/null; do
-    sleep 0.5
+  while sleep 0.1 && kill -0 "$pid" 2>/dev/null; do
     step=$(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1 || true)
-    [[ -t 2 ]] && printf '\r\033[Kbuilding: %s, %d s' "${step//[\[\]]/}" "$SECONDS" >&2
+    [[ -t 2 && -n $step ]] && printf '\r\033[Kbuilding: %s, %d s' "${step//[\[\]]/}" "$SECONDS" >&2
   done
   [[ -t 2 ]] && printf '\r\033[K' >&2
   return 0
 }
 
+# Where nothing has changed since the last build this takes some tens of milliseconds and says nothing.
 build_medlar() {
-  scripts/install_deps.sh
   mkdir -p $build
-  echo "Building medlar: about 5 minutes on two cores the first time." >&2
+  if [[ ! -x $medlar ]]; then
+    scripts/install_deps.sh
+    echo "Building medlar: about 5 minutes on two cores." >&2
+  fi
   SECONDS=0
   # What was configured before keeps its settings, so that this and test.sh share one build.
-  local settings=()
-  [[ -f $build/CMakeCache.txt ]] || settings=(-DMEDLAR_TESTS=OFF)
   {
-    cmake --preset release "${settings[@]}" && ninja -C $build medlar
+    { [[ -f $build/build.ninja ]] || cmake --preset release -DMEDLAR_TESTS=OFF; } && ninja -C $build medlar
   } >"$log" 2>&1 &
   local pid=$!
   trap 'kill $pid 2>/dev/null' EXIT
@@ -46,13 +43,13 @@ build_medlar() {
   trap - EXIT
   if ! wait $pid; then
     tail -n 40 "$log" >&2
-    echo "quickstart: the build failed; all of its output is in $log" >&2
+    echo "quickstart: the build failed; all of its output is in $log." \
+      "scripts/install_deps.sh installs what it needs." >&2
     exit 1
   fi
-  echo "Built in $SECONDS s." >&2
+  grep -q 'no work to do' "$log" || echo "Built in $SECONDS s." >&2
 }
 
-up_to_date || build_medlar
-$medlar show "$model" --json >/dev/null 2>&1 || $medlar pull "$model"
+build_medlar
 # The most likely answer, so that the same question gets the same answer; a plain role keeps a small model on topic.
 exec $medlar run "$model" "$prompt" --system "You are a helpful assistant." --temp 0 --stats
