@@ -131,6 +131,9 @@ def test_ctrl_c_belongs_to_the_chat_after_its_pull(medlar, server, home):
     server.whole.set()
     terminal = Terminal([medlar.path, "chat", server.url], medlar.environment(TERM="xterm", **home))
     terminal.wait_for(b">>> ")
+    terminal.type("ab")  # once it is echoed, the prompt waits for the next key
+    terminal.wait_for(b"b")
+    time.sleep(0.2)
     terminal.type("\x03")
     terminal.wait_for(b"Ctrl-D")
     terminal.type("/exit\n")

@@ -1,5 +1,9 @@
 """Synthetic models are read by the gguf package, and medlar bench runs them."""
 
+import signal
+import subprocess
+import time
+
 import numpy as np
 import pytest
 
@@ -57,6 +61,35 @@ def test_bench_prints_llama_bench_json(medlar, model):
 def test_bench_prints_csv(medlar, model):
     lines = medlar.run("bench", "-m", model, "-p", "0", "-n", "1", "-r", "1", "-o", "csv").decode().splitlines()
     assert len(lines) == 2 and lines[0].startswith("model_filename,")
+
+
+def start_synthetic_bench(medlar, folder):
+    """A bench whose synthetic model is being written."""
+    command = [medlar.path, "bench", "--synthetic", "smollm2-135m:f32", "-p", "0", "-n", "64", "-r", "1000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               env=medlar.environment(TMPDIR=str(folder)))
+    while not list(folder.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+def test_ctrl_c_leaves_no_synthetic_model(medlar, tmp_path):
+    process = start_synthetic_bench(medlar, tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 1 and b"Ctrl-C" in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_synthetic_model_has_no_name_while_it_is_measured(medlar, tmp_path):
+    process = start_synthetic_bench(medlar, tmp_path)
+    while list(tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_usage(medlar, tmp_path):
