@@ -10,6 +10,8 @@
 #include <set>
 #include <string_view>
 
+#include <fmt/format.h>
+
 #include "base/host.h"
 
 namespace medlar {
@@ -186,10 +188,9 @@ std::optional<std::string> cgroup_path(std::string_view text, std::string_view c
     const auto first = line.find(':');
     const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
     if (second == std::string_view::npos) continue;
-    const std::string names = "," + std::string(line.substr(first + 1, second - first - 1)) + ",";
-    const bool match = controller.empty()
-                           ? names == ",,"
-                           : names.find("," + std::string(controller) + ",") != std::string::npos;
+    const std::string names = fmt::format(",{},", line.substr(first + 1, second - first - 1));
+    const bool match =
+        controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) != std::string::npos;
     if (match) return std::string(line.substr(second + 1));
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/cpu_features.h"
@@ -105,7 +106,7 @@ TEST(CpuFeatures, DetectionAgreesWithTheKernel) {
   }
   if (flags.empty()) GTEST_SKIP() << "/proc/cpuinfo lists no features here";
   const auto listed = [&](const char* flag) {
-    return flags.find(" " + std::string(flag) + " ") != std::string::npos;
+    return flags.find(fmt::format(" {} ", flag)) != std::string::npos;
   };
   const CpuFeatures f = detect_cpu_features();
 #if defined(__x86_64__)
