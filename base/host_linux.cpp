@@ -179,6 +179,11 @@ struct CgroupPlace {
   fs::path leaf, top;
 };
 
+// Whether `name` is among names with commas between.
+bool is_listed(std::string_view name, std::string_view names) {
+  return fmt::format(",{},", names).find(fmt::format(",{},", name)) != std::string::npos;
+}
+
 // This process's path in the hierarchy of `controller`, or in the unified one when that is empty.
 std::optional<std::string> cgroup_path(std::string_view text, std::string_view controller) {
   while (!text.empty()) {
@@ -188,9 +193,8 @@ std::optional<std::string> cgroup_path(std::string_view text, std::string_view c
     const auto first = line.find(':');
     const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
     if (second == std::string_view::npos) continue;
-    const std::string names = fmt::format(",{},", line.substr(first + 1, second - first - 1));
-    const bool match =
-        controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) != std::string::npos;
+    const std::string_view names = line.substr(first + 1, second - first - 1);
+    const bool match = controller.empty() ? names.empty() : is_listed(controller, names);
     if (match) return std::string(line.substr(second + 1));
   }
   return std::nullopt;
@@ -222,11 +226,8 @@ std::optional<CgroupPlace> find_cgroup(const fs::path& root, std::string_view co
     const auto dash = std::ranges::find(words, "-");
     if (words.size() < 6 || words.end() - dash < 4) continue;
     const std::string_view type = dash[1];
-    const std::string options = "," + std::string(dash[3]) + ",";
     const bool match =
-        controller.empty()
-            ? type == "cgroup2"
-            : type == "cgroup" && options.find("," + std::string(controller) + ",") != std::string::npos;
+        controller.empty() ? type == "cgroup2" : type == "cgroup" && is_listed(controller, dash[3]);
     if (!match) continue;
     std::string_view below = *path;
     if (words[3] != "/" && below.starts_with(words[3])) below.remove_prefix(words[3].size());
