@@ -28,15 +28,16 @@ check() {
   if "$@"; then record "$stage" 1 0 0; else record "$stage" 0 1 0; fi
 }
 
-# check_gtest STAGE COMMAND...: a stage whose GoogleTest closing lines are counted. A line "SKIPPED: reason" is a
-# skip, and a failure that no closing line tells of counts as one.
+# check_gtest STAGE COMMAND...: a stage whose GoogleTest closing lines are counted, and lines "ok: what",
+# "FAILED: what" and "SKIPPED: reason". A failure that no line tells of counts as one.
 check_gtest() {
   local stage=$1 log=$build/$1.log status passed failed skipped
   shift
   "$@" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
-  passed=$(gtest_sum "$log" PASSED) failed=$(gtest_sum "$log" FAILED) skipped=$(gtest_sum "$log" SKIPPED)
-  skipped=$((skipped + $(grep -c '^SKIPPED: ' "$log")))
+  passed=$(($(gtest_sum "$log" PASSED) + $(grep -c '^ok: ' "$log")))
+  failed=$(($(gtest_sum "$log" FAILED) + $(grep -c '^FAILED: ' "$log")))
+  skipped=$(($(gtest_sum "$log" SKIPPED) + $(grep -c '^SKIPPED: ' "$log")))
   [[ $status != 0 && $failed == 0 ]] && failed=1
   record "$stage" "$passed" "$failed" "$skipped"
 }
