@@ -107,7 +107,7 @@ void expect_quantized_block(std::span<const float> x, std::span<const float> mea
 
 // Codes in range, sums of what the codes and outliers mean, zeros behind the last value.
 void expect_consistent(const Q8Group& group, std::int64_t width) {
-  std::array<std::byte, sizeof group> row;
+  alignas(Q8Group) std::array<std::byte, sizeof group> row;
   std::memcpy(row.data(), &group, sizeof group);
   const std::vector<float> meant = meaning(ActKind::q8, row.data(), kActGroup);
   const auto sum = [&](std::int64_t from, std::int64_t n) {
