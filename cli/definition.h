@@ -10,8 +10,7 @@ namespace medlar::cli {
 
 inline constexpr std::string_view kWhatAModelIs =
     "A MODEL is a catalogue name (smollm2:135m), hf.co/user/repo[:quant], pypi:PACKAGE, a URL, or the path "
-    "of a "
-    "GGUF file or of its folder.";
+    "of a GGUF file or of its folder.";
 
 struct OptionDefinition {
   std::vector<std::string> short_names, long_names;  // without dashes; both empty: positional

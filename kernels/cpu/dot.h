@@ -1,6 +1,7 @@
 // The leaf products of one instruction set: rows of weights with prepared activations.
 #pragma once
 
+#include "kernels/cpu/prefetch.h"
 #include "kernels/cpu/simd.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
@@ -9,10 +10,6 @@ namespace medlar::kernels::MEDLAR_ISA {
 // faster than multiplying straight from the blocks, for int8 activations and for f32 ones.
 inline constexpr int64_t kPanelFrom = 7;
 inline constexpr int64_t kF32PanelFrom = 13;
-
-// How far ahead in a row's bytes to prefetch: far enough to hide memory's latency at full bandwidth, near
-// enough to still be in the first cache when it is used.
-inline constexpr int64_t kPrefetchBytes = 6144;
 
 // With f32 activations: the exact product of every type.
 void dot_f32(DType type, const RowsDot& a);

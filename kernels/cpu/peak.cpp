@@ -5,6 +5,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "kernels/cpu/prefetch.h"
+
 namespace medlar::kernels {
 
 namespace scalar {
@@ -57,10 +59,9 @@ PeakLoops peak_loops(Isa isa) {
 
 // Eight sums, so that no addition waits for the one before it.
 std::uint64_t read_all(std::span<const std::byte> bytes) {
-  constexpr std::size_t kAhead = 6144;  // as dot.h has it
   std::array<std::uint64_t, 8> sums{}, line{};
   for (; bytes.size() >= sizeof line; bytes = bytes.subspan(sizeof line)) {
-    __builtin_prefetch(bytes.data() + kAhead);
+    __builtin_prefetch(bytes.data() + kPrefetchBytes);
     std::memcpy(line.data(), bytes.data(), sizeof line);
     for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += line[i];
   }

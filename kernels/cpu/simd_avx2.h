@@ -113,10 +113,6 @@ template <class Lanes = Full>
 MEDLAR_INLINE F load_bf16(const void* p, Lanes lanes = {}) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_halves(p, lanes)), 16));
 }
-template <class Lanes = Full>
-MEDLAR_INLINE F load_i16(const int16_t* p, Lanes lanes = {}) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(load_halves(p, lanes)));
-}
 MEDLAR_INLINE F load_i8(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }

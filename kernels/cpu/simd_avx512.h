@@ -102,12 +102,6 @@ MEDLAR_INLINE F load_bf16(const void* p, Some s) {
 MEDLAR_INLINE F load_i8(const int8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
-MEDLAR_INLINE F load_i16(const int16_t* p, Full = {}) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
-}
-MEDLAR_INLINE F load_i16(const int16_t* p, Some s) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(first(s), p)));
-}
 MEDLAR_INLINE void store_f16(void* p, F v) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }

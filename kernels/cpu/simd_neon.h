@@ -98,10 +98,6 @@ template <class Lanes = Full>
 MEDLAR_INLINE F load_bf16(const void* p, Lanes lanes = {}) {
   return vreinterpretq_f32_u32(vshll_n_u16(load_halves(p, lanes), 16));
 }
-template <class Lanes = Full>
-MEDLAR_INLINE F load_i16(const int16_t* p, Lanes lanes = {}) {
-  return vcvtq_f32_s32(vmovl_s16(vreinterpret_s16_u16(load_halves(p, lanes))));
-}
 MEDLAR_INLINE F load_i8(const int8_t* p) {
   int32_t word;
   memcpy(&word, p, sizeof word);
