@@ -47,6 +47,17 @@ std::uint64_t enabled_states() {
   return static_cast<std::uint64_t>(high) << 32 | low;
 }
 
+// Linux gives a process its tile registers only on request.
+bool enable_amx() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // the state component
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 // Bits as in Intel's Software Developer's Manual, volume 2, CPUID, and volume 1, chapter 13 (XCR0).
 CpuFeatures detect() {
   CpuFeatures f;
@@ -69,9 +80,9 @@ CpuFeatures detect() {
   f.avx512vbmi = zmm && bit(extended.ecx, 1);
   f.avx512vnni = zmm && bit(extended.ecx, 11);
   f.avx512bf16 = zmm && bit(more.eax, 5);
-  f.amx_bf16 = tiles && bit(extended.edx, 22);
-  f.amx_tile = tiles && bit(extended.edx, 24);
-  f.amx_int8 = tiles && bit(extended.edx, 25);
+  f.amx_tile = tiles && bit(extended.edx, 24) && enable_amx();
+  f.amx_bf16 = f.amx_tile && bit(extended.edx, 22);
+  f.amx_int8 = f.amx_tile && bit(extended.edx, 25);
   return f;
 }
 
@@ -175,7 +186,7 @@ bool supports(const CpuFeatures& f, CpuLevel level) {
       return supports(f, CpuLevel::avx2) && f.avx512f && f.avx512bw && f.avx512vl && f.avx512dq &&
              f.avx512vnni;
     case CpuLevel::amx:
-      return supports(f, CpuLevel::avx512) && f.amx_tile && f.amx_bf16 && f.amx_int8;
+      return supports(f, CpuLevel::avx512) && f.avx512vbmi && f.amx_tile && f.amx_bf16;
     case CpuLevel::neon:
       return f.neon;
   }
@@ -200,16 +211,6 @@ CpuLevel choose_cpu_level(const CpuFeatures& features, std::string_view wanted) 
   }
   throw Error(ErrorKind::usage, fmt::format("MEDLAR_CPU={}: no such level", printable(wanted)),
               "use scalar, avx2, avx512, amx or neon, or unset MEDLAR_CPU");
-}
-
-bool enable_amx() {
-#if defined(__linux__) && defined(__x86_64__)
-  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
-  constexpr long kTileData = 18;               // the state component
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
 }
 
 }  // namespace medlar

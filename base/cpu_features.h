@@ -19,7 +19,8 @@ struct CpuFeatures {
   bool operator==(const CpuFeatures&) const = default;
 };
 
-// Asks CPUID and XGETBV, the auxiliary vector, or sysctl.
+// Asks CPUID and XGETBV, the auxiliary vector, or sysctl; on Linux also for the use of tile registers, which
+// a process gets only on request.
 CpuFeatures detect_cpu_features();
 
 // The features by name, separated by blanks, for `medlar doctor` and logs.
@@ -30,7 +31,7 @@ enum class CpuLevel : std::uint8_t {
   scalar,
   avx2,    // AVX2, FMA, F16C
   avx512,  // AVX-512 F, BW, VL, DQ, VNNI
-  amx,     // avx512 and AMX tiles with bf16 and int8 products
+  amx,     // avx512, AVX-512 VBMI, and AMX tiles with bf16 products
   neon,    // Advanced SIMD
 };
 
@@ -41,9 +42,5 @@ CpuLevel best_cpu_level(const CpuFeatures& features);
 // The level to use. `wanted` is the value of MEDLAR_CPU, or empty for the best one.
 // Throws Error(usage) on an unknown name and Error(unsupported) on one that this machine lacks.
 CpuLevel choose_cpu_level(const CpuFeatures& features, std::string_view wanted);
-
-// Linux gives a process its tile registers only on request. False: refused, so AMX must not be used.
-// Must be called before the first tile instruction and before the threads that use tiles are made.
-bool enable_amx();
 
 }  // namespace medlar

@@ -83,6 +83,7 @@ std::vector<std::byte> make_activations(ActKind kind, std::int64_t rows) {
                          .rows = RowCount::tokens,
                          .width = kDepth,
                          .kind = kind,
+                   .tiles = false,
                          .y = y.data() + (64 - address % 64) % 64};
   Step step;
   step.tokens = static_cast<std::int32_t>(rows);

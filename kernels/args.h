@@ -87,6 +87,9 @@ enum class ActKind : std::uint8_t {
   q8,   // int8 with one f32 scale per 32 values, outliers apart (kernels/cpu/activation.h)
 };
 
+// From this many rows on, a step uses a matrix unit where there is one.
+inline constexpr std::int64_t kTilesFrom = 12;
+
 // Rows of activations made ready for LinearArgs; with `norm`, RMS-normalised first.
 struct PrepareArgs {
   const float* x;  // (rows, width)
@@ -96,7 +99,8 @@ struct PrepareArgs {
   RowCount rows;
   std::int64_t width;
   ActKind kind;
-  std::byte* y;  // rows x act_bytes(kind, width)
+  bool tiles;    // with kTilesFrom rows or more, bf16 tiles instead (kernels/cpu/activation.h)
+  std::byte* y;  // prepared_bytes() of them
 };
 
 // The leaf of a product: y[m * ldy + j] = dot(row j of weight, x[m]) for j < n and m < rows.
@@ -112,10 +116,21 @@ struct RowsDot {
 };
 using RowsDotFn = void (*)(const RowsDot&);
 
+// A stretch of a weight row for the matrix unit: `values` of them, a multiple of 32, to lines of bf16 that
+// lie a tile apart. Prefetches `ahead` bytes further.
+struct UnpackTiles {
+  const std::byte* from;
+  std::int64_t values;
+  std::byte* to;
+  std::int64_t ahead;
+};
+using UnpackTilesFn = void (*)(const UnpackTiles&);
+
 // One weight matrix that reads the shared, prepared input.
 struct LinearOut {
-  const void* weight;  // (n, k) of `type`, rows contiguous
-  RowsDotFn dot;       // the kernel for `type`
+  const void* weight;    // (n, k) of `type`, rows contiguous
+  RowsDotFn dot;         // the kernel for `type`
+  UnpackTilesFn unpack;  // and that of the matrix unit, where LinearArgs::tiles
   DType type;
   std::int64_t n;
   const float* bias;      // (n), or null
@@ -128,8 +143,9 @@ inline constexpr int kMaxLinearOuts = 3;
 // y_i = x W_i^T + bias_i + residual_i for up to three matrices in one sweep (QKV; gate and up). With an
 // activation, there are two matrices (gate, up) of the same n and outs[0].y = activation(gate) * up.
 struct LinearArgs {
-  const std::byte* x;  // rows x act_bytes(kind, k), from PrepareArgs
+  const std::byte* x;  // from PrepareArgs with the same kind and tiles
   ActKind kind;
+  bool tiles;
   RowCount rows;
   std::int64_t k;
   int outs;

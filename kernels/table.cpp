@@ -1,6 +1,8 @@
 // Names of operations, and sizes of prepared rows.
 #include "kernels/table.h"
 
+#include <algorithm>
+
 #include "kernels/cpu/activation.h"
 
 namespace medlar::kernels {
@@ -33,6 +35,8 @@ std::string_view name(KernelOp op) {
       return "attention";
     case KernelOp::rows_dot:
       return "rows_dot";
+    case KernelOp::unpack_tiles:
+      return "unpack_tiles";
   }
   return "unknown";
 }
@@ -47,6 +51,13 @@ std::size_t act_bytes(ActKind kind, std::int64_t width) {
       return groups * sizeof(Q8Group);
   }
   return 0;
+}
+
+std::size_t prepared_bytes(ActKind kind, bool tiles, std::int64_t width, std::int64_t rows) {
+  const std::size_t in_rows = act_bytes(kind, width) * static_cast<std::size_t>(rows);
+  if (!tiles || rows < kTilesFrom) return in_rows;
+  const auto in_tiles = static_cast<std::size_t>((rows + 15) / 16 * 16 * width) * 2;
+  return std::max(in_rows, in_tiles);
 }
 
 }  // namespace medlar::kernels

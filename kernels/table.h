@@ -35,9 +35,10 @@ enum class KernelOp : std::uint8_t {
   kv_write,
   attend_prepare,
   attention,
-  rows_dot,  // the leaf of linear, keyed by weight type
+  rows_dot,      // the leaf of linear, keyed by weight type
+  unpack_tiles,  // and what linear has instead on a matrix unit
 };
-inline constexpr std::size_t kKernelOps = static_cast<std::size_t>(KernelOp::rows_dot) + 1;
+inline constexpr std::size_t kKernelOps = static_cast<std::size_t>(KernelOp::unpack_tiles) + 1;
 
 std::string_view name(KernelOp op);
 
@@ -47,13 +48,16 @@ struct KernelEntry {
   ActKind act;  // of rows_dot: the activations it multiplies with; else f32
   Isa isa;
   std::string_view name;
-  StepFn step = nullptr;         // every op but rows_dot
+  StepFn step = nullptr;         // every op but the leaves
   RowsDotFn rows_dot = nullptr;  // rows_dot only
   // Bytes of scratch a thread needs to run `args`; null: none.
   std::size_t (*scratch)(const void* args, int max_tokens) = nullptr;
+  UnpackTilesFn unpack = nullptr;  // unpack_tiles only
 };
 
 // Bytes of one prepared row of `width` values, a multiple of 64.
 std::size_t act_bytes(ActKind kind, std::int64_t width);
+// Bytes of up to `rows` of them, in tiles or not.
+std::size_t prepared_bytes(ActKind kind, bool tiles, std::int64_t width, std::int64_t rows);
 
 }  // namespace medlar::kernels

@@ -16,6 +16,7 @@
 #include "base/team.h"
 #include "checkpoint/gguf.h"
 #include "formats/all.h"
+#include "kernels/cpu/peak.h"
 #include "kernels/cpu/table.h"
 #include "tune/machine_limits.h"
 
@@ -65,11 +66,18 @@ std::optional<BenchLimit> measure_limit(const std::filesystem::path& path, const
   if (test.gen > 0)
     return BenchLimit{"read bandwidth", read_bandwidth(team, weights.bytes),
                       static_cast<double>(weights.bytes_per_token)};
-  const kernels::KernelEntry& leaf = cpu_table().rows_dot(weights.type, exact);
-  const std::optional<double> peak = product_peak(team, leaf.isa, leaf.act);
+  const kernels::CpuTable table = cpu_table();
+  const bool tiles = !exact && table.has(kernels::KernelOp::unpack_tiles, weights.type);
+  const kernels::KernelEntry& leaf =
+      tiles ? table.find(kernels::KernelOp::unpack_tiles, weights.type) : table.rows_dot(weights.type, exact);
+  const kernels::PeakLoops loops = kernels::peak_loops(leaf.isa);
+  const bool f32 = !tiles && leaf.act == kernels::ActKind::f32;
+  const std::optional<double> peak = product_peak(team, f32 ? loops.f32 : loops.quantized);
   if (!peak) return std::nullopt;
-  return BenchLimit{leaf.act == kernels::ActKind::f32 ? "f32 products" : "int8 products", *peak,
-                    static_cast<double>(weights.operations_per_token)};
+  return BenchLimit{tiles ? "bf16 products"
+                    : f32 ? "f32 products"
+                          : "int8 products",
+                    *peak, static_cast<double>(weights.operations_per_token)};
 }
 
 // "llama 135M q4_1"

@@ -43,8 +43,9 @@ std::vector<BenchTest> bench_tests(const BenchOptions& options);
 
 // The speed that the machine itself allows, measured in the same run.
 struct BenchLimit {
-  std::string what;  // "read bandwidth" in bytes a second, "int8 products" or "f32 products" in operations
-  double rate = 0;   // a second
+  std::string what;      // "read bandwidth" in bytes a second, "int8 products", "bf16 products"
+                         // or "f32 products" in operations
+  double rate = 0;       // a second
   double per_token = 0;  // bytes or operations that a token takes
   double tokens_per_second() const { return rate / per_token; }
 };

@@ -48,9 +48,7 @@ double read_bandwidth(Team& team, std::span<const std::span<const std::byte>> by
   });
 }
 
-std::optional<double> product_peak(Team& team, kernels::Isa isa, kernels::ActKind act) {
-  const kernels::PeakLoops loops = kernels::peak_loops(isa);
-  const kernels::PeakLoop& loop = act == kernels::ActKind::f32 ? loops.f32 : loops.int8;
+std::optional<double> product_peak(Team& team, const kernels::PeakLoop& loop) {
   if (!loop.run) return std::nullopt;
   const double work = static_cast<double>(loop.operations) * static_cast<double>(kRounds) * team.size();
   return best_rate(work, [&] { team.run([&](int) { loop.run(kRounds); }); });

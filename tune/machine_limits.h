@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/team.h"
-#include "kernels/table.h"
+#include "kernels/cpu/peak.h"
 
 namespace medlar::tune {
 
@@ -17,8 +17,7 @@ namespace medlar::tune {
 double read_bandwidth(Team& team, std::span<const std::span<const std::byte>> bytes);
 
 // Multiplications and additions a second of the team: a register-blocked product over data in the first
-// cache, with the instructions that a kernel of `isa` uses on such activations. Nothing is unpacked or
-// scaled. None where this build has no such loop: scalar code has none for bytes.
-std::optional<double> product_peak(Team& team, kernels::Isa isa, kernels::ActKind act);
+// cache, or already in tile registers. Nothing is unpacked or scaled. None for an empty loop.
+std::optional<double> product_peak(Team& team, const kernels::PeakLoop& loop);
 
 }  // namespace medlar::tune

@@ -4,6 +4,10 @@
 //   q8      ceil(width / 256) groups of Q8Group
 //
 // A row is padded with zeros to a multiple of 64 bytes.
+//
+// For a matrix unit, a step of at least kTilesFrom rows has bf16 tiles instead of 16 rows by 32 values each:
+// [row / 16][value / 32][16 lines][16 rows][2], where line i holds values i and 16 + i of the 32. Missing rows
+// are 0.
 #pragma once
 
 #include <cstddef>

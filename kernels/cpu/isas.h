@@ -19,6 +19,9 @@ std::span<const KernelEntry> entries();
 namespace avx512 {
 std::span<const KernelEntry> entries();
 }
+namespace amx {
+std::span<const KernelEntry> entries();
+}
 namespace neon {
 std::span<const KernelEntry> entries();
 }

@@ -21,6 +21,9 @@ PeakLoops peak_loops();
 namespace avx512 {
 PeakLoops peak_loops();
 }
+namespace amx {
+PeakLoops peak_loops();
+}
 namespace neon {
 PeakLoops peak_loops();
 }
@@ -43,6 +46,10 @@ PeakLoops peak_loops(Isa isa) {
 #if defined(MEDLAR_HAS_AVX512)
     case Isa::avx512:
       return avx512::peak_loops();
+#endif
+#if defined(MEDLAR_HAS_AMX)
+    case Isa::amx:
+      return amx::peak_loops();
 #endif
 #if defined(MEDLAR_HAS_NEON)
     case Isa::neon:

@@ -16,7 +16,7 @@ struct PeakLoop {
 
 // Products of a register tile with data in the first cache, and nothing else.
 struct PeakLoops {
-  PeakLoop int8;  // sums of products of bytes, as kernels for quantized weights use them
+  PeakLoop quantized;  // as kernels for quantized weights use them: of bytes, or bf16 on a matrix unit
   PeakLoop f32;
 };
 

@@ -59,6 +59,6 @@ constexpr PeakLoop kInt8{int8_products, 2 * kDotTileRows* kGroupRows* kDepth};
 
 }  // namespace
 
-PeakLoops peak_loops() { return {.int8 = kInt8, .f32 = kF32}; }
+PeakLoops peak_loops() { return {.quantized = kInt8, .f32 = kF32}; }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -52,7 +52,7 @@ MEDLAR_INLINE Range share(int64_t n, int64_t granule, const Slice& slice) {
 
 }  // namespace medlar::kernels::MEDLAR_ISA
 
-#if defined(MEDLAR_ISA_AVX512)
+#if defined(MEDLAR_ISA_AVX512) || defined(MEDLAR_ISA_AMX)
 #include "kernels/cpu/simd_avx512.h"
 #elif defined(MEDLAR_ISA_AVX2) || defined(MEDLAR_ISA_AVX2_VNNI)
 #include "kernels/cpu/simd_avx2.h"

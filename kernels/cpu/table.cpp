@@ -46,6 +46,10 @@ std::span<const KernelEntry> cpu_entries(Isa isa) {
     case Isa::avx512:
       return avx512::entries();
 #endif
+#if defined(MEDLAR_HAS_AMX)
+    case Isa::amx:
+      return amx::entries();
+#endif
 #if defined(MEDLAR_HAS_NEON)
     case Isa::neon:
       return neon::entries();

@@ -1,5 +1,6 @@
 #include "runtime/cpu/lower.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -130,9 +131,11 @@ struct Emitter {
     const ActKind kind = rows_dot(first).act;
     const RowCount rows = type(group.input).rows;
     const std::int64_t k = type(group.input).width();
-    const std::byte* x = prepare(group, kind);
+    const bool tiles = fits_tiles(group);
+    const std::byte* x = prepare(group, kind, tiles);
     LinearArgs args{.x = x,
                     .kind = kind,
+                    .tiles = tiles,
                     .rows = rows,
                     .k = k,
                     .outs = static_cast<int>(group.outs.size()),
@@ -144,6 +147,7 @@ struct Emitter {
       const Value result = group.glu ? group.glu : out.result;
       args.out[i] = {.weight = bytes(w),
                      .dot = rows_dot(out.linear).rows_dot,
+                     .unpack = tiles ? l.table_.find(KernelOp::unpack_tiles, type(w).dtype).unpack : nullptr,
                      .type = type(w).dtype,
                      .n = type(w).shape[0],
                      .bias = has_input(out.linear, 2) ? floats(in(out.linear, 2)) : nullptr,
@@ -158,15 +162,23 @@ struct Emitter {
     return l.table_.rows_dot(type(in(linear, 1)).dtype, l.options_.exact);
   }
 
+  // A matrix unit is here and can take every matrix of the group.
+  bool fits_tiles(const ir::LinearGroup& group) const {
+    if (l.options_.exact || type(group.input).width() % 32 != 0) return false;
+    return std::ranges::all_of(group.outs, [&](const auto& out) {
+      return l.table_.has(KernelOp::unpack_tiles, type(in(out.linear, 1)).dtype);
+    });
+  }
+
   // The group's input, normalised and stored as its products want it.
-  const std::byte* prepare(const ir::LinearGroup& group, ActKind kind) {
+  const std::byte* prepare(const ir::LinearGroup& group, ActKind kind, bool tiles) {
     const RowCount rows = type(group.input).rows;
     const std::int64_t width = type(group.input).width();
-    const std::size_t row = act_bytes(kind, width);
-    if (kind == ActKind::f32 && !group.norm && row == static_cast<std::size_t>(width) * sizeof(float))
+    if (kind == ActKind::f32 && !tiles && !group.norm &&
+        act_bytes(kind, width) == static_cast<std::size_t>(width) * sizeof(float))
       return reinterpret_cast<const std::byte*>(buffer(group.input));
     const int id = temporaries++;
-    const std::size_t size = row * static_cast<std::size_t>(max_rows(rows));
+    const std::size_t size = prepared_bytes(kind, tiles, width, max_rows(rows));
     PrepareArgs args{.x = buffer(group.input),
                      .norm = static_cast<bool>(group.norm),
                      .norm_weight = nullptr,
@@ -174,6 +186,7 @@ struct Emitter {
                      .rows = rows,
                      .width = width,
                      .kind = kind,
+                     .tiles = tiles,
                      .y = arena.touch(id, size, step())};
     if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
     call(KernelOp::prepare, DType::f32, args);

@@ -22,7 +22,7 @@ CpuFeatures ice_lake() {
 
 CpuFeatures sapphire_rapids() {
   CpuFeatures f = ice_lake();
-  f.amx_tile = f.amx_bf16 = f.amx_int8 = true;
+  f.avx512vbmi = f.amx_tile = f.amx_bf16 = f.amx_int8 = true;
   return f;
 }
 
@@ -47,7 +47,7 @@ TEST(CpuLevel, EveryFeatureOfALevelIsNeeded) {
     EXPECT_EQ(best_cpu_level(f), CpuLevel::avx2);
   }
   for (bool CpuFeatures::* feature :
-       {&CpuFeatures::amx_tile, &CpuFeatures::amx_bf16, &CpuFeatures::amx_int8}) {
+       {&CpuFeatures::amx_tile, &CpuFeatures::amx_bf16, &CpuFeatures::avx512vbmi}) {
     CpuFeatures f = sapphire_rapids();
     f.*feature = false;
     EXPECT_EQ(best_cpu_level(f), CpuLevel::avx512);

@@ -45,6 +45,7 @@ Activations::Activations(ActKind kind, const std::vector<float>& values, std::in
                    .rows = RowCount::tokens,
                    .width = width,
                    .kind = kind,
+                   .tiles = false,
                    .y = prepared.data()};
   run(entry_for(Isa::scalar, KernelOp::prepare), &args, simple.step, 1);
   for (std::int64_t m = 0; m < rows; ++m) {

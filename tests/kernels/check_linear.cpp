@@ -42,6 +42,21 @@ const Case kLong[] = {
     {{70, 70}, 256, 600, false, false, false, Activation::silu},
 };
 
+// On a matrix unit: panels of every size, rows and tokens past whole tiles, depths in one chunk and in
+// several, more tokens than share an unpacked strip, and strips that end within a slice.
+const Case kTiled[] = {
+    {{16}, 32, 12, false, false, false, Activation::none},
+    {{40}, 576, 17, true, false, false, Activation::none},
+    {{64, 24, 17}, 256, 33, true, false, false, Activation::none},
+    {{100}, 512, 47, true, true, true, Activation::none},
+    {{70}, 4352, 40, false, true, true, Activation::none},
+    {{50, 50}, 576, 35, true, true, false, Activation::silu},
+    {{70, 70}, 4352, 18, true, false, false, Activation::gelu},
+    {{330}, 256, 70, false, false, false, Activation::none},
+    {{33}, 256, 600, true, true, true, Activation::none},
+    {{33}, 4352, 530, false, false, false, Activation::none},
+};
+
 // One matrix, and each of its products by the reference with its bound.
 struct Matrix {
   std::vector<std::byte> weights;
@@ -49,7 +64,14 @@ struct Matrix {
   std::vector<double> bound;
 };
 
-Matrix make(Leaf leaf, std::int64_t n, const Activations& x, std::int64_t tokens, Rng& rng) {
+// A leaf for few rows, or the matrix unit's.
+struct Way {
+  Leaf leaf;
+  bool tiles = false;
+};
+
+Matrix make(const Way& way, std::int64_t n, const Activations& x, std::int64_t tokens, Rng& rng) {
+  const Leaf& leaf = way.leaf;
   const std::int64_t k = x.width, bytes = row_bytes(leaf.type, k);
   Matrix m{random_weights(leaf.type, n, k, rng), rng.normals(n), rng.normals(n * tokens), {}, {}};
   m.product.resize(m.residual.size());
@@ -69,7 +91,8 @@ Matrix make(Leaf leaf, std::int64_t n, const Activations& x, std::int64_t tokens
     const std::byte* row = m.weights.data() + j * bytes;
     decode_row(leaf.type, row, w.data(), k);
     for (std::int64_t t = 0; t < tokens; ++t)
-      m.bound[static_cast<std::size_t>(t * n + j)] = dot_bound(leaf, row, w, x.row(t));
+      m.bound[static_cast<std::size_t>(t * n + j)] =
+          way.tiles ? tile_bound(leaf.type, row, w, x.row(t)) : dot_bound(leaf, row, w, x.row(t));
   }
   return m;
 }
@@ -85,14 +108,38 @@ double bound_of(const Case& c, const std::vector<Matrix>& matrices, std::size_t 
   return 1.2 * gate_error * (up + up_error) + gate * up_error + (12 + 4 * 88) * kUlp * gate * up;
 }
 
-int check_case(const KernelEntry& entry, const Case& c, Leaf leaf, Rng& rng) {
+// x in tiles, by the same table's own kernel.
+void prepare_tiles(const KernelEntry& entry, const Activations& x, std::int64_t tokens, const Guarded& to) {
+  const PrepareArgs args{.x = reinterpret_cast<const float*>(x.exact.data()),
+                         .norm = false,
+                         .norm_weight = nullptr,
+                         .eps = 0,
+                         .rows = RowCount::tokens,
+                         .width = x.width,
+                         .kind = ActKind::q8,
+                         .tiles = true,
+                         .y = to.data()};
+  const SimpleStep s(tokens);
+  for (const KernelEntry& e : table_of(entry))
+    if (e.op == KernelOp::prepare) run(e, &args, s.step, 1);
+}
+
+UnpackTilesFn unpack_for(const KernelEntry& entry, DType type) {
+  for (const KernelEntry& e : table_of(entry))
+    if (e.op == KernelOp::unpack_tiles && e.type == type) return e.unpack;
+  return nullptr;
+}
+
+int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng) {
+  const Leaf& leaf = way.leaf;
   const SimpleStep s(c.tokens);
   const Activations x(leaf.act, rng.heavy_tailed(c.tokens * c.k), c.tokens, c.k);
   std::vector<Matrix> matrices;
-  for (const std::int64_t n : c.n) matrices.push_back(make(leaf, n, x, c.tokens, rng));
+  for (const std::int64_t n : c.n) matrices.push_back(make(way, n, x, c.tokens, rng));
   std::vector<std::vector<float>> wants(c.glu == Activation::none ? c.n.size() : 1);
   LinearArgs args{.x = x.exact.data(),
                   .kind = ActKind::f32,
+                  .tiles = false,
                   .rows = RowCount::tokens,
                   .k = c.k,
                   .outs = static_cast<int>(c.n.size()),
@@ -102,6 +149,7 @@ int check_case(const KernelEntry& entry, const Case& c, Leaf leaf, Rng& rng) {
     if (o < wants.size()) wants[o].resize(matrices[o].product.size());
     args.out[o] = {.weight = matrices[o].weights.data(),
                    .dot = ref_entry(KernelOp::rows_dot, leaf.type).rows_dot,
+                   .unpack = way.tiles ? unpack_for(entry, leaf.type) : nullptr,
                    .type = leaf.type,
                    .n = c.n[o],
                    .bias = c.bias ? matrices[o].bias.data() : nullptr,
@@ -110,8 +158,11 @@ int check_case(const KernelEntry& entry, const Case& c, Leaf leaf, Rng& rng) {
   }
   run(ref_entry(KernelOp::linear), &args, s.step, 1);
 
-  args.x = x.prepared.data();
+  const Guarded tiles(static_cast<std::int64_t>(prepared_bytes(leaf.act, way.tiles, c.k, c.tokens)), 64);
+  if (way.tiles) prepare_tiles(entry, x, c.tokens, tiles);
+  args.x = way.tiles ? tiles.data() : x.prepared.data();
   args.kind = leaf.act;
+  args.tiles = way.tiles;
   for (std::size_t o = 0; o < c.n.size(); ++o) args.out[o].dot = leaf_for(leaf.isa, leaf.type, leaf.act);
   int compared = 0;
   for (const int threads : {1, 2, 5}) {
@@ -140,11 +191,17 @@ int check_linear(const KernelEntry& entry) {
   int compared = 0;
   for (const Case& c : kCases) {
     for (const DType type : {DType::q4_0, DType::q6_k, DType::q8_0, DType::f16}) {
-      compared += check_case(entry, c, {entry.isa, type, act_kind(type)}, rng);
-      compared += check_case(entry, c, {entry.isa, type, ActKind::f32}, rng);
+      compared += check_case(entry, c, {{entry.isa, type, act_kind(type)}}, rng);
+      compared += check_case(entry, c, {{entry.isa, type, ActKind::f32}}, rng);
     }
   }
-  for (const Case& c : kLong) compared += check_case(entry, c, {entry.isa, DType::q4_0, ActKind::q8}, rng);
+  for (const Case& c : kLong) compared += check_case(entry, c, {{entry.isa, DType::q4_0, ActKind::q8}}, rng);
+  if (entry.isa != Isa::amx) return compared;
+  for (const Case& c : kTiled) {
+    for (const DType type : {DType::q4_0, DType::q4_k, DType::q8_0, DType::f16})
+      if (c.k % format_info(type).block_length == 0)
+        compared += check_case(entry, c, {{entry.isa, type, act_kind(type)}, true}, rng);
+  }
   return compared;
 }
 

@@ -149,6 +149,7 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
                    .rows = RowCount::tokens,
                    .width = c.width,
                    .kind = ActKind::f32,
+                   .tiles = false,
                    .y = nullptr};
   const auto exact_bytes = static_cast<std::int64_t>(act_bytes(ActKind::f32, c.width));
   const Guarded want(c.tokens * exact_bytes, 64);
@@ -189,7 +190,7 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
 
 int check_prepare(const KernelEntry& entry) {
   Rng rng(8);
-  int compared = 0;
+  int compared = entry.isa == Isa::amx ? check_prepare_tiles(entry) : 0;
   for (const ActKind kind : {ActKind::f32, ActKind::q8}) {
     for (const std::int64_t width : {256, 512, 2048, 32, 576, 640}) {
       for (const std::int64_t tokens : {1, 2, 9}) {

@@ -40,14 +40,16 @@ int check(const KernelEntry& entry) {
       return check_attention(entry);
     case KernelOp::rows_dot:
       return check_rows_dot(entry);
+    case KernelOp::unpack_tiles:
+      return check_unpack_tiles(entry);
   }
   return 0;  // an operation without cases
 }
 
 std::vector<const KernelEntry*> entries_here() {
   std::vector<const KernelEntry*> entries;
-  for (const Isa isa : isas_here()) {
-    for (const KernelEntry& e : cpu_entries(isa)) entries.push_back(&e);
+  for (const std::span<const KernelEntry> table : tables_here()) {
+    for (const KernelEntry& e : table) entries.push_back(&e);
   }
   return entries;
 }

@@ -12,6 +12,12 @@
 #include "formats/all.h"
 #include "kernels/cpu/table.h"
 
+#if defined(MEDLAR_HAS_EMULATED_TILES)
+namespace medlar::kernels::amx_emulated {
+std::span<const KernelEntry> entries();
+}
+#endif
+
 namespace medlar::kernels::testing {
 
 namespace {
@@ -150,6 +156,43 @@ double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std:
   return steps * kUlp * magnitude + 1e-37;
 }
 
+double tile_bound(DType type, const std::byte* row, std::span<const float> w, std::span<const float> x) {
+  const FormatInfo& info = format_info(type);
+  const auto block = static_cast<std::size_t>(info.block_length);
+  constexpr double kHalf = 0x1p-8;  // of one rounding to bf16
+  double bound = 0;
+  for (std::size_t b = 0; b < w.size(); b += block) {
+    const double offset = offset_bound(type, row + b / block * static_cast<std::size_t>(info.block_bytes));
+    double top = 0;
+    for (std::size_t i = b; i < b + block; ++i) top = std::max(top, std::abs(static_cast<double>(w[i])));
+    for (std::size_t i = b; i < b + block; ++i) {
+      const double value = std::abs(static_cast<double>(w[i]));
+      const double weight_error = kHalf * value + 2 * 300 * kUlp * (offset + top);
+      bound += (weight_error + (value + weight_error) * kHalf) * std::abs(x[i]);
+      bound += static_cast<double>(w.size()) * kUlp * value * std::abs(x[i]);
+    }
+  }
+  return bound + 1e-37;
+}
+
+std::vector<std::span<const KernelEntry>> tables_here() {
+  std::vector<std::span<const KernelEntry>> tables;
+  for (const Isa isa : isas_here()) tables.push_back(cpu_entries(isa));
+#if defined(MEDLAR_HAS_EMULATED_TILES)
+  const CpuFeatures features = detect_cpu_features();
+  if (!runs_here(Isa::amx, features) && runs_here(Isa::avx512, features) && features.avx512vbmi)
+    tables.push_back(amx_emulated::entries());
+#endif
+  return tables;
+}
+
+std::span<const KernelEntry> table_of(const KernelEntry& entry) {
+  for (const std::span<const KernelEntry> table : tables_here())
+    if (!std::less<>()(&entry, table.data()) && std::less<>()(&entry, table.data() + table.size()))
+      return table;
+  return {};
+}
+
 std::vector<Isa> isas_here() {
   const CpuFeatures features = detect_cpu_features();
   std::vector<Isa> isas;
@@ -176,7 +219,7 @@ int lanes(Isa isa) {
 }
 
 const KernelEntry& entry_for(Isa isa, KernelOp op, DType type) {
-  for (const Isa from : {isa, Isa::scalar}) {
+  for (const Isa from : {isa == Isa::amx ? Isa::avx512 : isa, Isa::scalar}) {
     for (const KernelEntry& e : cpu_entries(from)) {
       if (e.op == op && e.type == type) return e;
     }
@@ -185,7 +228,7 @@ const KernelEntry& entry_for(Isa isa, KernelOp op, DType type) {
 }
 
 RowsDotFn leaf_for(Isa isa, DType type, ActKind act) {
-  for (const KernelEntry& e : cpu_entries(isa)) {
+  for (const KernelEntry& e : cpu_entries(isa == Isa::amx ? Isa::avx512 : isa)) {
     if (e.op == KernelOp::rows_dot && e.type == type && e.act == act) return e.rows_dot;
   }
   return nullptr;

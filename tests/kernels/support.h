@@ -74,14 +74,23 @@ struct Leaf {
   ActKind act;
 };
 double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std::span<const float> x);
+// The same with both sides rounded to bf16, and weights unpacked with their codes added to 2^15 at most.
+double tile_bound(DType type, const std::byte* row, std::span<const float> w, std::span<const float> x);
 
 // Instruction sets of this build that this processor runs.
 std::vector<Isa> isas_here();
 
+// Their tables; and where there is no matrix unit but all else that its kernels need, those kernels on
+// emulated tiles.
+std::vector<std::span<const KernelEntry>> tables_here();
+// The one that `entry` is in.
+std::span<const KernelEntry> table_of(const KernelEntry& entry);
+
 // Floats that a vector of the instruction set holds.
 int lanes(Isa isa);
 
-// The best entries for `isa`: its own, else the scalar ones.
+// The best entries for `isa`: its own, else the scalar ones. A matrix unit's leaves for few rows are
+// AVX-512's.
 const KernelEntry& entry_for(Isa isa, KernelOp op, DType type = DType::f32);
 RowsDotFn leaf_for(Isa isa, DType type, ActKind act);
 

@@ -69,5 +69,12 @@ TEST(Activations, RowsAreWholeCacheLines) {
   EXPECT_EQ(act_bytes(ActKind::q8, 576), 3 * 448u);
 }
 
+TEST(Activations, TilesTakeWholeTiles) {
+  EXPECT_EQ(prepared_bytes(ActKind::q8, false, 256, 100), 100 * 448u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 256, 8), 8 * 448u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 256, 17), 32 * 512u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 32, 100), 100 * 448u);  // a step of few rows still fits
+}
+
 }  // namespace
 }  // namespace medlar::kernels::testing

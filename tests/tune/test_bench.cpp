@@ -177,8 +177,10 @@ TEST(MachineLimits, EveryInstructionSetHereHasProductLoops) {
   for (const kernels::Isa isa :
        {kernels::Isa::scalar, kernels::Isa::avx2, kernels::Isa::avx512, kernels::Isa::neon}) {
     if (!kernels::runs_here(isa, features) || kernels::cpu_entries(isa).empty()) continue;
-    EXPECT_GT(product_peak(team, isa, kernels::ActKind::f32), 0) << kernels::name(isa);
-    EXPECT_EQ(product_peak(team, isa, kernels::ActKind::q8).has_value(), isa != kernels::Isa::scalar);
+    const kernels::PeakLoops loops = kernels::peak_loops(isa);
+    EXPECT_EQ(product_peak(team, loops.f32).has_value(), isa != kernels::Isa::amx) << kernels::name(isa);
+    EXPECT_EQ(product_peak(team, loops.quantized).has_value(), isa != kernels::Isa::scalar);
+    EXPECT_GT(product_peak(team, loops.f32.run ? loops.f32 : loops.quantized), 0) << kernels::name(isa);
   }
 }
 

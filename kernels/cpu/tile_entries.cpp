@@ -1,0 +1,26 @@
+// The table of the matrix unit. Everything it lacks comes from AVX-512.
+#include "kernels/cpu/isas.h"
+#include "kernels/cpu/tile_ops.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+namespace {
+
+template <DType kType>
+constexpr KernelEntry leaf(const char* name) {
+  return {KernelOp::unpack_tiles, kType, ActKind::f32, Isa::amx, name, nullptr, nullptr, nullptr,
+          unpack_tiles<kType>};
+}
+
+#define MEDLAR_LEAF(t) leaf<DType::t>("amx.unpack_tiles." #t),
+
+constexpr KernelEntry kEntries[] = {
+    {KernelOp::prepare, DType::f32, ActKind::f32, Isa::amx, "amx.prepare", prepare},
+    {KernelOp::linear, DType::f32, ActKind::f32, Isa::amx, "amx.linear", linear, nullptr, linear_scratch},
+    MEDLAR_TILE_TYPES(MEDLAR_LEAF)};
+
+}  // namespace
+
+std::span<const KernelEntry> entries() { return kEntries; }
+
+}  // namespace medlar::kernels::MEDLAR_ISA
