@@ -3,15 +3,20 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace medlar {
+
+// How memory is to be backed. Large pages spare address translation where all of it is worked on over and
+// over; they are committed whole, and only where the system has them to give.
+enum class PageSize : std::uint8_t { normal, large };
 
 // Move-only owner. Throws Error(out_of_memory) when the address space cannot be had.
 class PageMemory {
  public:
   PageMemory() = default;
-  explicit PageMemory(std::size_t bytes);
+  explicit PageMemory(std::size_t bytes, PageSize pages = PageSize::normal);
   ~PageMemory();
   PageMemory(PageMemory&& other) noexcept;
   PageMemory& operator=(PageMemory&& other) noexcept;
@@ -26,6 +31,8 @@ class PageMemory {
  private:
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
+  std::byte* mapping_ = nullptr;
+  std::size_t mapped_ = 0;
 };
 
 }  // namespace medlar

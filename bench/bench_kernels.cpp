@@ -83,7 +83,8 @@ std::vector<std::byte> make_activations(ActKind kind, std::int64_t rows) {
                          .rows = RowCount::tokens,
                          .width = kDepth,
                          .kind = kind,
-                   .tiles = false,
+                         .tiles = false,
+                         .packed = false,
                          .y = y.data() + (64 - address % 64) % 64};
   Step step;
   step.tokens = static_cast<std::int32_t>(rows);
@@ -206,6 +207,7 @@ void attend(benchmark::State& state, const KernelEntry* entry) {
                      .softcap = 0,
                      .window = 0,
                      .sinks = nullptr,
+                     .tiles = false,
                      .y = y.data()};
   args.k.base = k.data(), args.v.base = v.data();
   std::vector<std::byte> scratch(entry->scratch(&args, static_cast<int>(tokens)) + 64);

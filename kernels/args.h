@@ -100,6 +100,7 @@ struct PrepareArgs {
   std::int64_t width;
   ActKind kind;
   bool tiles;    // with kTilesFrom rows or more, bf16 tiles instead (kernels/cpu/activation.h)
+  bool packed;   // ... which the product before has stored: LinearArgs::next
   std::byte* y;  // prepared_bytes() of them
 };
 
@@ -151,6 +152,9 @@ struct LinearArgs {
   int outs;
   LinearOut out[kMaxLinearOuts];
   Activation glu;
+  // In a step with tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
+  // it, whose k is out[0].n, a multiple of 32. Then out[0] has no residual. Or null.
+  std::byte* next;
 };
 
 enum class RopeStyle : std::uint8_t {
@@ -215,6 +219,7 @@ struct AttentionArgs {
   float softcap;        // 0: none
   std::int64_t window;  // 0: none
   const float* sinks;   // (heads) logits that take probability and give nothing (gpt-oss), or null
+  bool tiles;           // a matrix unit, where there is one, may round everything to bf16
   float* y;             // (T, heads, v.dim)
 };
 

@@ -12,12 +12,22 @@ constexpr KernelEntry leaf(const char* name) {
           unpack_tiles<kType>};
 }
 
+template <DType kType>
+constexpr KernelEntry cached(const char* name) {
+  return {KernelOp::attention, kType, ActKind::f32, Isa::amx, name, attention, nullptr, attention_scratch};
+}
+
+#define MEDLAR_CACHE(t) cached<DType::t>("amx.attention." #t),
 #define MEDLAR_LEAF(t) leaf<DType::t>("amx.unpack_tiles." #t),
 
 constexpr KernelEntry kEntries[] = {
     {KernelOp::prepare, DType::f32, ActKind::f32, Isa::amx, "amx.prepare", prepare},
     {KernelOp::linear, DType::f32, ActKind::f32, Isa::amx, "amx.linear", linear, nullptr, linear_scratch},
-    MEDLAR_TILE_TYPES(MEDLAR_LEAF)};
+    // clang-format off
+    MEDLAR_CACHE(f32) MEDLAR_CACHE(f16) MEDLAR_CACHE(bf16) MEDLAR_CACHE(q8_0) MEDLAR_CACHE(q4_0)
+    MEDLAR_TILE_TYPES(MEDLAR_LEAF)
+    // clang-format on
+};
 
 }  // namespace
 

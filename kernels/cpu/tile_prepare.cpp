@@ -51,7 +51,10 @@ void prepare_tiles(const PrepareArgs& a, int64_t rows, const Slice& slice) {
 void prepare(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const PrepareArgs*>(args);
   const int64_t rows = resolve(a.rows, step);
-  if (a.tiles && rows >= kTilesFrom) return prepare_tiles(a, rows, slice);
+  if (a.tiles && rows >= kTilesFrom) {
+    if (!a.packed) prepare_tiles(a, rows, slice);
+    return;
+  }
   avx512::prepare(args, step, slice);
 }
 

@@ -69,24 +69,27 @@ class TileUnit {
   }
   template <int kC, int kA, int kB>
   void multiply() {
+    const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
+    F even[kTile], odd[kTile];  // B's values 2i and 2i + 1
+    for (int i = 0; i < kTile; ++i) {
+      const __m512i pairs = _mm512_load_si512(tiles_[kB] + 64 * i);
+      even[i] = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+      odd[i] = _mm512_castsi512_ps(_mm512_and_si512(pairs, high));
+    }
     for (int m = 0; m < kTile; ++m) {
-      float sums[kTile];
-      memcpy(sums, tiles_[kC] + 64 * m, sizeof sums);
-      for (int k = 0; k < kTileDepth; ++k) {
-        const float a = value(tiles_[kA] + 64 * m + 2 * k);
-        for (int n = 0; n < kTile; ++n) sums[n] += a * value(tiles_[kB] + 64 * (k / 2) + 4 * n + 2 * (k % 2));
+      F sums = _mm512_load_ps(tiles_[kC] + 64 * m);
+      for (int i = 0; i < kTile; ++i) {
+        int32_t pair;
+        memcpy(&pair, tiles_[kA] + 64 * m + 4 * i, sizeof pair);
+        const __m512i a = _mm512_set1_epi32(pair);
+        sums = fma(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)), even[i], sums);
+        sums = fma(_mm512_castsi512_ps(_mm512_and_si512(a, high)), odd[i], sums);
       }
-      memcpy(tiles_[kC] + 64 * m, sums, sizeof sums);
+      _mm512_store_ps(tiles_[kC] + 64 * m, sums);
     }
   }
 
  private:
-  static float value(const unsigned char* bf16) {
-    const uint32_t bits = static_cast<uint32_t>(bf16[0]) << 16 | static_cast<uint32_t>(bf16[1]) << 24;
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-  }
   alignas(64) unsigned char tiles_[8][kTileBytes];
 };
 

@@ -24,7 +24,7 @@ class CpuProgram final : public Program {
     Lowering lowering(graph, options, table);
     ArenaBuilder arena(options.guard ? kGuardBytes : 0);
     lowering.emit(arena, kv_, nullptr);
-    arena_ = PageMemory(arena.place());
+    arena_ = PageMemory(arena.place(), PageSize::large);
     kv_memory_ = PageMemory(kv_.bytes);
     arena.set_base(arena_.data());
     calls_ = lowering.emit(arena, kv_, kv_memory_.data());
@@ -33,7 +33,7 @@ class CpuProgram final : public Program {
       if (call.entry->scratch)
         scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
     scratch_bytes_ = (scratch_bytes_ + 4095) / 4096 * 4096;
-    scratch_ = PageMemory(scratch_bytes_ * static_cast<std::size_t>(team_->size()));
+    scratch_ = PageMemory(scratch_bytes_ * static_cast<std::size_t>(team_->size()), PageSize::large);
     guards_ = arena.guards();
     for (std::span<std::byte> guard : guards_) std::fill(guard.begin(), guard.end(), kGuard);
     memory_ = measure(graph);

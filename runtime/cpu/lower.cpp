@@ -1,6 +1,7 @@
 #include "runtime/cpu/lower.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -67,7 +68,8 @@ struct Emitter {
   const KvLayout& kv;
   std::byte* kv_base;
   std::vector<StepCall>& calls;
-  int temporaries;  // ids of buffers that are not values
+  int temporaries;                   // ids of buffers that are not values
+  std::map<int, int> prepared = {};  // by value: the buffer of its tiles, which a product stores itself
 
   const ir::Graph& g() const { return l.graph_; }
   int step() const { return static_cast<int>(calls.size()); }
@@ -140,7 +142,8 @@ struct Emitter {
                     .k = k,
                     .outs = static_cast<int>(group.outs.size()),
                     .out = {},
-                    .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none};
+                    .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none,
+                    .next = tiles ? next_tiles(group) : nullptr};
     for (std::size_t i = 0; i < group.outs.size(); ++i) {
       const auto& out = group.outs[i];
       const Value w = in(out.linear, 1);
@@ -170,6 +173,21 @@ struct Emitter {
     });
   }
 
+  // The prepared input of the group that alone reads this one's result, if it can be stored as tiles at once.
+  std::byte* next_tiles(const ir::LinearGroup& group) {
+    const auto& first = group.outs[0];
+    const Value result = group.glu ? group.glu : first.result;
+    const ir::LinearGroup* reader = l.only_reader_[static_cast<std::size_t>(result.id)];
+    if (!reader || reader->norm || (!group.glu && group.outs.size() > 1) || first.residual ||
+        !fits_tiles(*reader))
+      return nullptr;
+    const int id = temporaries++;
+    prepared.emplace(result.id, id);
+    const ir::ValueType& t = type(result);
+    return arena.touch(
+        id, prepared_bytes(rows_dot(reader->outs[0].linear).act, true, t.width(), max_rows(t.rows)), step());
+  }
+
   // The group's input, normalised and stored as its products want it.
   const std::byte* prepare(const ir::LinearGroup& group, ActKind kind, bool tiles) {
     const RowCount rows = type(group.input).rows;
@@ -177,8 +195,9 @@ struct Emitter {
     if (kind == ActKind::f32 && !tiles && !group.norm &&
         act_bytes(kind, width) == static_cast<std::size_t>(width) * sizeof(float))
       return reinterpret_cast<const std::byte*>(buffer(group.input));
-    const int id = temporaries++;
     const std::size_t size = prepared_bytes(kind, tiles, width, max_rows(rows));
+    const auto packed = prepared.find(group.input.id);
+    const int id = packed != prepared.end() ? packed->second : temporaries++;
     PrepareArgs args{.x = buffer(group.input),
                      .norm = static_cast<bool>(group.norm),
                      .norm_weight = nullptr,
@@ -187,6 +206,7 @@ struct Emitter {
                      .width = width,
                      .kind = kind,
                      .tiles = tiles,
+                     .packed = packed != prepared.end(),
                      .y = arena.touch(id, size, step())};
     if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
     call(KernelOp::prepare, DType::f32, args);
@@ -275,6 +295,7 @@ struct Emitter {
                        .softcap = o.softcap,
                        .window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window,
                        .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr,
+                       .tiles = !l.options_.exact,
                        .y = buffer(v)});
   }
 
@@ -303,10 +324,22 @@ Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const 
   const auto share = [&](Value v, Value with) {
     storage_[static_cast<std::size_t>(v.id)] = storage_[static_cast<std::size_t>(with.id)];
   };
+  find_only_readers();
   for (const ir::Group& group : groups_) {
     if (const auto* s = std::get_if<ir::Single>(&group); s && graph.get_if<ir::Reshape>(s->node))
       share(s->node, graph[s->node].inputs[0]);
     if (const auto* a = std::get_if<ir::AttendPrepare>(&group)) share(a->q_result, a->q);
+  }
+}
+
+void Lowering::find_only_readers() {
+  only_reader_.resize(graph_.nodes().size());
+  const std::vector<int> uses = ir::use_counts(graph_);
+  for (const ir::Group& group : groups_) {
+    const auto* linear = std::get_if<ir::LinearGroup>(&group);
+    if (!linear || linear->norm) continue;
+    const auto input = static_cast<std::size_t>(linear->input.id);
+    if (uses[input] == std::ssize(linear->outs)) only_reader_[input] = linear;
   }
 }
 

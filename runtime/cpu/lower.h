@@ -81,11 +81,14 @@ class Lowering {
 
  private:
   friend struct Emitter;
+  void find_only_readers();
+
   const ir::Graph& graph_;
   const ProgramOptions& options_;
   const kernels::CpuTable& table_;
   std::vector<ir::Group> groups_;
   std::vector<int> storage_;  // buffer of each value: its own, or that of the value it shares with
+  std::vector<const ir::LinearGroup*> only_reader_;  // of each value, where that is all that reads it
   const float* output_ = nullptr;
 };
 

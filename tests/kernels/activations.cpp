@@ -46,6 +46,7 @@ Activations::Activations(ActKind kind, const std::vector<float>& values, std::in
                    .width = width,
                    .kind = kind,
                    .tiles = false,
+                   .packed = false,
                    .y = prepared.data()};
   run(entry_for(Isa::scalar, KernelOp::prepare), &args, simple.step, 1);
   for (std::int64_t m = 0; m < rows; ++m) {

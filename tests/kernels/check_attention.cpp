@@ -38,6 +38,9 @@ const Case kCases[] = {
     {4, 2, 64, 64, {7}, {20}, 0, 5, false},                // softcap
     {8, 2, 64, 64, {3}, {66}, 32, 0, true},                // sinks and window
     {70, 1, 32, 32, {2}, {5}, 0, 0, false},                // more heads than a block has rows
+    {4, 1, 64, 64, {150}, {100}, 0, 0, false},             // several blocks of a prompt
+    {6, 2, 128, 96, {70}, {30}, 40, 8, true},              // all of it at once
+    {8, 2, 64, 64, {1, 20, 1, 1, 30, 2}, {9, 50, 70, 3, 0, 64}, 0, 0, false},  // writing and reading together
 };
 
 struct Setup {
@@ -53,7 +56,8 @@ double max_abs(const std::vector<float>& v) {
 }
 
 // A logit is off by its dot product's error, d; so each probability by a factor e^2d and the exponential's
-// two ulps. Sums over keys go page by page: keys / 64 rescalings and 64 terms over the lanes.
+// two ulps. Sums over keys go page by page: keys / 64 rescalings and 64 terms over the lanes. With tiles,
+// queries, keys, probabilities and values are rounded to bf16.
 double bound_of(const Setup& s, const Step& step, int lanes, std::int64_t t, std::int64_t h) {
   const AttentionArgs& a = s.args;
   const std::int64_t kv_head = h / (a.heads / a.k.heads);
@@ -66,13 +70,14 @@ double bound_of(const Setup& s, const Step& step, int lanes, std::int64_t t, std
     double magnitude = 0;
     for (std::size_t i = 0; i < k.size(); ++i) magnitude += std::abs(static_cast<double>(q[i]) * k[i]);
     const double steps = static_cast<double>(a.k.dim) + 8;  // one accumulator for each key
-    logit_error = std::max(logit_error, steps * kUlp * magnitude * std::abs(a.scale) + 8 * kUlp * a.softcap);
+    const double relative = steps * kUlp + (a.tiles ? 0x1p-7 : 0);
+    logit_error = std::max(logit_error, relative * magnitude * std::abs(a.scale) + 8 * kUlp * a.softcap);
     top_value = std::max(top_value, max_abs(s.v.values(step.sequences[t], p, kv_head)));
   }
   // exp(logit - top) of a large difference is off by the difference's rounding.
   const double rounding = 2 * kUlp * 88;
   const double steps = 64 + 4 * static_cast<double>(last - first + 1) / 64 + 16 + lanes;
-  return top_value * (2 * logit_error + rounding + steps * kUlp);
+  return top_value * (std::expm1(2 * logit_error) + rounding + steps * kUlp + (a.tiles ? 0x1p-7 : 0));
 }
 
 Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng) {
@@ -93,7 +98,7 @@ Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng
   return {k, v, Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)), {}};
 }
 
-int check_case(const KernelEntry& entry, const Case& c, DType v_type, Rng& rng) {
+int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles, Rng& rng) {
   const BatchStep batch(c.counts, c.starts);
   Step step = batch.step;
   Setup s = make(c, entry.type, v_type, step, rng);
@@ -109,6 +114,7 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, Rng& rng) 
             .softcap = c.softcap,
             .window = c.window,
             .sinks = c.sinks ? s.sinks.floats() : nullptr,
+            .tiles = tiles,
             .y = want.data()};
   run(ref_entry(KernelOp::attention, entry.type), &s.args, step, 1);
   std::vector<double> bounds;
@@ -141,7 +147,8 @@ int check_attention(const KernelEntry& entry) {
         return dim % format_info(type).block_length == 0;
       };
       if (!fits(entry.type, c.k_dim) || !fits(v_type, c.v_dim)) continue;
-      compared += check_case(entry, c, v_type, rng);
+      compared += check_case(entry, c, v_type, false, rng);
+      if (entry.isa == Isa::amx) compared += check_case(entry, c, v_type, true, rng);
     }
   }
   return compared;

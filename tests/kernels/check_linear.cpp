@@ -1,5 +1,6 @@
 // The linear driver: sharing among threads, biases, residuals and gates over the leaf products.
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -53,6 +54,8 @@ const Case kTiled[] = {
     {{50, 50}, 576, 35, true, true, false, Activation::silu},
     {{70, 70}, 4352, 18, true, false, false, Activation::gelu},
     {{330}, 256, 70, false, false, false, Activation::none},
+    {{352}, 256, 37, true, false, false, Activation::none},
+    {{416, 416}, 4352, 51, false, false, false, Activation::silu},
     {{33}, 256, 600, true, true, true, Activation::none},
     {{33}, 4352, 530, false, false, false, Activation::none},
 };
@@ -118,6 +121,7 @@ void prepare_tiles(const KernelEntry& entry, const Activations& x, std::int64_t 
                          .width = x.width,
                          .kind = ActKind::q8,
                          .tiles = true,
+                         .packed = false,
                          .y = to.data()};
   const SimpleStep s(tokens);
   for (const KernelEntry& e : table_of(entry))
@@ -128,6 +132,27 @@ UnpackTilesFn unpack_for(const KernelEntry& entry, DType type) {
   for (const KernelEntry& e : table_of(entry))
     if (e.op == KernelOp::unpack_tiles && e.type == type) return e.unpack;
   return nullptr;
+}
+
+// The result as tiles for the next product.
+int check_next(const KernelEntry& entry, LinearArgs args, const std::vector<float>& want,
+               const std::function<double(std::size_t)>& bound, const Step& step) {
+  const std::int64_t n = args.out[0].n;
+  const Guarded next(static_cast<std::int64_t>(prepared_bytes(ActKind::q8, true, n, step.tokens)), 64);
+  args.next = next.data();
+  args.out[0].y = nullptr;
+  int compared = 0;
+  for (const int threads : {1, 3}) {
+    run(entry, &args, step, threads);
+    EXPECT_TRUE(next.intact());
+    std::vector<float> got;
+    for (std::int64_t m = 0; m < step.tokens; ++m)
+      for (std::int64_t j = 0; j < n; ++j) got.push_back(tiled_value(next.data(), n, m, j));
+    compared += expect_near(
+        got, want, [&](std::size_t i) { return bound(i) + 0x1p-8 * (std::abs(want[i]) + bound(i)); },
+        "linear to tiles");
+  }
+  return compared;
 }
 
 int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng) {
@@ -144,7 +169,8 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
                   .k = c.k,
                   .outs = static_cast<int>(c.n.size()),
                   .out = {},
-                  .glu = c.glu};
+                  .glu = c.glu,
+                  .next = nullptr};
   for (std::size_t o = 0; o < c.n.size(); ++o) {
     if (o < wants.size()) wants[o].resize(matrices[o].product.size());
     args.out[o] = {.weight = matrices[o].weights.data(),
@@ -165,6 +191,9 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
   args.tiles = way.tiles;
   for (std::size_t o = 0; o < c.n.size(); ++o) args.out[o].dot = leaf_for(leaf.isa, leaf.type, leaf.act);
   int compared = 0;
+  if (way.tiles && wants.size() == 1 && c.n[0] % 32 == 0 && !c.residual)
+    compared +=
+        check_next(entry, args, wants[0], [&](std::size_t i) { return bound_of(c, matrices, 0, i); }, s.step);
   for (const int threads : {1, 2, 5}) {
     std::vector<std::unique_ptr<Guarded>> ys;
     for (std::size_t o = 0; o < wants.size(); ++o) {

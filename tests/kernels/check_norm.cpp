@@ -150,6 +150,7 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
                    .width = c.width,
                    .kind = ActKind::f32,
                    .tiles = false,
+                   .packed = false,
                    .y = nullptr};
   const auto exact_bytes = static_cast<std::int64_t>(act_bytes(ActKind::f32, c.width));
   const Guarded want(c.tokens * exact_bytes, 64);

@@ -1,7 +1,5 @@
 // What the matrix unit is given: weight rows and activations as bf16 tiles.
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -16,12 +14,6 @@ namespace medlar::kernels::testing {
 namespace {
 
 constexpr std::int64_t kTileBytes = 1024;
-
-float bf16_at(const std::byte* p) {
-  std::uint16_t bits = 0;
-  std::memcpy(&bits, p, sizeof bits);
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
 
 // Where value i of a line's 32 is, in 16-bit words: 0, 16, 1, 17, ...
 std::int64_t word_of(std::int64_t i) { return i < 16 ? 2 * i : 2 * (i - 16) + 1; }
@@ -77,6 +69,7 @@ int check_prepare_tiles(const KernelEntry& entry) {
                        .width = width,
                        .kind = ActKind::f32,
                        .tiles = false,
+                       .packed = false,
                        .y = nullptr};
       const Guarded want(static_cast<std::int64_t>(prepared_bytes(ActKind::f32, false, width, tokens)), 64);
       args.y = want.data();
@@ -90,12 +83,10 @@ int check_prepare_tiles(const KernelEntry& entry) {
         EXPECT_TRUE(y.intact());
         const auto row_bytes = static_cast<std::int64_t>(act_bytes(ActKind::f32, width));
         std::vector<float> got, wanted;
-        for (std::int64_t m = 0; m < (tokens + 15) / 16 * 16; ++m) {
+        for (std::int64_t m = 0; m < tokens; ++m) {
           for (std::int64_t k = 0; k < width; ++k) {
-            const std::byte* tile = y.data() + (m / 16 * (width / 32) + k / 32) * kTileBytes;
-            got.push_back(bf16_at(tile + k % 16 * 64 + m % 16 * 4 + k % 32 / 16 * 2));
-            wanted.push_back(m < tokens ? reinterpret_cast<const float*>(want.data() + m * row_bytes)[k]
-                                        : 0.0f);
+            got.push_back(tiled_value(y.data(), width, m, k));
+            wanted.push_back(reinterpret_cast<const float*>(want.data() + m * row_bytes)[k]);
           }
         }
         compared += expect_near(

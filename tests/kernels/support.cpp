@@ -1,6 +1,7 @@
 #include "tests/kernels/support.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -154,6 +155,17 @@ double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std:
   const bool by_value = leaf.act == ActKind::f32 || leaf.isa == Isa::scalar;
   const double steps = static_cast<double>(w.size()) / (by_value ? lanes(leaf.isa) : 16) + 24;
   return steps * kUlp * magnitude + 1e-37;
+}
+
+float bf16_at(const std::byte* p) {
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, p, sizeof bits);
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+float tiled_value(const std::byte* tiles, std::int64_t width, std::int64_t m, std::int64_t k) {
+  const std::byte* tile = tiles + (m / 16 * (width / 32) + k / 32) * 1024;
+  return bf16_at(tile + k % 16 * 64 + m % 16 * 4 + k % 32 / 16 * 2);
 }
 
 double tile_bound(DType type, const std::byte* row, std::span<const float> w, std::span<const float> x) {

@@ -77,6 +77,10 @@ double dot_bound(Leaf leaf, const std::byte* row, std::span<const float> w, std:
 // The same with both sides rounded to bf16, and weights unpacked with their codes added to 2^15 at most.
 double tile_bound(DType type, const std::byte* row, std::span<const float> w, std::span<const float> x);
 
+// Value k of row m of activations of that width, in tiles.
+float tiled_value(const std::byte* tiles, std::int64_t width, std::int64_t m, std::int64_t k);
+float bf16_at(const std::byte* p);
+
 // Instruction sets of this build that this processor runs.
 std::vector<Isa> isas_here();
 

@@ -86,6 +86,7 @@ void GpuAttention::check(DType k_type, DType v_type, const AttentionCase& c) {
                            .softcap = c.softcap,
                            .window = c.window,
                            .sinks = c.sinks ? sinks.data() : nullptr,
+                           .tiles = false,
                            .y = want.data()};
   ref_entry(KernelOp::attention, k_type).step(&args, step.host(), {});
   expect_close(y.span(), want, 1e-4, 1e-5,

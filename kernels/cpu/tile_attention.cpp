@@ -1,0 +1,332 @@
+// Attention of batches on the matrix unit, with the online softmax of attention.cpp. Everything is
+// transposed: keys are the left operand and queries the right one, so that logits are [key][query], a vector
+// holds 16 queries, and maxima and sums over keys need nothing across lanes. Probabilities are then the right
+// operand of the product with values, whose sums are [value][query].
+#include "kernels/cpu/kv.h"
+#include "kernels/cpu/math.h"
+#include "kernels/cpu/tile_ops.h"
+#include "kernels/cpu/tile_panel.h"
+
+namespace medlar::kernels::MEDLAR_ISA {
+
+namespace {
+
+constexpr int64_t kMaxRows = 128;        // query rows (tokens x heads) of a block
+constexpr int64_t kMaxBlockTokens = 32;  // tokens of a block
+constexpr int64_t kLeastRows = 16;       // for which tiles pay
+constexpr int64_t kKeyTiles = kPageTokens / kTile;
+constexpr float kNoLogit = -1e30f;  // below every logit, yet finite: exp(-inf - kNoLogit) is 0
+
+constexpr int64_t deep(int64_t n) { return (n + kTileDepth - 1) / kTileDepth; }
+
+// Tokens [begin, end) of the batch at consecutive positions of one sequence.
+struct TokenBlock {
+  int64_t begin, end;
+};
+
+TokenBlock block_at(const Step& step, int64_t begin, int64_t most) {
+  int64_t end = begin + 1;
+  while (end < step.tokens && end - begin < most && step.sequences[end] == step.sequences[begin] &&
+         step.positions[end] == step.positions[end - 1] + 1) {
+    ++end;
+  }
+  return {begin, end};
+}
+
+// Scratch of one thread.
+struct Work {
+  float* rows;         // (64, dim): decoded keys, values or queries, padded with zeros
+  std::byte* keys;     // [key tile][depth]: left operand
+  std::byte* values;   // [value tile][2]: left operand
+  std::byte* q;        // [query tile][depth]: right operand
+  float* logits;       // [key tile][2][16 keys][16 queries]
+  std::byte* weights;  // [2][2]: probabilities, right operand
+  float* out;          // [pair of query tiles][value tile][2][16][16]
+  float* top;          // (rows): largest logit so far
+  float* total;        // (rows): sum of exp(logit - top)
+  int32_t* position;   // (rows): of the query's token
+  size_t bytes;
+};
+
+Work lay_out(const AttentionArgs& a, std::byte* base) {
+  Work w{};
+  const auto take = [&]<class T>(T*& p, int64_t bytes) {
+    p = base ? reinterpret_cast<T*>(base + w.bytes) : nullptr;
+    w.bytes += static_cast<size_t>((bytes + 63) / 64 * 64);
+  };
+  const int64_t depth = deep(a.k.dim), value_tiles = tiles(a.v.dim);
+  take(w.rows, kPageTokens * greatest(depth * kTileDepth, value_tiles * kTile) * 4);
+  take(w.keys, kKeyTiles * depth * kTileBytes);
+  take(w.values, value_tiles * 2 * kTileBytes);
+  take(w.q, tiles(kMaxRows) * depth * kTileBytes);
+  take(w.logits, kKeyTiles * kPanelColumns * kTileBytes);
+  take(w.weights, kPanelColumns * 2 * kTileBytes);
+  take(w.out, tiles(kMaxRows) * value_tiles * kTileBytes);
+  take(w.top, kMaxRows * 4);
+  take(w.total, kMaxRows * 4);
+  take(w.position, kMaxRows * 4);
+  return w;
+}
+
+// 16 rows of floats as a tile of columns: line i holds values i and 16 + i of each.
+MEDLAR_INLINE void store_columns(const float* rows, int64_t stride, std::byte* to) {
+  I lines[kTile];
+  MEDLAR_UNROLL
+  for (int64_t t = 0; t < kTile; ++t)
+    lines[t] = bf16_pairs(load(rows + t * stride), load(rows + t * stride + kTile));
+  transpose(lines);
+  MEDLAR_UNROLL
+  for (int64_t i = 0; i < kTile; ++i) _mm512_store_si512(to + 64 * i, lines[i]);
+}
+
+// One block of queries of one KV head against one sequence's cache.
+struct Block {
+  const AttentionArgs& a;
+  const Step& step;
+  const Work& w;
+  TileUnit& unit;
+  TokenBlock tokens;
+  int64_t kv_head, group;  // `group` query heads share it
+
+  int64_t depth() const { return deep(a.k.dim); }
+  int64_t value_tiles() const { return tiles(a.v.dim); }
+  int64_t rows() const { return (tokens.end - tokens.begin) * group; }
+  // Of (T, heads): the query in row r.
+  int64_t query(int64_t r) const {
+    return (tokens.begin + r / group) * a.heads + kv_head * group + r % group;
+  }
+
+  void run() const {
+    load_queries();
+    const int64_t first = step.positions[tokens.begin], last = step.positions[tokens.end - 1];
+    const int64_t from = a.window > 0 ? greatest(0, first - a.window + 1) : 0;
+    for (int64_t page = from / kPageTokens; page <= last / kPageTokens; ++page) {
+      const int64_t base = page * kPageTokens;
+      const Range keys{greatest(0, from - base), least(kPageTokens, last - base + 1)};
+      decode_keys(page, keys);
+      decode_values(page, keys);
+      // Some query does not see some of these keys.
+      const bool border = keys.size() < kPageTokens || base + kPageTokens - 1 > first ||
+                          (a.window > 0 && base <= last - a.window);
+      for (int64_t tile = 0; tile < tiles(rows()); tile += kPanelColumns) attend(tile, base, border);
+    }
+    store_results();
+  }
+
+  void load_queries() const {
+    const int64_t width = depth() * kTileDepth;
+    for (int64_t tile = 0; tile < tiles(rows()); ++tile) {
+      memset(w.rows, 0, static_cast<size_t>(kTile * width) * sizeof(float));
+      for (int64_t i = 0; i < kTile; ++i) {
+        const int64_t r = tile * kTile + i;
+        w.top[r] = kNoLogit, w.total[r] = 0, w.position[r] = 0;
+        if (r >= rows()) continue;
+        const float* q = a.q + query(r) * a.k.dim;
+        each({0, a.k.dim}, [&](int64_t d, auto lanes) __attribute__((always_inline)) {
+          store(w.rows + i * width + d, load(q + d, lanes) * splat(a.scale), lanes);
+        });
+        w.position[r] = step.positions[tokens.begin + r / group];
+        if (a.sinks) w.top[r] = a.sinks[kv_head * group + r % group], w.total[r] = 1;
+      }
+      for (int64_t d = 0; d < depth(); ++d)
+        store_columns(w.rows + d * kTileDepth, width, w.q + (tile * depth() + d) * kTileBytes);
+    }
+    memset(w.out, 0,
+           static_cast<size_t>(tiles(rows()) + 1) / 2 * 2 * static_cast<size_t>(value_tiles() * kTileBytes));
+  }
+
+  // The page's positions in `keys` as rows of floats; others are 0.
+  void decode(const KvPages& from, int64_t page, Range keys, int64_t width) const {
+    const std::byte* rows = page_rows(from, step.pages[a.group], step.sequences[tokens.begin], page, kv_head);
+    if (keys.size() < kPageTokens || width != from.dim)
+      memset(w.rows, 0, static_cast<size_t>(kPageTokens * width) * sizeof(float));
+    for (int64_t t = keys.begin; t < keys.end; ++t)
+      load_kv(from.type, rows + t * from.row_bytes, w.rows + t * width, from.dim);
+  }
+
+  void decode_keys(int64_t page, Range keys) const {
+    const int64_t width = depth() * kTileDepth;
+    decode(a.k, page, keys, width);
+    for (int64_t t = 0; t < kPageTokens; ++t) {
+      for (int64_t d = 0; d < depth(); ++d) {
+        const float* x = w.rows + t * width + d * kTileDepth;
+        _mm512_store_si512(w.keys + (t / kTile * depth() + d) * kTileBytes + t % kTile * 64,
+                           bf16_pairs(load(x), load(x + kTile)));
+      }
+    }
+  }
+
+  // Line d of a tile holds value d of 32 positions.
+  void decode_values(int64_t page, Range keys) const {
+    const int64_t width = value_tiles() * kTile;
+    decode(a.v, page, keys, width);
+    for (int64_t d = 0; d < value_tiles(); ++d) {
+      for (int64_t half = 0; half < 2; ++half) {
+        const float* x = w.rows + half * kTileDepth * width + d * kTile;
+        I lines[kTile];
+        MEDLAR_UNROLL
+        for (int64_t i = 0; i < kTile; ++i)
+          lines[i] = bf16_pairs(load(x + i * width), load(x + (kTile + i) * width));
+        transpose(lines);
+        MEDLAR_UNROLL
+        for (int64_t i = 0; i < kTile; ++i)
+          _mm512_store_si512(w.values + (2 * d + half) * kTileBytes + 64 * i, lines[i]);
+      }
+    }
+  }
+
+  // Query tiles `tile` and, if there is one, the next against the page in scratch.
+  void attend(int64_t tile, int64_t base, bool border) const {
+    const int64_t columns = least(kPanelColumns, tiles(rows()) - tile);
+    multiply_panels(unit, kKeyTiles, columns,
+                    {.left = w.keys,
+                     .left_stride = depth() * kTileBytes,
+                     .right = w.q + tile * depth() * kTileBytes,
+                     .right_stride = depth() * kTileBytes,
+                     .depth = depth(),
+                     .sums = w.logits,
+                     .begins = true});
+    float* out = w.out + tile * value_tiles() * kTileFloats;
+    for (int64_t c = 0; c < columns; ++c) {
+      float* logits = w.logits + c * kTileFloats;
+      if (a.softcap > 0) cap(logits, columns);
+      if (border) mask(logits, columns, tile + c, base);
+      soften(logits, columns, {tile + c, c}, out);
+    }
+    multiply_panels(unit, value_tiles(), columns,
+                    {.left = w.values,
+                     .left_stride = 2 * kTileBytes,
+                     .right = w.weights,
+                     .right_stride = 2 * kTileBytes,
+                     .depth = 2,
+                     .sums = out,
+                     .begins = false});
+  }
+
+  // Row `key` of a query tile's logits.
+  static MEDLAR_INLINE float* row(float* logits, int64_t columns, int64_t key) {
+    return logits + key / kTile * columns * kTileFloats + key % kTile * kTile;
+  }
+
+  void cap(float* logits, int64_t columns) const {
+    const F cap = splat(a.softcap);
+    for (int64_t key = 0; key < kPageTokens; ++key) {
+      float* at = row(logits, columns, key);
+      store(at, cap * hyperbolic_tangent(load(at) / cap));
+    }
+  }
+
+  // Keys that a query does not see get -inf.
+  void mask(float* logits, int64_t columns, int64_t tile, int64_t base) const {
+    const __m512i position = _mm512_loadu_si512(w.position + tile * kTile);
+    const auto window = static_cast<int>(a.window > 0 ? a.window : INT32_MAX);
+    for (int64_t key = 0; key < kPageTokens; ++key) {
+      const __m512i behind = _mm512_sub_epi32(position, _mm512_set1_epi32(static_cast<int>(base + key)));
+      const __mmask16 seen = _mm512_cmpge_epi32_mask(behind, _mm512_setzero_si512()) &
+                             _mm512_cmplt_epi32_mask(behind, _mm512_set1_epi32(window));
+      float* at = row(logits, columns, key);
+      store(at, _mm512_mask_blend_ps(seen, splat(-INFINITY), load(at)));
+    }
+  }
+
+  // A query tile, and its column in the pair at hand.
+  struct Column {
+    int64_t tile, at;
+  };
+
+  // Logits to exp(logit - top) in tiles, and what came before to the new top.
+  void soften(float* logits, int64_t columns, Column c, float* out) const {
+    F tops[4];
+    for (int64_t i = 0; i < 4; ++i) tops[i] = load(row(logits, columns, i));
+    for (int64_t key = 4; key < kPageTokens; key += 4) {
+      MEDLAR_UNROLL
+      for (int64_t i = 0; i < 4; ++i) tops[i] = larger(load(row(logits, columns, key + i)), tops[i]);
+    }
+    const F before = load(w.top + c.tile * kTile);
+    const F top = larger(larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])), before);
+    F totals[2] = {splat(0.0f), splat(0.0f)};
+    for (int64_t half = 0; half < 2; ++half) {
+      for (int64_t i = 0; i < kTile; ++i) {
+        const int64_t key = half * kTileDepth + i;
+        const F low = exponential(load(row(logits, columns, key)) - top);
+        const F high = exponential(load(row(logits, columns, key + kTile)) - top);
+        totals[0] = totals[0] + low;
+        totals[1] = totals[1] + high;
+        _mm512_store_si512(w.weights + (2 * c.at + half) * kTileBytes + 64 * i, bf16_pairs(low, high));
+      }
+    }
+    const F fade = exponential(before - top);
+    store(w.top + c.tile * kTile, top);
+    store(w.total + c.tile * kTile, fma(load(w.total + c.tile * kTile), fade, totals[0] + totals[1]));
+    if (_mm512_cmp_ps_mask(fade, splat(1.0f), _CMP_NEQ_UQ) == 0) return;
+    for (int64_t d = 0; d < value_tiles(); ++d) {
+      float* at = out + (d * columns + c.at) * kTileFloats;
+      for (int64_t i = 0; i < kTile; ++i) store(at + i * kTile, load(at + i * kTile) * fade);
+    }
+  }
+
+  void store_results() const {
+    for (int64_t tile = 0; tile < tiles(rows()); ++tile) {
+      const int64_t pair = tile / kPanelColumns * kPanelColumns;
+      const int64_t columns = least(kPanelColumns, tiles(rows()) - pair);
+      const F total = load(w.total + tile * kTile);
+      for (int64_t d = 0; d < value_tiles(); ++d) {
+        const float* from = w.out + (pair * value_tiles() + d * columns + tile - pair) * kTileFloats;
+        F v[kTile];
+        MEDLAR_UNROLL
+        for (int64_t i = 0; i < kTile; ++i) v[i] = load(from + i * kTile) / total;
+        transpose(v);
+        const Some lanes{static_cast<int>(least(kTile, a.v.dim - d * kTile))};
+        for (int64_t i = 0; i < least(kTile, rows() - tile * kTile); ++i)
+          store(a.y + query(tile * kTile + i) * a.v.dim + d * kTile, v[i], lanes);
+      }
+    }
+  }
+};
+
+// Tokens [begin, end), which the matrix unit is not for.
+void without_tiles(const AttentionArgs& a, Step step, TokenBlock tokens, const Slice& slice) {
+  AttentionArgs part = a;
+  part.q += tokens.begin * a.heads * a.k.dim;
+  part.y += tokens.begin * a.heads * a.v.dim;
+  step.tokens = static_cast<int32_t>(tokens.end - tokens.begin);
+  step.positions += tokens.begin;
+  step.sequences += tokens.begin;
+  avx512::attention(&part, step, slice);
+}
+
+}  // namespace
+
+size_t attention_scratch(const void* args, int max_tokens) {
+  const auto& a = *static_cast<const AttentionArgs*>(args);
+  const size_t vectors = avx512::attention_scratch(args, max_tokens);
+  const size_t with_tiles = a.tiles ? lay_out(a, nullptr).bytes : 0;
+  return vectors < with_tiles ? with_tiles : vectors;
+}
+
+// Blocks with enough rows go round the threads; runs of others take the vector kernel together.
+void attention(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const AttentionArgs*>(args);
+  const int64_t group = a.heads / a.k.heads;
+  if (!a.tiles || group > kMaxRows) return avx512::attention(args, step, slice);
+  const Work work = lay_out(a, slice.scratch.data());
+  const int64_t most = greatest(1, least(kMaxBlockTokens, kMaxRows / group));
+  TokenBlock others{0, 0};
+  int64_t unit = 0;
+  for (int64_t t = 0; t < step.tokens;) {
+    const TokenBlock tokens = block_at(step, t, most);
+    t = tokens.end;
+    if ((tokens.end - tokens.begin) * group < kLeastRows) {
+      others.end = tokens.end;
+      continue;
+    }
+    if (others.begin < others.end) without_tiles(a, step, others, slice);
+    others = {tokens.end, tokens.end};
+    TileUnit tile_unit;
+    for (int64_t kv_head = 0; kv_head < a.k.heads; ++kv_head)
+      if (unit++ % slice.count == slice.index) Block{a, step, work, tile_unit, tokens, kv_head, group}.run();
+  }
+  if (others.begin < others.end) without_tiles(a, step, others, slice);
+}
+
+}  // namespace medlar::kernels::MEDLAR_ISA
