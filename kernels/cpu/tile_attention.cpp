@@ -11,11 +11,12 @@ namespace medlar::kernels::MEDLAR_ISA {
 
 namespace {
 
-constexpr int64_t kMaxRows = 128;        // query rows (tokens x heads) of a block
-constexpr int64_t kMaxBlockTokens = 32;  // tokens of a block
+constexpr int64_t kMaxRows = 256;        // query rows (tokens x heads) of a block
+constexpr int64_t kMaxBlockTokens = 64;  // tokens of a block
 constexpr int64_t kLeastRows = 16;       // for which tiles pay
 constexpr int64_t kKeyTiles = kPageTokens / kTile;
-constexpr float kNoLogit = -1e30f;  // below every logit, yet finite: exp(-inf - kNoLogit) is 0
+constexpr float kNoLogit = -1e30f;  // below every logit, yet finite: 2^(-inf - kNoLogit) is 0
+constexpr float kLog2E = 1.44269504f;
 
 constexpr int64_t deep(int64_t n) { return (n + kTileDepth - 1) / kTileDepth; }
 
@@ -39,11 +40,11 @@ struct Work {
   std::byte* keys;     // [key tile][depth]: left operand
   std::byte* values;   // [value tile][2]: left operand
   std::byte* q;        // [query tile][depth]: right operand
-  float* logits;       // [key tile][2][16 keys][16 queries]
+  float* logits;       // [key tile][2][16 keys][16 queries], for powers of 2
   std::byte* weights;  // [2][2]: probabilities, right operand
   float* out;          // [pair of query tiles][value tile][2][16][16]
   float* top;          // (rows): largest logit so far
-  float* total;        // (rows): sum of exp(logit - top)
+  float* total;        // (rows): sum of 2^(logit - top)
   int32_t* position;   // (rows): of the query's token
   size_t bytes;
 };
@@ -66,6 +67,15 @@ Work lay_out(const AttentionArgs& a, std::byte* base) {
   take(w.total, kMaxRows * 4);
   take(w.position, kMaxRows * 4);
   return w;
+}
+
+// 2^x for x <= 0, to 2^-13; 0 below -150. Probabilities are rounded to bf16, so that more would be lost.
+MEDLAR_INLINE F power_of_two(F x) {
+  x = larger(splat(-200.0f), x);
+  const F n = rounded(x), r = x - n;
+  F p = fma(splat(0.05500891f), r, splat(0.24221100f));
+  p = fma(p, r, splat(0.69328296f));
+  return times_power_of_two(fma(p, r, splat(1.0f)), n);
 }
 
 // 16 rows of floats as a tile of columns: line i holds values i and 16 + i of each.
@@ -108,13 +118,18 @@ struct Block {
       // Some query does not see some of these keys.
       const bool border = keys.size() < kPageTokens || base + kPageTokens - 1 > first ||
                           (a.window > 0 && base <= last - a.window);
-      for (int64_t tile = 0; tile < tiles(rows()); tile += kPanelColumns) attend(tile, base, border);
+      if (page < last / kPageTokens) prefetch(page + 1);
+      for (int64_t tile = 0; tile < tiles(rows()); tile += kPanelColumns) {
+        const int64_t end = least(rows(), (tile + kPanelColumns) * kTile);
+        if (w.position[end - 1] >= base) attend(tile, base, border);
+      }
     }
     store_results();
   }
 
   void load_queries() const {
     const int64_t width = depth() * kTileDepth;
+    const float scale = a.softcap > 0 ? a.scale : a.scale * kLog2E;
     for (int64_t tile = 0; tile < tiles(rows()); ++tile) {
       memset(w.rows, 0, static_cast<size_t>(kTile * width) * sizeof(float));
       for (int64_t i = 0; i < kTile; ++i) {
@@ -123,10 +138,10 @@ struct Block {
         if (r >= rows()) continue;
         const float* q = a.q + query(r) * a.k.dim;
         each({0, a.k.dim}, [&](int64_t d, auto lanes) __attribute__((always_inline)) {
-          store(w.rows + i * width + d, load(q + d, lanes) * splat(a.scale), lanes);
+          store(w.rows + i * width + d, load(q + d, lanes) * splat(scale), lanes);
         });
         w.position[r] = step.positions[tokens.begin + r / group];
-        if (a.sinks) w.top[r] = a.sinks[kv_head * group + r % group], w.total[r] = 1;
+        if (a.sinks) w.top[r] = a.sinks[kv_head * group + r % group] * kLog2E, w.total[r] = 1;
       }
       for (int64_t d = 0; d < depth(); ++d)
         store_columns(w.rows + d * kTileDepth, width, w.q + (tile * depth() + d) * kTileBytes);
@@ -142,6 +157,17 @@ struct Block {
       memset(w.rows, 0, static_cast<size_t>(kPageTokens * width) * sizeof(float));
     for (int64_t t = keys.begin; t < keys.end; ++t)
       load_kv(from.type, rows + t * from.row_bytes, w.rows + t * width, from.dim);
+  }
+
+  // Into the second cache, while the current page is worked on.
+  void prefetch(int64_t page) const {
+    const KvPages* const both[] = {&a.k, &a.v};
+    for (const KvPages* pages : both) {
+      const std::byte* rows =
+          page_rows(*pages, step.pages[a.group], step.sequences[tokens.begin], page, kv_head);
+      for (int64_t line = 0; line < kPageTokens * pages->row_bytes; line += 64)
+        __builtin_prefetch(rows + line, 0, 2);
+    }
   }
 
   void decode_keys(int64_t page, Range keys) const {
@@ -212,7 +238,7 @@ struct Block {
     const F cap = splat(a.softcap);
     for (int64_t key = 0; key < kPageTokens; ++key) {
       float* at = row(logits, columns, key);
-      store(at, cap * hyperbolic_tangent(load(at) / cap));
+      store(at, splat(kLog2E) * cap * hyperbolic_tangent(load(at) / cap));
     }
   }
 
@@ -236,26 +262,29 @@ struct Block {
 
   // Logits to exp(logit - top) in tiles, and what came before to the new top.
   void soften(float* logits, int64_t columns, Column c, float* out) const {
-    F tops[4];
-    for (int64_t i = 0; i < 4; ++i) tops[i] = load(row(logits, columns, i));
-    for (int64_t key = 4; key < kPageTokens; key += 4) {
-      MEDLAR_UNROLL
-      for (int64_t i = 0; i < 4; ++i) tops[i] = larger(load(row(logits, columns, key + i)), tops[i]);
-    }
-    const F before = load(w.top + c.tile * kTile);
-    const F top = larger(larger(larger(tops[0], tops[1]), larger(tops[2], tops[3])), before);
-    F totals[2] = {splat(0.0f), splat(0.0f)};
-    for (int64_t half = 0; half < 2; ++half) {
-      for (int64_t i = 0; i < kTile; ++i) {
-        const int64_t key = half * kTileDepth + i;
-        const F low = exponential(load(row(logits, columns, key)) - top);
-        const F high = exponential(load(row(logits, columns, key + kTile)) - top);
-        totals[0] = totals[0] + low;
-        totals[1] = totals[1] + high;
-        _mm512_store_si512(w.weights + (2 * c.at + half) * kTileBytes + 64 * i, bf16_pairs(low, high));
+    F tops[2] = {load(logits), load(logits + kTile)};
+    for (int64_t tile = 0; tile < kKeyTiles; ++tile) {
+      const float* at = logits + tile * columns * kTileFloats;
+      for (int64_t i = 0; i < kTileFloats; i += 2 * kTile) {
+        tops[0] = larger(load(at + i), tops[0]);
+        tops[1] = larger(load(at + i + kTile), tops[1]);
       }
     }
-    const F fade = exponential(before - top);
+    const F before = load(w.top + c.tile * kTile);
+    const F top = larger(larger(tops[0], tops[1]), before);
+    F totals[2] = {splat(0.0f), splat(0.0f)};
+    for (int64_t half = 0; half < 2; ++half) {
+      const float* at = logits + 2 * half * columns * kTileFloats;
+      std::byte* lines = w.weights + (2 * c.at + half) * kTileBytes;
+      for (int64_t i = 0; i < kTile; ++i) {
+        const F low = power_of_two(load(at + i * kTile) - top);
+        const F high = power_of_two(load(at + columns * kTileFloats + i * kTile) - top);
+        totals[0] = totals[0] + low;
+        totals[1] = totals[1] + high;
+        _mm512_store_si512(lines + 64 * i, bf16_pairs(low, high));
+      }
+    }
+    const F fade = power_of_two(before - top);
     store(w.top + c.tile * kTile, top);
     store(w.total + c.tile * kTile, fma(load(w.total + c.tile * kTile), fade, totals[0] + totals[1]));
     if (_mm512_cmp_ps_mask(fade, splat(1.0f), _CMP_NEQ_UQ) == 0) return;
