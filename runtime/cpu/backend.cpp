@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/flush_denormals.h"
 #include "runtime/cpu/lower.h"
 
 namespace medlar::runtime {
@@ -43,6 +44,7 @@ class CpuProgram final : public Program {
     rows_ = step.logit_rows;
     const Clock::time_point start = observer_ ? Clock::now() : Clock::time_point();
     team_->run([&](int index) {
+      const FlushDenormals flush;
       const kernels::Slice slice{
           index, team_->size(),
           scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
