@@ -36,16 +36,17 @@ TokenBlock block_at(const Step& step, int64_t begin, int64_t most) {
 
 // Scratch of one thread.
 struct Work {
-  float* rows;         // (64, dim): decoded keys, values or queries, padded with zeros
-  std::byte* keys;     // [key tile][depth]: left operand
-  std::byte* values;   // [value tile][2]: left operand
-  std::byte* q;        // [query tile][depth]: right operand
-  float* logits;       // [key tile][2][16 keys][16 queries], for powers of 2
-  std::byte* weights;  // [2][2]: probabilities, right operand
-  float* out;          // [pair of query tiles][value tile][2][16][16]
-  float* top;          // (rows): largest logit so far
-  float* total;        // (rows): sum of 2^(logit - top)
-  int32_t* position;   // (rows): of the query's token
+  float* rows;            // (64, dim): decoded keys, values or queries, padded with zeros
+  float* scales;          // (64, dim / 32): of q8_0 rows
+  std::byte* keys;        // [key tile][depth]: left operand
+  std::byte* values;      // [value tile][2]: left operand
+  std::byte* q;           // [query tile][depth]: right operand
+  float* logits[2];       // [key tile][2][16 keys][16 queries], for powers of 2
+  std::byte* weights[2];  // [query tile][2]: probabilities, right operand
+  float* out;             // [pair of query tiles][value tile][2][16][16]
+  float* top;             // (rows): largest logit so far
+  float* total;           // (rows): sum of 2^(logit - top)
+  int32_t* position;      // (rows): of the query's token
   size_t bytes;
 };
 
@@ -57,11 +58,12 @@ Work lay_out(const AttentionArgs& a, std::byte* base) {
   };
   const int64_t depth = deep(a.k.dim), value_tiles = tiles(a.v.dim);
   take(w.rows, kPageTokens * greatest(depth * kTileDepth, value_tiles * kTile) * 4);
+  take(w.scales, kPageTokens * deep(greatest(a.k.dim, a.v.dim)) * 4);
   take(w.keys, kKeyTiles * depth * kTileBytes);
   take(w.values, value_tiles * 2 * kTileBytes);
   take(w.q, tiles(kMaxRows) * depth * kTileBytes);
-  take(w.logits, kKeyTiles * kPanelColumns * kTileBytes);
-  take(w.weights, kPanelColumns * 2 * kTileBytes);
+  for (int i = 0; i < 2; ++i) take(w.logits[i], kKeyTiles * kPanelColumns * kTileBytes);
+  for (int i = 0; i < 2; ++i) take(w.weights[i], kPanelColumns * 2 * kTileBytes);
   take(w.out, tiles(kMaxRows) * value_tiles * kTileBytes);
   take(w.top, kMaxRows * 4);
   take(w.total, kMaxRows * 4);
@@ -89,6 +91,25 @@ MEDLAR_INLINE void store_columns(const float* rows, int64_t stride, std::byte* t
   for (int64_t i = 0; i < kTile; ++i) _mm512_store_si512(to + 64 * i, lines[i]);
 }
 
+// Rows of a page in scratch: value d of row t, and the 15 after it.
+struct FloatRows {
+  const float* rows;
+  int64_t width;
+  MEDLAR_INLINE F at(int64_t t, int64_t d) const { return load(rows + t * width + d); }
+};
+
+// The same straight from q8_0 blocks.
+struct Q8Rows {
+  const std::byte* rows;
+  int64_t row_bytes;
+  const float* scales;  // (64, blocks)
+  int64_t blocks;
+  MEDLAR_INLINE F at(int64_t t, int64_t d) const {
+    const auto* codes = reinterpret_cast<const int8_t*>(rows + t * row_bytes + d / 32 * 34 + 2 + d % 32);
+    return load_i8(codes) * splat(scales[t * blocks + d / 32]);
+  }
+};
+
 // One block of queries of one KV head against one sequence's cache.
 struct Block {
   const AttentionArgs& a;
@@ -113,16 +134,13 @@ struct Block {
     for (int64_t page = from / kPageTokens; page <= last / kPageTokens; ++page) {
       const int64_t base = page * kPageTokens;
       const Range keys{greatest(0, from - base), least(kPageTokens, last - base + 1)};
-      decode_keys(page, keys);
-      decode_values(page, keys);
+      decode(a.k, page, keys, depth() * kTileDepth, [&](const auto& rows) { pack_keys(rows); });
+      decode(a.v, page, keys, value_tiles() * kTile, [&](const auto& rows) { pack_values(rows); });
+      if (page < last / kPageTokens) prefetch(page + 1);
       // Some query does not see some of these keys.
       const bool border = keys.size() < kPageTokens || base + kPageTokens - 1 > first ||
                           (a.window > 0 && base <= last - a.window);
-      if (page < last / kPageTokens) prefetch(page + 1);
-      for (int64_t tile = 0; tile < tiles(rows()); tile += kPanelColumns) {
-        const int64_t end = least(rows(), (tile + kPanelColumns) * kTile);
-        if (w.position[end - 1] >= base) attend(tile, base, border);
-      }
+      attend(base, border);
     }
     store_results();
   }
@@ -150,13 +168,22 @@ struct Block {
            static_cast<size_t>(tiles(rows()) + 1) / 2 * 2 * static_cast<size_t>(value_tiles() * kTileBytes));
   }
 
-  // The page's positions in `keys` as rows of floats; others are 0.
-  void decode(const KvPages& from, int64_t page, Range keys, int64_t width) const {
+  // Calls use(rows) on the page's positions, where those outside of `keys` and values from dim on are 0.
+  template <class Use>
+  MEDLAR_INLINE void decode(const KvPages& from, int64_t page, Range keys, int64_t width, Use use) const {
     const std::byte* rows = page_rows(from, step.pages[a.group], step.sequences[tokens.begin], page, kv_head);
-    if (keys.size() < kPageTokens || width != from.dim)
-      memset(w.rows, 0, static_cast<size_t>(kPageTokens * width) * sizeof(float));
+    const bool whole = keys.size() == kPageTokens && width == from.dim;
+    if (whole && from.type == DType::q8_0) {
+      const int64_t blocks = from.dim / 32;
+      for (int64_t t = 0; t < kPageTokens; ++t)
+        for (int64_t b = 0; b < blocks; ++b)
+          w.scales[t * blocks + b] = load_f16_scalar(rows + t * from.row_bytes + b * 34);
+      return use(Q8Rows{rows, from.row_bytes, w.scales, blocks});
+    }
+    if (!whole) memset(w.rows, 0, static_cast<size_t>(kPageTokens * width) * sizeof(float));
     for (int64_t t = keys.begin; t < keys.end; ++t)
       load_kv(from.type, rows + t * from.row_bytes, w.rows + t * width, from.dim);
+    use(FloatRows{w.rows, width});
   }
 
   // Into the second cache, while the current page is worked on.
@@ -170,29 +197,26 @@ struct Block {
     }
   }
 
-  void decode_keys(int64_t page, Range keys) const {
-    const int64_t width = depth() * kTileDepth;
-    decode(a.k, page, keys, width);
+  // Line t of a tile holds 32 values of position t.
+  template <class Rows>
+  void pack_keys(const Rows& rows) const {
     for (int64_t t = 0; t < kPageTokens; ++t) {
-      for (int64_t d = 0; d < depth(); ++d) {
-        const float* x = w.rows + t * width + d * kTileDepth;
+      for (int64_t d = 0; d < depth(); ++d)
         _mm512_store_si512(w.keys + (t / kTile * depth() + d) * kTileBytes + t % kTile * 64,
-                           bf16_pairs(load(x), load(x + kTile)));
-      }
+                           bf16_pairs(rows.at(t, d * kTileDepth), rows.at(t, d * kTileDepth + kTile)));
     }
   }
 
   // Line d of a tile holds value d of 32 positions.
-  void decode_values(int64_t page, Range keys) const {
-    const int64_t width = value_tiles() * kTile;
-    decode(a.v, page, keys, width);
+  template <class Rows>
+  void pack_values(const Rows& rows) const {
     for (int64_t d = 0; d < value_tiles(); ++d) {
       for (int64_t half = 0; half < 2; ++half) {
-        const float* x = w.rows + half * kTileDepth * width + d * kTile;
+        const int64_t t = half * kTileDepth;
         I lines[kTile];
         MEDLAR_UNROLL
         for (int64_t i = 0; i < kTile; ++i)
-          lines[i] = bf16_pairs(load(x + i * width), load(x + (kTile + i) * width));
+          lines[i] = bf16_pairs(rows.at(t + i, d * kTile), rows.at(t + kTile + i, d * kTile));
         transpose(lines);
         MEDLAR_UNROLL
         for (int64_t i = 0; i < kTile; ++i)
@@ -201,32 +225,63 @@ struct Block {
     }
   }
 
-  // Query tiles `tile` and, if there is one, the next against the page in scratch.
-  void attend(int64_t tile, int64_t base, bool border) const {
-    const int64_t columns = least(kPanelColumns, tiles(rows()) - tile);
-    multiply_panels(unit, kKeyTiles, columns,
+  // A pair of query tiles, or the last tile.
+  struct Pair {
+    int64_t tile, columns;
+    int buffer;  // its logits and weights
+  };
+
+  Pair pair_at(int64_t tile) const {
+    return {tile, least(kPanelColumns, tiles(rows()) - tile), static_cast<int>(tile / kPanelColumns % 2)};
+  }
+
+  // All queries that see something of the page in scratch. The products of one pair are between the
+  // exponentials of others: what a tile stores can only be loaded a while later.
+  void attend(int64_t base, bool border) const {
+    const int64_t count = tiles(rows());
+    int64_t tile = 0;
+    while (w.position[least(rows(), (tile + kPanelColumns) * kTile) - 1] < base) tile += kPanelColumns;
+    const int64_t begin = tile;
+    multiply_keys(pair_at(tile));
+    for (; tile < count; tile += kPanelColumns) {
+      if (tile + kPanelColumns < count) multiply_keys(pair_at(tile + kPanelColumns));
+      soften(pair_at(tile), base, border);
+      if (tile > begin) multiply_values(pair_at(tile - kPanelColumns));
+    }
+    multiply_values(pair_at(tile - kPanelColumns));
+  }
+
+  void multiply_keys(Pair p) const {
+    multiply_panels(unit, kKeyTiles, p.columns,
                     {.left = w.keys,
                      .left_stride = depth() * kTileBytes,
-                     .right = w.q + tile * depth() * kTileBytes,
+                     .right = w.q + p.tile * depth() * kTileBytes,
                      .right_stride = depth() * kTileBytes,
                      .depth = depth(),
-                     .sums = w.logits,
+                     .sums = w.logits[p.buffer],
                      .begins = true});
-    float* out = w.out + tile * value_tiles() * kTileFloats;
-    for (int64_t c = 0; c < columns; ++c) {
-      float* logits = w.logits + c * kTileFloats;
-      if (a.softcap > 0) cap(logits, columns);
-      if (border) mask(logits, columns, tile + c, base);
-      soften(logits, columns, {tile + c, c}, out);
-    }
-    multiply_panels(unit, value_tiles(), columns,
+  }
+
+  void multiply_values(Pair p) const {
+    multiply_panels(unit, value_tiles(), p.columns,
                     {.left = w.values,
                      .left_stride = 2 * kTileBytes,
-                     .right = w.weights,
+                     .right = w.weights[p.buffer],
                      .right_stride = 2 * kTileBytes,
                      .depth = 2,
-                     .sums = out,
+                     .sums = sums(p),
                      .begins = false});
+  }
+
+  float* sums(Pair p) const { return w.out + p.tile * value_tiles() * kTileFloats; }
+
+  void soften(Pair p, int64_t base, bool border) const {
+    for (int64_t c = 0; c < p.columns; ++c) {
+      float* logits = w.logits[p.buffer] + c * kTileFloats;
+      if (a.softcap > 0) cap(logits, p.columns);
+      if (border) mask(logits, p.columns, p.tile + c, base);
+      weigh(p, c, logits);
+    }
   }
 
   // Row `key` of a query tile's logits.
@@ -255,13 +310,9 @@ struct Block {
     }
   }
 
-  // A query tile, and its column in the pair at hand.
-  struct Column {
-    int64_t tile, at;
-  };
-
-  // Logits to exp(logit - top) in tiles, and what came before to the new top.
-  void soften(float* logits, int64_t columns, Column c, float* out) const {
+  // Logits of column c to 2^(logit - top) in tiles, and what came before to the new top.
+  void weigh(Pair p, int64_t c, const float* logits) const {
+    const int64_t columns = p.columns, row = (p.tile + c) * kTile;
     F tops[2] = {load(logits), load(logits + kTile)};
     for (int64_t tile = 0; tile < kKeyTiles; ++tile) {
       const float* at = logits + tile * columns * kTileFloats;
@@ -270,12 +321,12 @@ struct Block {
         tops[1] = larger(load(at + i + kTile), tops[1]);
       }
     }
-    const F before = load(w.top + c.tile * kTile);
+    const F before = load(w.top + row);
     const F top = larger(larger(tops[0], tops[1]), before);
     F totals[2] = {splat(0.0f), splat(0.0f)};
     for (int64_t half = 0; half < 2; ++half) {
       const float* at = logits + 2 * half * columns * kTileFloats;
-      std::byte* lines = w.weights + (2 * c.at + half) * kTileBytes;
+      std::byte* lines = w.weights[p.buffer] + (2 * c + half) * kTileBytes;
       for (int64_t i = 0; i < kTile; ++i) {
         const F low = power_of_two(load(at + i * kTile) - top);
         const F high = power_of_two(load(at + columns * kTileFloats + i * kTile) - top);
@@ -285,11 +336,11 @@ struct Block {
       }
     }
     const F fade = power_of_two(before - top);
-    store(w.top + c.tile * kTile, top);
-    store(w.total + c.tile * kTile, fma(load(w.total + c.tile * kTile), fade, totals[0] + totals[1]));
+    store(w.top + row, top);
+    store(w.total + row, fma(load(w.total + row), fade, totals[0] + totals[1]));
     if (_mm512_cmp_ps_mask(fade, splat(1.0f), _CMP_NEQ_UQ) == 0) return;
     for (int64_t d = 0; d < value_tiles(); ++d) {
-      float* at = out + (d * columns + c.at) * kTileFloats;
+      float* at = sums(p) + (d * columns + c) * kTileFloats;
       for (int64_t i = 0; i < kTile; ++i) store(at + i * kTile, load(at + i * kTile) * fade);
     }
   }

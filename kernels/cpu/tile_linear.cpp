@@ -96,11 +96,14 @@ struct Job {
   }
 
   void multiply(const Strip& s) const {
-    const int64_t tokens = tiles(s.m.size());
+    const int64_t tokens = tiles(s.m.size()), last = (tokens - 1) / kPanelColumns * kPanelColumns;
+    // Every other strip begins with the tokens that the one before has left in the cache.
+    const bool back = s.j.begin / (cut.strip * kTile) % 2 != 0;
     for (int64_t k = 0; k < cut.depth; k += cut.chunk) {
       const Range depth{k, least(cut.depth, k + cut.chunk)};
       unpack(s, depth);
-      for (int64_t token = 0; token < tokens; token += kPanelColumns) {
+      for (int64_t i = 0; i < tokens; i += kPanelColumns) {
+        const int64_t token = back ? last - i : i;
         for (int64_t o = 0; o < cut.matrices; ++o) multiply_panel(s, o, token, depth);
         if (depth.end == cut.depth) finish(s, token);
       }
