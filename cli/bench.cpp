@@ -17,6 +17,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/posix.h"
+#include "cli/bench_sustained.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
@@ -77,21 +78,39 @@ struct BenchCommand {
   std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"512"}, threads{"0"};
   std::vector<std::string> kv_k{""}, kv_v{""};
   int repetitions = 5;
-  bool exact = false, profile = false;
-  std::string trace;  // file
+  bool exact = false, profile = false, no_limit = false;
+  std::string trace;            // file
+  std::string sustained, plot;  // a duration, a file
 
+  // Wrong usage is told before anything is loaded.
   void run(const Console& console) const {
     if (model.empty() == synthetic.empty())
       throw Error(ErrorKind::usage, "there is no model, or there are two", "give -m MODEL or --synthetic");
-    const tune::BenchOptions what = options();
-    tune::bench_tests(what);  // wrong usage is told before anything is loaded
-    tune::BenchReport report(tune::parse_bench_format(format));
+    if (sustained.empty()) {
+      const tune::BenchOptions what = options();
+      tune::bench_tests(what);
+      tune::BenchReport report(tune::parse_bench_format(format));
+      with_model(console, [&](const std::filesystem::path& path, const std::string& name) {
+        measure(path, name, what, report, console);
+      });
+    } else {
+      SustainedRun what = sustained_run();
+      with_model(console, [&](const std::filesystem::path& path, const std::string& name) {
+        what.model_name = name;
+        run_sustained(path, what, console);
+      });
+    }
+  }
+
+  // Calls `use` with the model's file and its name.
+  template <class Use>
+  void with_model(const Console& console, const Use& use) const {
     if (model.empty()) {
       const FileDescriptor file = open_synthetic(synthetic, console);
-      measure(fmt::format("/dev/fd/{}", file.get()), synthetic, what, report, console);
+      use(fmt::format("/dev/fd/{}", file.get()), synthetic);
     } else {
       const store::ResolvedModel resolved = open_store().resolve(model);
-      measure(resolved.path, resolved.path.string(), what, report, console);
+      use(resolved.path, resolved.path.string());
     }
   }
 
@@ -102,9 +121,10 @@ struct BenchCommand {
     std::vector<std::string> events;
     console.write(report.begin());
     tune::bench(path, what, [&](tune::BenchResult result) {
-      result.model_path = name;
+      result.setting.model_path = name;
       console.write(report.row(result));
-      if (file) events.push_back(result.profile->events(static_cast<int>(events.size()), result.test.name()));
+      if (file)
+        events.push_back(result.profile->events(static_cast<int>(events.size()), result.setting.test.name()));
     });
     console.write(report.end());
     if (!file) return;
@@ -124,8 +144,33 @@ struct BenchCommand {
             .v_types = parse_kv_types("--kv-v", kv_v),
             .repetitions = repetitions,
             .profile = profile || !trace.empty(),
+            .limits = !no_limit,
             .device = parse_device(device),
             .exact = exact};
+  }
+
+  // Of the lists it takes one value each.
+  SustainedRun sustained_run() const {
+    const tune::BenchOptions o = options();
+    if (!plot.empty()) check_plot_name(plot);
+    return {.format = tune::parse_bench_format(format),
+            .plot = plot,
+            .options = {.seconds = parse_duration(sustained),
+                        .round = {.prompt = only("-p", o.prompts),
+                                  .gen = only("-n", o.gens),
+                                  .depth = only("-d", o.depths)},
+                        .engine = {.k_type = only("--kv-k", o.k_types),
+                                   .v_type = only("--kv-v", o.v_types),
+                                   .threads = only("-t", o.threads),
+                                   .batch = only("-b", o.batches),
+                                   .device = o.device,
+                                   .exact = o.exact}}};
+  }
+
+  template <class Value>
+  static Value only(std::string_view option, const std::vector<Value>& values) {
+    if (values.size() == 1) return values.front();
+    throw Error(ErrorKind::usage, fmt::format("{}: --sustained takes one value", option), "give one");
   }
 
   static std::vector<std::optional<DType>> parse_kv_types(std::string_view option,
@@ -152,6 +197,8 @@ void add_tests(CLI::App& command, BenchCommand& o) {
       ->type_name("N")
       ->check(CLI::Range(1, 1000).description(""))
       ->group("What to measure");
+  command.add_flag("--no-limit", o.no_limit, "Do not measure what the machine allows")
+      ->group("What to measure");
   command.add_flag("--profile", o.profile, "Show where a step's time goes, by kind of kernel call")
       ->group("What to measure");
   command
@@ -160,6 +207,23 @@ void add_tests(CLI::App& command, BenchCommand& o) {
           "Write the last run's calls to FILE, which chrome://tracing and Perfetto open; implies --profile")
       ->type_name("FILE")
       ->group("What to measure");
+}
+
+void add_sustained(CLI::App& command, BenchCommand& o) {
+  CLI::Option* sustained =
+      command
+          .add_option(
+              "--sustained", o.sustained,
+              "Instead, read the prompt and write the answer again and again for this long (90s, 10m, "
+              "1h), and show the speed over time; Ctrl-C ends it early")
+          ->type_name("TIME")
+          ->group("Over time");
+  for (const char* other : {"--n-prompt-gen", "--repetitions", "--no-limit", "--profile", "--trace"})
+    sustained->excludes(command.get_option(other));
+  command.add_option("--plot", o.plot, "Draw it into FILE: .svg, or .html for the same in a page")
+      ->type_name("FILE")
+      ->needs(sustained)
+      ->group("Over time");
 }
 
 void add_settings(CLI::App& command, BenchCommand& o) {
@@ -196,6 +260,7 @@ void add_bench(CLI::App& program, const Console& console) {
   command->add_option("-o,--output", options->format, "How to print; md if not given")
       ->type_name("md|csv|json|jsonl");
   add_tests(*command, *options);
+  add_sustained(*command, *options);
   add_settings(*command, *options);
   command->callback([options, &console] { options->run(console); });
 }

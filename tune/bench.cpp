@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <map>
-#include <random>
 #include <span>
 
 #include <fmt/format.h>
@@ -19,6 +18,7 @@
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/table.h"
 #include "tune/machine_limits.h"
+#include "tune/workload.h"
 
 namespace medlar::tune {
 namespace {
@@ -80,51 +80,26 @@ std::optional<BenchLimit> measure_limit(const std::filesystem::path& path, const
                     *peak, static_cast<double>(weights.operations_per_token)};
 }
 
-// "llama 135M q4_1"
-std::string model_type(const ModelDescription& d) {
-  const std::string size = d.parameters >= 1'000'000'000
-                               ? fmt::format("{:.2f}B", static_cast<double>(d.parameters) / 1e9)
-                               : fmt::format("{:.0f}M", static_cast<double>(d.parameters) / 1e6);
-  return fmt::format("{} {} {}", d.architecture, size,
-                     d.types.empty() ? "" : format_info(d.types.front().type).name);
-}
-
 // The tests of one setting, on one engine.
 class Setting {
  public:
   Setting(const std::filesystem::path& path, const EngineOptions& options)
-      : path_(path),
-        options_(options),
-        engine_(Engine::load(path, options)),
-        session_(engine_->open_session()) {
-    std::mt19937 random(1);
-    tokens_.resize(static_cast<std::size_t>(engine_->context()));
-    for (std::int32_t& t : tokens_)
-      t = static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(engine_->description().vocab));
-  }
+      : path_(path), options_(options), workload_(path, options) {}
 
   BenchResult measure(const BenchTest& test, const BenchOptions& options) {
-    const ModelDescription& d = engine_->description();
-    BenchResult r{.model_path = path_.string(),
-                  .model_type = model_type(d),
-                  .cpu = probe().cpu,
-                  .backend = std::string(engine_->device()),
-                  .model_bytes = d.file_bytes,
-                  .parameters = d.parameters,
-                  .test = test,
-                  .threads = engine_->threads(),
-                  .batch = options_.batch,
-                  .k_type = engine_->k_type(),
-                  .v_type = engine_->v_type()};
+    const Engine& engine = workload_.engine();
+    BenchResult r{.setting = setting_of(engine, test, options_.batch)};
+    r.setting.model_path = path_.string();
     run({.prompt = std::min<std::int64_t>(test.prompt, options_.batch),
          .gen = std::min(test.gen, kWarmUpTokens),
          .depth = 0});
-    if (options.profile) r.profile.emplace(engine_->calls());
+    if (options.profile) r.profile.emplace(engine.calls());
     for (int i = 0; i < options.repetitions; ++i)
       r.seconds.push_back(run(test, r.profile ? &*r.profile : nullptr));
     const ProcessMemory memory = process_memory();
     r.anonymous_bytes = memory.anonymous, r.file_bytes = memory.file;
-    if (engine_->device() == "cpu") r.limit = measure_limit(path_, test, r.threads, options_.exact);
+    if (options.limits && engine.device() == "cpu")
+      r.limit = measure_limit(path_, test, engine.threads(), options_.exact);
     return r;
   }
 
@@ -133,29 +108,26 @@ class Setting {
   double run(const BenchTest& test, Profile* profile = nullptr) {
     using Clock = std::chrono::steady_clock;
     if (test.depth > 0) {
-      feed(test.depth);
+      workload_.feed(test.depth);
     } else {
-      session_.reset();
+      workload_.reset();
     }
     if (profile) {
       profile->start_trace();
-      engine_->observe([profile](const kernels::Step& step, auto ends) { profile->add(step, ends); });
+      workload_.engine().observe(
+          [profile](const kernels::Step& step, auto ends) { profile->add(step, ends); });
     }
     const Clock::time_point start = Clock::now();
-    if (test.prompt > 0) feed(test.depth + test.prompt);
-    for (std::int64_t i = 0; i < test.gen; ++i) feed(test.depth + test.prompt + i + 1);
+    if (test.prompt > 0) workload_.feed(test.depth + test.prompt);
+    for (std::int64_t i = 0; i < test.gen; ++i) workload_.feed(test.depth + test.prompt + i + 1);
     const Clock::time_point end = Clock::now();
-    if (profile) engine_->observe(nullptr);
+    if (profile) workload_.engine().observe(nullptr);
     return std::chrono::duration<double>(end - start).count();
   }
 
-  void feed(std::int64_t count) { session_.feed(std::span(tokens_).first(static_cast<std::size_t>(count))); }
-
   std::filesystem::path path_;
   EngineOptions options_;
-  std::shared_ptr<Engine> engine_;
-  Session session_;
-  std::vector<std::int32_t> tokens_;  // as many as the context holds
+  Workload workload_;
 };
 
 }  // namespace
@@ -182,9 +154,23 @@ std::vector<BenchTest> bench_tests(const BenchOptions& options) {
   return tests;
 }
 
+BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch) {
+  const ModelDescription& d = engine.description();
+  return {.model_type = model_type(d),
+          .cpu = probe().cpu,
+          .backend = std::string(engine.device()),
+          .model_bytes = d.file_bytes,
+          .parameters = d.parameters,
+          .test = test,
+          .threads = engine.threads(),
+          .batch = batch,
+          .k_type = engine.k_type(),
+          .v_type = engine.v_type()};
+}
+
 std::vector<double> BenchResult::tokens_per_second() const {
   std::vector<double> rates;
-  for (const double s : seconds) rates.push_back(static_cast<double>(test.tokens()) / s);
+  for (const double s : seconds) rates.push_back(static_cast<double>(setting.test.tokens()) / s);
   return rates;
 }
 

@@ -34,6 +34,7 @@ struct BenchOptions {
   std::vector<std::optional<DType>> k_types{std::nullopt}, v_types{std::nullopt};
   int repetitions = 5;
   bool profile = false;  // of every test, without the depth
+  bool limits = true;    // measure what the machine allows, too
   Device device = Device::automatic;
   bool exact = false;
 };
@@ -50,12 +51,19 @@ struct BenchLimit {
   double tokens_per_second() const { return rate / per_token; }
 };
 
-struct BenchResult {
+// What is measured, and where.
+struct BenchSetting {
   std::string model_path, model_type, cpu, backend;
   std::int64_t model_bytes = 0, parameters = 0;
   BenchTest test;
   int threads = 0, batch = 0;
   DType k_type = DType::f32, v_type = DType::f32;
+};
+// Without the model's path.
+BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch);
+
+struct BenchResult {
+  BenchSetting setting;
   std::vector<double> seconds;                        // of each repetition
   std::optional<BenchLimit> limit;                    // none for mixed tests, off the CPU, or unknown
   std::optional<Profile> profile;                     // where asked for; traces the last repetition

@@ -3,12 +3,12 @@
 #include <array>
 #include <boost/json.hpp>
 #include <filesystem>
-#include <ranges>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "formats/all.h"
+#include "tune/report_fields.h"
 
 namespace medlar::tune {
 namespace {
@@ -23,35 +23,23 @@ boost::json::object fields(const BenchResult& r) {
   const Summary speed = summarize(rates), time = summarize(r.seconds);
   boost::json::array nanoseconds;
   for (const double s : r.seconds) nanoseconds.push_back(static_cast<std::int64_t>(s * 1e9));
-  boost::json::object o{{"model_filename", r.model_path},
-                        {"model_type", r.model_type},
-                        {"model_size", r.model_bytes},
-                        {"model_n_params", r.parameters},
-                        {"cpu_info", r.cpu},
-                        {"backend", r.backend},
-                        {"n_threads", r.threads},
-                        {"n_batch", r.batch},
-                        {"type_k", format_info(r.k_type).name},
-                        {"type_v", format_info(r.v_type).name},
-                        {"n_prompt", r.test.prompt},
-                        {"n_gen", r.test.gen},
-                        {"n_depth", r.test.depth},
-                        {"test", r.test.name()},
-                        {"avg_ns", static_cast<std::int64_t>(time.mean * 1e9)},
-                        {"stddev_ns", static_cast<std::int64_t>(time.deviation * 1e9)},
-                        {"avg_ts", speed.mean},
-                        {"stddev_ts", speed.deviation},
-                        {"median_ts", speed.median},
-                        {"min_ts", speed.min},
-                        {"max_ts", speed.max},
-                        {"samples_ns", std::move(nanoseconds)},
-                        {"samples_ts", boost::json::value_from(rates)},
-                        {"limit", nullptr},
-                        {"limit_share", nullptr},
-                        {"limit_what", nullptr},
-                        {"limit_rate", nullptr},
-                        {"rss_anon_mb", megabytes(r.anonymous_bytes)},
-                        {"rss_file_mb", megabytes(r.file_bytes)}};
+  boost::json::object o = setting_fields(r.setting);
+  const boost::json::object measured{{"avg_ns", static_cast<std::int64_t>(time.mean * 1e9)},
+                                     {"stddev_ns", static_cast<std::int64_t>(time.deviation * 1e9)},
+                                     {"avg_ts", speed.mean},
+                                     {"stddev_ts", speed.deviation},
+                                     {"median_ts", speed.median},
+                                     {"min_ts", speed.min},
+                                     {"max_ts", speed.max},
+                                     {"samples_ns", std::move(nanoseconds)},
+                                     {"samples_ts", boost::json::value_from(rates)},
+                                     {"limit", nullptr},
+                                     {"limit_share", nullptr},
+                                     {"limit_what", nullptr},
+                                     {"limit_rate", nullptr},
+                                     {"rss_anon_mb", megabytes(r.anonymous_bytes)},
+                                     {"rss_file_mb", megabytes(r.file_bytes)}};
+  o.insert(measured.begin(), measured.end());
   if (r.limit) {
     o["limit"] = r.limit->tokens_per_second();
     o["limit_share"] = r.limit_share();
@@ -75,37 +63,14 @@ boost::json::object fields_and_profile(const BenchResult& r) {
   return o;
 }
 
-// A value of one CSV column: lists with blanks between their items, nothing for null, text in quotes.
-std::string csv_cell(const boost::json::value& value) {
-  if (value.is_null()) return "";
-  if (value.is_array()) {
-    std::vector<std::string> items;
-    for (const auto& item : value.get_array()) items.push_back(boost::json::serialize(item));
-    return fmt::format("{}", fmt::join(items, " "));
-  }
-  if (!value.is_string()) return boost::json::serialize(value);
-  std::string quoted(1, '"');
-  for (const char c : value.get_string()) quoted.append(c == '"' ? 2 : 1, c);
-  return quoted + '"';
-}
-
-std::string csv_line(const boost::json::object& o, bool names) {
-  std::vector<std::string> cells;
-  for (const auto& [key, value] : o) cells.push_back(names ? std::string(key) : csv_cell(value));
-  return fmt::format("{}\n", fmt::join(cells, ","));
-}
-
-std::string md_rate(double per_second) {
-  return fmt::format("{:.{}f}", per_second, per_second < 100 ? 2 : 1);
-}
-
 std::string md_row(const BenchResult& r) {
+  const BenchSetting& s = r.setting;
   const Summary speed = summarize(r.tokens_per_second());
   return fmt::format(
       "| {} | {} | {:.0f} MB | {} | {} | {} / {} | {} | {} | {} to {} | {} | {:.0f} + {:.0f} MB |\n",
-      std::filesystem::path(r.model_path).filename().string(), r.model_type,
-      megabytes(static_cast<std::uint64_t>(r.model_bytes)), r.backend, r.threads, format_info(r.k_type).name,
-      format_info(r.v_type).name, r.test.name(), md_rate(speed.median), md_rate(speed.min),
+      std::filesystem::path(s.model_path).filename().string(), s.model_type,
+      megabytes(static_cast<std::uint64_t>(s.model_bytes)), s.backend, s.threads, format_info(s.k_type).name,
+      format_info(s.v_type).name, s.test.name(), md_rate(speed.median), md_rate(speed.min),
       md_rate(speed.max), r.limit ? fmt::format("{:.0f} % of {}", 100 * r.limit_share(), r.limit->what) : "",
       megabytes(r.anonymous_bytes), megabytes(r.file_bytes));
 }
@@ -140,7 +105,7 @@ std::string BenchReport::row(const BenchResult& result) {
   switch (format_) {
     case BenchFormat::md:
       if (result.profile)
-        profiles_ += fmt::format("\n{}:\n\n{}", result.test.name(), result.profile->table());
+        profiles_ += fmt::format("\n{}:\n\n{}", result.setting.test.name(), result.profile->table());
       return md_row(result);
     case BenchFormat::csv: {
       const boost::json::object o = fields(result);

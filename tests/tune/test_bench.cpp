@@ -35,17 +35,17 @@ TEST(Bench, TestsAreAllCombinations) {
 
 // A result with round numbers: 10 tokens in 1, 2 and 4 seconds.
 BenchResult example() {
-  return {.model_path = "folder/a \"quoted\", name.gguf",
-          .model_type = "llama 135M q4_1",
-          .cpu = "CPU",
-          .backend = "cpu",
-          .model_bytes = 98'000'000,
-          .parameters = 134'515'008,
-          .test = {.gen = 10, .depth = 64},
-          .threads = 2,
-          .batch = 512,
-          .k_type = DType::q8_0,
-          .v_type = DType::f16,
+  return {.setting = {.model_path = "folder/a \"quoted\", name.gguf",
+                      .model_type = "llama 135M q4_1",
+                      .cpu = "CPU",
+                      .backend = "cpu",
+                      .model_bytes = 98'000'000,
+                      .parameters = 134'515'008,
+                      .test = {.gen = 10, .depth = 64},
+                      .threads = 2,
+                      .batch = 512,
+                      .k_type = DType::q8_0,
+                      .v_type = DType::f16},
           .seconds = {2, 1, 4},
           .limit = BenchLimit{"read bandwidth", 2e9, 2e8},
           .anonymous_bytes = 40'000'000,
@@ -157,18 +157,18 @@ TEST(Bench, RunsEveryCombinationOnAModel) {
   ASSERT_EQ(results.size(), 12U);
   for (const BenchResult& r : results) {
     EXPECT_EQ(r.seconds.size(), 2U);
-    EXPECT_EQ(r.threads, 1);
-    EXPECT_EQ(r.k_type, DType::f16);
+    EXPECT_EQ(r.setting.threads, 1);
+    EXPECT_EQ(r.setting.k_type, DType::f16);
     for (const double rate : r.tokens_per_second()) EXPECT_GT(rate, 0);
-    const bool mixed = r.test.prompt > 0 && r.test.gen > 0;
+    const bool mixed = r.setting.test.prompt > 0 && r.setting.test.gen > 0;
     EXPECT_EQ(r.limit.has_value(), !mixed);
     if (r.limit) {
       EXPECT_GT(r.limit_share(), 0);
     }
   }
-  EXPECT_EQ(results[0].batch, 8);
-  EXPECT_EQ(results[11].batch, 32);
-  EXPECT_EQ(results[1].test.name(), "pp20 @ d70");
+  EXPECT_EQ(results[0].setting.batch, 8);
+  EXPECT_EQ(results[11].setting.batch, 32);
+  EXPECT_EQ(results[1].setting.test.name(), "pp20 @ d70");
 }
 
 TEST(MachineLimits, EveryInstructionSetHereHasProductLoops) {
