@@ -73,9 +73,9 @@ INSTRUCTION = re.compile(r"^\s+[a-z]")
 
 def assembly(source, isa, folder):
     out = folder / f"{source}.{isa}.s"
-    command = ["clang++-19", "--target=aarch64-linux-gnu", "-std=c++23", "-O3", "-fno-math-errno", f"-march={ARCH[isa]}",
-               f"-DMEDLAR_ISA={isa}", f"-DMEDLAR_ISA_{isa.upper()}", f"-I{ROOT}", "-S", "-o", out,
-               ROOT / "kernels" / "cpu" / f"{source}.cpp"]  # fmt: skip
+    command = ["clang++-19", "--target=aarch64-linux-gnu", "-std=c++23", "-O3", "-fno-math-errno",
+               f"-march={ARCH[isa]}", f"-DMEDLAR_ISA={isa}", f"-DMEDLAR_ISA_{isa.upper()}", f"-I{ROOT}", "-S", "-o",
+               out, ROOT / "kernels" / "cpu" / f"{source}.cpp"]  # fmt: skip
     if isa == "neon_i8mm":
         command.append("-DMEDLAR_PRODUCTS_ONLY")
     subprocess.run(command, check=True)
@@ -92,7 +92,7 @@ class Code:
 
     def __init__(self, lines):
         self.blocks, self.next, self.jumps = [[]], [], []  # instructions; whether it falls through; targets
-        starts, target = {}, []
+        starts = {}
         for line in lines:
             label = LABEL.match(line)
             if label or (self.blocks[-1] and BRANCH.match(self.blocks[-1][-1])):
@@ -150,7 +150,8 @@ class Cycles:
 
 
 def cycles(loop, model):
-    command = ["llvm-mca-19", "-mtriple=aarch64", f"-mcpu={model}", "-mattr=+dotprod,+i8mm", f"-iterations={ITERATIONS}"]
+    command = ["llvm-mca-19", "-mtriple=aarch64", "-mattr=+dotprod,+i8mm", f"-mcpu={model}",
+               f"-iterations={ITERATIONS}"]  # fmt: skip
     text = "\n".join(line.split("//")[0] for line in loop)  # without comments
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     total = re.search(r"Total Cycles:\s+(\d+)", done.stdout)
@@ -178,8 +179,8 @@ def prefill_loop(text, kind, instruction):
 
 def measure(folder):
     """({type: {model: Cycles}}, {(type, isa): {model: (products, Cycles)}})"""
-    texts = {(source, isa): assembly(source, isa, folder) for source, isa in
-             (("dot_legacy", "neon"), ("dot_super", "neon"), ("dot_panel", "neon"), ("dot_panel", "neon_i8mm"))}  # fmt: skip
+    wanted = (("dot_legacy", "neon"), ("dot_super", "neon"), ("dot_panel", "neon"), ("dot_panel", "neon_i8mm"))
+    texts = {(source, isa): assembly(source, isa, folder) for source, isa in wanted}
     decode = {}
     for name, d in DECODES.items():
         loop = decode_loop(texts[d.source, "neon"], d)

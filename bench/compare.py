@@ -111,10 +111,12 @@ def table(all_results, versions, reasons, o):
 
 
 def row(results, engine, o):
-    m = {field.name: results.median(engine, field.name) for field in dataclasses.fields(Measurement)
-         if field.name != "note"}  # fmt: skip
-    return (f"| {results.model} | {engine} | {m['pp']:.1f} | {m['tg']:.1f} | {1000 * o.prompt / m['pp']:.0f} ms | "
-            f"{m['load_ms']:.0f} ms | {m['start_ms']:.0f} ms | {m['anon_mb']:.0f} MB | {m['file_mb']:.0f} MB |\n")  # fmt: skip
+    pp, tg, load, start, anonymous, file = (
+        results.median(engine, key) for key in ("pp", "tg", "load_ms", "start_ms", "anon_mb", "file_mb")
+    )
+    cells = [results.model, engine, f"{pp:.1f}", f"{tg:.1f}", f"{1000 * o.prompt / pp:.0f} ms", f"{load:.0f} ms",
+             f"{start:.0f} ms", f"{anonymous:.0f} MB", f"{file:.0f} MB"]  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
 
 
 def ratio_row(results):
@@ -179,7 +181,8 @@ def main():
             if name in o.synthetic:
                 path = pathlib.Path(folder) / (name.replace(":", "-") + ".gguf")
                 subprocess.run([o.medlar, "synth", name, path], check=True)
-            results.append(compare(engines, path.name, Job(path.resolve(), o.prompt, o.gen, o.threads, o.batch), o.pairs))
+            job = Job(path.resolve(), o.prompt, o.gen, o.threads, o.batch)
+            results.append(compare(engines, path.name, job, o.pairs))
             if name in o.synthetic:
                 path.unlink()
     text = table(results, versions, reasons, o)

@@ -74,5 +74,6 @@ def watch(command, env=None, cwd=None):
         errors.seek(0)
         said = errors.read().decode(errors="replace")
     if code != 0:
-        raise Failed(f"{pathlib.Path(command[0]).name}: exit code {code} after {seconds:.0f} s: {said[-TAIL_BYTES:].strip()}")
+        name, tail = pathlib.Path(command[0]).name, said[-TAIL_BYTES:].strip()
+        raise Failed(f"{name}: exit code {code} after {seconds:.0f} s: {tail}")
     return Watched(output, said, first_ms, peaks.peak["RssAnon"], peaks.peak["RssFile"])

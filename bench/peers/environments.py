@@ -49,6 +49,6 @@ def node_module(package, version):
     manifest = folder / "package.json"
     if not manifest.exists() or f'"version": "{version}"' not in manifest.read_text():
         (FOLDER / "node").mkdir(parents=True, exist_ok=True)
-        install(f"{package} {version}", ["npm", "install", "--prefix", FOLDER / "node", "--ignore-scripts", "--no-audit",
-                                         "--no-fund", f"{package}@{version}"])  # fmt: skip
+        command = ["npm", "install", "--prefix", FOLDER / "node", "--ignore-scripts", "--no-audit", "--no-fund"]
+        install(f"{package} {version}", [*command, f"{package}@{version}"])
     return folder

@@ -22,8 +22,8 @@ class Medlar:
 
     def measure(self, job):
         settings = ["-t", job.threads, "-ctk", "q8_0", "-ctv", "q8_0"]
-        bench = watch([self.program, "bench", "-m", job.model, "-p", job.prompt, "-n", job.gen, "-b", job.batch, "-r", 1,
-                       "--no-limit", "-o", "json", *settings])  # fmt: skip
+        bench = watch([self.program, "bench", "-m", job.model, "-p", job.prompt, "-n", job.gen, "-b", job.batch,
+                       "-r", 1, "--no-limit", "-o", "json", *settings])  # fmt: skip
         pp, tg = json.loads(bench.output)
         run = [self.program, "run", job.model, "a", "--raw", "-n", 1, "--temp", 0, "-c", 64, *settings]
         first, timings = watch(run), watch([*run, "--json"]).json()["timings"]
