@@ -100,8 +100,9 @@ HEAD = (
 
 def table(all_results, versions, reasons, o):
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
+    rounds = "round" if o.pairs == 1 else "rounds"
     text = (f"Prompt of {o.prompt}, answer of {o.gen}, {o.threads} threads, batch {o.batch}, q8_0 KV cache, {o.pairs} "
-            f"alternating rounds; {cpu()}; {names}.\n\n{HEAD}")  # fmt: skip
+            f"alternating {rounds}; {cpu()}; {names}.\n\n{HEAD}")  # fmt: skip
     notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     for results in all_results:
         text += "".join(row(results, engine, o) for engine in results.runs) + ratio_row(results)
