@@ -17,11 +17,10 @@ size_t attention_scratch(const void* args, int max_tokens);
 namespace MEDLAR_ISA {
 
 // Weight types with rows for tiles.
-#define MEDLAR_TILE_TYPES(X)                                                                          \
-  X(f16)                                                                                              \
-  X(bf16)                                                                                             \
-  X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) \
-      X(mxfp4)
+#define MEDLAR_TILE_TYPES(X) \
+  X(f16)                     \
+  X(bf16)                    \
+  X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4)
 
 template <DType kType>
 void unpack_tiles(const UnpackTiles& a);

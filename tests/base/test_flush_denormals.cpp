@@ -1,8 +1,8 @@
-#include "base/flush_denormals.h"
-
 #include <limits>
 
 #include <gtest/gtest.h>
+
+#include "base/flush_denormals.h"
 
 namespace medlar {
 namespace {
