@@ -219,11 +219,6 @@ MEDLAR_INLINE F load_code(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
-// Byte kByte of each lane, signed.
-template <int kByte>
-MEDLAR_INLINE F byte_of_lanes(I v) {
-  return to_float(_mm256_srai_epi32(kByte == 3 ? v : _mm256_slli_epi32(v, 24 - 8 * kByte), 24));
-}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   const I top = _mm256_sll_epi32(codes, _mm_cvtsi32_si128(24 - 8 * byte));
@@ -382,6 +377,55 @@ template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   constexpr int kVector = kStart / kSub / 8;
   return _mm256_permutevar8x32_ps(f.v[kVector], scale_index<kSub, kStart - 8 * kSub * kVector>());
+}
+
+// --- Codes of the KV cache by numbers of 16 bits (codes.h)
+
+inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bits
+inline constexpr int kPackRows = 4;     // register tile of codes.h
+inline constexpr int kPackVectors = 2;  // the same
+
+using Sums = I;     // of products
+using Numbers = I;  // a pack of numbers in every lane
+
+MEDLAR_INLINE Sums no_sums() { return _mm256_setzero_si256(); }
+MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(packs, n));
+}
+MEDLAR_INLINE I whole(Sums sums) { return sums; }
+// kLanes numbers, rounded to nearest, as a row of them lies in memory.
+MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
+  const I words = _mm256_cvtps_epi32(v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+// The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
+MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
+  const I low =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+  const I high =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+  _mm256_storeu_si256(reinterpret_cast<I*>(to), _mm256_srai_epi16(_mm256_shuffle_epi8(words, low), 8));
+  _mm256_storeu_si256(reinterpret_cast<I*>(to + stride),
+                      _mm256_srai_epi16(_mm256_shuffle_epi8(words, high), 8));
+}
+// Code i of the four rows to word i.
+MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
+  // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.
+  const I order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+  MEDLAR_UNROLL
+  for (int v = 0; v < 2; ++v) {
+    I r[4];
+    MEDLAR_UNROLL
+    for (int i = 0; i < 4; ++i) r[i] = _mm256_permutevar8x32_epi32(rows[i].v[v], order);
+    const I a = _mm256_unpacklo_epi8(r[0], r[1]), b = _mm256_unpacklo_epi8(r[2], r[3]);
+    const I c = _mm256_unpackhi_epi8(r[0], r[1]), d = _mm256_unpackhi_epi8(r[2], r[3]);
+    words[4 * v] = _mm256_unpacklo_epi16(a, b);
+    words[4 * v + 1] = _mm256_unpackhi_epi16(a, b);
+    words[4 * v + 2] = _mm256_unpacklo_epi16(c, d);
+    words[4 * v + 3] = _mm256_unpackhi_epi16(c, d);
+  }
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

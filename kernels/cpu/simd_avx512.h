@@ -188,11 +188,6 @@ MEDLAR_INLINE I splat4(const int8_t* p) {
 MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
 // 1 at byte `at`, else 0.
 MEDLAR_INLINE I one_byte(int at) { return _mm512_maskz_set1_epi8(static_cast<__mmask64>(1) << at, 1); }
-// Byte kByte of each lane, signed.
-template <int kByte>
-MEDLAR_INLINE F byte_of_lanes(I v) {
-  return to_float(_mm512_srai_epi32(kByte == 3 ? v : _mm512_slli_epi32(v, 24 - 8 * kByte), 24));
-}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   return _mm512_cvtepi32_ps(
@@ -312,6 +307,47 @@ MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), f.v[0]);
+}
+
+// --- Codes of the KV cache by numbers of 16 bits (codes.h)
+
+inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bits
+inline constexpr int kPackRows = 6;     // register tile of codes.h
+inline constexpr int kPackVectors = 4;  // of keys; of values at most 32 columns
+
+using Sums = I;     // of products
+using Numbers = I;  // a pack of numbers in every lane
+
+MEDLAR_INLINE Sums no_sums() { return _mm512_setzero_si512(); }
+MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) { return _mm512_dpwssd_epi32(sums, packs, n); }
+MEDLAR_INLINE I whole(Sums sums) { return sums; }
+// kLanes numbers, rounded to nearest, as a row of them lies in memory.
+MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+}
+// The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
+MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
+  const I low =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+  const I high =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+  _mm512_storeu_si512(to, _mm512_srai_epi16(_mm512_shuffle_epi8(words, low), 8));
+  _mm512_storeu_si512(to + stride, _mm512_srai_epi16(_mm512_shuffle_epi8(words, high), 8));
+}
+// Code i of the four rows to word i.
+MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
+  // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.
+  const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  I r[4];
+  MEDLAR_UNROLL
+  for (int i = 0; i < 4; ++i) r[i] = _mm512_permutexvar_epi32(order, rows[i].v[0]);
+  const I a = _mm512_unpacklo_epi8(r[0], r[1]), b = _mm512_unpacklo_epi8(r[2], r[3]);
+  const I c = _mm512_unpackhi_epi8(r[0], r[1]), d = _mm512_unpackhi_epi8(r[2], r[3]);
+  words[0] = _mm512_unpacklo_epi16(a, b);
+  words[1] = _mm512_unpackhi_epi16(a, b);
+  words[2] = _mm512_unpacklo_epi16(c, d);
+  words[3] = _mm512_unpackhi_epi16(c, d);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA
