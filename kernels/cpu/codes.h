@@ -21,39 +21,45 @@ constexpr bool has_codes(DType type) { return type == DType::q8_0 || type == DTy
 inline constexpr int64_t kCodeBlock = 32;       // codes that share a scale
 inline constexpr float kTopNumber = 127 * 256;  // times 64 codes of up to 128 fits 32 bits
 
-// 64 codes of a cached row: of the block at p and of the one at q.
+// What a cache's blocks are made of: a scale as f16, then codes.
 template <DType kType>
-MEDLAR_INLINE Codes cached_codes(const std::byte* p, const std::byte* q) {
-  if constexpr (kType == DType::q8_0) {
-    return bytes32(p + 2, q + 2);
-  } else {
+struct CacheBlocks;
+
+template <>
+struct CacheBlocks<DType::q8_0> {
+  static constexpr int64_t kBytes = 34;
+  // The codes of the block at p and of the one at q.
+  static MEDLAR_INLINE Codes codes(const std::byte* p, const std::byte* q) { return bytes32(p + 2, q + 2); }
+};
+
+template <>
+struct CacheBlocks<DType::q4_0> {
+  static constexpr int64_t kBytes = 18;
+  static MEDLAR_INLINE Codes codes(const std::byte* p, const std::byte* q) {
     alignas(16) static constexpr int8_t kValues[16] = {-8, -7, -6, -5, -4, -3, -2, -1,
                                                        0,  1,  2,  3,  4,  5,  6,  7};
     return lookup(kValues, nibbles16(p + 2, q + 2));
   }
-}
+};
 
 // The rows of one page and head.
 struct CachedRows {
   const std::byte* data;
   int64_t row_bytes;
   int64_t dim;
-
-  int64_t blocks() const { return dim / kCodeBlock; }
-  int64_t block_bytes() const { return row_bytes / blocks(); }
-  // Blocks 2 i and 2 i + 1 of row t; the last again where there is no other.
-  template <DType kType>
-  MEDLAR_INLINE Codes codes(int64_t t, int64_t i) const {
-    const std::byte* p = data + t * row_bytes + 2 * i * block_bytes();
-    return cached_codes<kType>(p, 2 * i + 1 < blocks() ? p + block_bytes() : p);
-  }
-  // The scales of block b in rows [tokens), as f16; others 0.
-  MEDLAR_INLINE void scales(int64_t b, Range tokens, uint16_t (&to)[kPageTokens]) const {
-    memset(to, 0, sizeof to);
-    for (int64_t t = tokens.begin; t < tokens.end; ++t)
-      memcpy(&to[t], data + t * row_bytes + b * block_bytes(), sizeof(uint16_t));
-  }
 };
+
+// The scales of block b in rows [tokens) and their neighbours in whole vectors.
+template <DType kType>
+MEDLAR_INLINE void read_scales(CachedRows rows, int64_t b, Range tokens, float* to) {
+  for (int64_t t = tokens.begin / kLanes * kLanes; t < tokens.end; t += kLanes) {
+    const std::byte* p = rows.data + t * rows.row_bytes + b * CacheBlocks<kType>::kBytes;
+    uint16_t halves[kLanes];
+    MEDLAR_UNROLL
+    for (int j = 0; j < kLanes; ++j, p += rows.row_bytes) memcpy(&halves[j], p, sizeof(uint16_t));
+    store(to + t, load_f16(halves));
+  }
+}
 
 struct KeyPacks {
   int32_t* packs;  // (dim / kPack, 64)
@@ -69,13 +75,18 @@ struct ValuePacks {
 
 // Of the tokens in `tokens`, and their neighbours in whole vectors.
 template <DType kType>
-void unpack_keys(const CachedRows& rows, Range tokens, const KeyPacks& to) {
+void unpack_keys(CachedRows rows, Range tokens, KeyPacks to) {
+  const int64_t blocks = rows.dim / kCodeBlock;
+  constexpr int64_t kBytes = CacheBlocks<kType>::kBytes;
   for (int64_t t = tokens.begin / kLanes * kLanes; t < tokens.end; t += kLanes) {
-    for (int64_t i = 0; 2 * i < rows.blocks(); ++i) {
+    const std::byte* row = rows.data + t * rows.row_bytes;
+    for (int64_t i = 0; 2 * i < blocks; ++i, row += 2 * kBytes) {
+      const int64_t other = 2 * i + 1 < blocks ? kBytes : 0;  // the last block again where there is no other
       Codes codes[kLanes];
+      const std::byte* p = row;
       MEDLAR_UNROLL
-      for (int64_t j = 0; j < kLanes; ++j) codes[j] = rows.codes<kType>(t + j, i);
-      MEDLAR_UNROLL
+      for (int j = 0; j < kLanes; ++j, p += rows.row_bytes)
+        codes[j] = CacheBlocks<kType>::codes(p, p + other);
       for (int v = 0; v < Codes::kVectors; ++v) {
         I words[kLanes];
         MEDLAR_UNROLL
@@ -88,21 +99,22 @@ void unpack_keys(const CachedRows& rows, Range tokens, const KeyPacks& to) {
       }
     }
   }
-  for (int64_t b = 0; b < rows.blocks(); ++b) {
-    uint16_t halves[kPageTokens];
-    rows.scales(b, tokens, halves);
-    for (int i = 0; i < kPageTokens; i += kLanes) store(to.scale + b * kPageTokens + i, load_f16(halves + i));
-  }
+  for (int64_t b = 0; b < blocks; ++b) read_scales<kType>(rows, b, tokens, to.scale + b * kPageTokens);
 }
 
 // Of the tokens in `tokens`, and their neighbours in whole fours; other tokens' scales are 0.
 template <DType kType>
-void unpack_values(const CachedRows& rows, Range tokens, const ValuePacks& to) {
+void unpack_values(CachedRows rows, Range tokens, ValuePacks to) {
+  const int64_t blocks = rows.dim / kCodeBlock;
+  constexpr int64_t kBytes = CacheBlocks<kType>::kBytes;
   for (int64_t t = tokens.begin / 4 * 4; t < tokens.end; t += 4) {
-    for (int64_t i = 0; 2 * i < rows.blocks(); ++i) {
+    const std::byte* row = rows.data + t * rows.row_bytes;
+    for (int64_t i = 0; 2 * i < blocks; ++i, row += 2 * kBytes) {
+      const int64_t other = 2 * i + 1 < blocks ? kBytes : 0;  // the last block again where there is no other
       Codes codes[4];
+      const std::byte* p = row;
       MEDLAR_UNROLL
-      for (int64_t j = 0; j < 4; ++j) codes[j] = rows.codes<kType>(t + j, i);
+      for (int j = 0; j < 4; ++j, p += rows.row_bytes) codes[j] = CacheBlocks<kType>::codes(p, p + other);
       I words[64 / kLanes];
       interleave4(codes, words);
       int32_t* first = to.packs + t / kPack * to.stride + 64 * i;
@@ -110,14 +122,14 @@ void unpack_values(const CachedRows& rows, Range tokens, const ValuePacks& to) {
       for (int c = 0; c < 64 / kLanes; ++c) store_packs(words[c], first + c * kLanes, to.stride);
     }
   }
-  for (int64_t b = 0; b < rows.blocks(); ++b) {
-    uint16_t halves[kPageTokens];
-    rows.scales(b, tokens, halves);
+  for (int64_t b = 0; b < blocks; ++b) {
     float* scale = to.relative + b * kPageTokens;
+    read_scales<kType>(rows, b, tokens, scale);
+    for (int64_t t = 0; t < tokens.begin; ++t) scale[t] = 0.0f;
+    for (int64_t t = tokens.end; t < kPageTokens; ++t) scale[t] = 0.0f;
     F top = splat(0.0f), poison = splat(0.0f);
     for (int i = 0; i < kPageTokens; i += kLanes) {
-      const F d = load_f16(halves + i);
-      store(scale + i, d);
+      const F d = load(scale + i);
       top = larger(absolute(d), top);
       poison = fma(d, splat(0.0f), poison);  // NaN after a NaN or an infinity
     }
@@ -131,17 +143,21 @@ void unpack_values(const CachedRows& rows, Range tokens, const ValuePacks& to) {
 // sums[r][v] = the products of `count` packs of row r of numbers with those of vector v's columns.
 template <int kRows, int kVectors>
 MEDLAR_INLINE void multiply_packs(const int16_t* numbers, int64_t row, const int32_t* packs, int64_t stride,
-                                  int64_t count, Sums (&sums)[kRows][kVectors]) {
+                                  int64_t count, F (&sums)[kRows][kVectors]) {
+  Sums part[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = no_sums();
+    for (int v = 0; v < kVectors; ++v) part[r][v] = no_sums();
   }
   for (int64_t k = 0; k < count; ++k) {
     I codes[kVectors];
-    for (int v = 0; v < kVectors; ++v) memcpy(&codes[v], packs + k * stride + v * kLanes, sizeof(I));
+    for (int v = 0; v < kVectors; ++v) codes[v] = load_packs(packs + k * stride + v * kLanes);
     for (int r = 0; r < kRows; ++r) {
       const Numbers n = splat_numbers(numbers + r * row + k * kPack);
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = add_products(sums[r][v], codes[v], n);
+      for (int v = 0; v < kVectors; ++v) part[r][v] = add_products(part[r][v], codes[v], n);
     }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = to_float(whole(part[r][v]));
   }
 }
 
@@ -188,13 +204,13 @@ MEDLAR_INLINE void multiply_keys(const NumberRows& queries, const float* scale, 
         for (F& v : row) v = splat(0.0f);
       }
       for (int64_t b = 0; b < dim / kCodeBlock; ++b) {
-        Sums sums[kRows][kPackVectors];
+        F sums[kRows][kPackVectors];
         multiply_packs(queries.data + r * queries.stride + b * kCodeBlock, queries.stride,
                        keys.packs + b * kCodeBlock / kPack * kPageTokens + t, kPageTokens, kCodeBlock / kPack,
                        sums);
         for (int v = 0; v < kPackVectors; ++v) {
           const F d = load(keys.scale + b * kPageTokens + t + v * kLanes);
-          for (int i = 0; i < kRows; ++i) total[i][v] = fma(to_float(whole(sums[i][v])), d, total[i][v]);
+          for (int i = 0; i < kRows; ++i) total[i][v] = fma(sums[i][v], d, total[i][v]);
         }
       }
       for (int i = 0; i < kRows; ++i) {
@@ -228,14 +244,14 @@ MEDLAR_INLINE void multiply_values(const NumberRows& weights, const float* top, 
   by_rows<kPackRows>(0, weights.rows, [&]<int kRows>(int64_t r) __attribute__((always_inline)) {
     for (int64_t column = 0; column < dim; column += kVectors * kLanes) {
       const int64_t b = column / kCodeBlock;
-      Sums sums[kRows][kVectors];
+      F sums[kRows][kVectors];
       multiply_packs(weights.data + r * weights.stride + b * kPageTokens + first * kPack, weights.stride,
                      values.packs + first * values.stride + column, values.stride, count, sums);
       for (int i = 0; i < kRows; ++i) {
         const F scale = splat(top[r + i] * values.largest[b] / kTopNumber);
         float* y = out + (r + i) * values.stride + column;
         for (int v = 0; v < kVectors; ++v)
-          store(y + v * kLanes, fma(to_float(whole(sums[i][v])), scale, load(y + v * kLanes)));
+          store(y + v * kLanes, fma(sums[i][v], scale, load(y + v * kLanes)));
       }
     }
   });

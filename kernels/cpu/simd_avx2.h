@@ -385,15 +385,15 @@ inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bi
 inline constexpr int kPackRows = 4;     // register tile of codes.h
 inline constexpr int kPackVectors = 2;  // the same
 
-using Sums = I;     // of products
+using Sums = int32_t __attribute__((vector_size(32)));  // of products
 using Numbers = I;  // a pack of numbers in every lane
 
-MEDLAR_INLINE Sums no_sums() { return _mm256_setzero_si256(); }
+MEDLAR_INLINE Sums no_sums() { return Sums{}; }
 MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
 MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) {
-  return _mm256_add_epi32(sums, _mm256_madd_epi16(packs, n));
+  return sums + (Sums)_mm256_madd_epi16(packs, n);
 }
-MEDLAR_INLINE I whole(Sums sums) { return sums; }
+MEDLAR_INLINE I whole(Sums sums) { return (I)sums; }
 // kLanes numbers, rounded to nearest, as a row of them lies in memory.
 MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
   const I words = _mm256_cvtps_epi32(v);
@@ -410,6 +410,7 @@ MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
   _mm256_storeu_si256(reinterpret_cast<I*>(to + stride),
                       _mm256_srai_epi16(_mm256_shuffle_epi8(words, high), 8));
 }
+MEDLAR_INLINE I load_packs(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const I*>(p)); }
 // Code i of the four rows to word i.
 MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
   // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.

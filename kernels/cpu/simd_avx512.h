@@ -315,13 +315,13 @@ inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bi
 inline constexpr int kPackRows = 6;     // register tile of codes.h
 inline constexpr int kPackVectors = 4;  // of keys; of values at most 32 columns
 
-using Sums = I;     // of products
+using Sums = int32_t __attribute__((vector_size(64)));  // of products
 using Numbers = I;  // a pack of numbers in every lane
 
-MEDLAR_INLINE Sums no_sums() { return _mm512_setzero_si512(); }
+MEDLAR_INLINE Sums no_sums() { return Sums{}; }
 MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
-MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) { return _mm512_dpwssd_epi32(sums, packs, n); }
-MEDLAR_INLINE I whole(Sums sums) { return sums; }
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) { return (Sums)_mm512_dpwssd_epi32((I)sums, packs, n); }
+MEDLAR_INLINE I whole(Sums sums) { return (I)sums; }
 // kLanes numbers, rounded to nearest, as a row of them lies in memory.
 MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
@@ -335,6 +335,7 @@ MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
   _mm512_storeu_si512(to, _mm512_srai_epi16(_mm512_shuffle_epi8(words, low), 8));
   _mm512_storeu_si512(to + stride, _mm512_srai_epi16(_mm512_shuffle_epi8(words, high), 8));
 }
+MEDLAR_INLINE I load_packs(const int32_t* p) { return _mm512_loadu_si512(p); }
 // Code i of the four rows to word i.
 MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
   // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.

@@ -352,6 +352,7 @@ MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
 }
 // The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
 MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t) { vst1q_s32(to, words); }
+MEDLAR_INLINE I load_packs(const int32_t* p) { return vld1q_s32(p); }
 // Code i of the four rows to word i.
 MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
   for (int v = 0; v < 4; ++v) {
