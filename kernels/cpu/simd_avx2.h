@@ -302,13 +302,30 @@ MEDLAR_INLINE float sum4(Quad v) {
   const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+// Four bytes at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE __m128i words4(const std::byte* p) {
+  __m128i w[4] = {};
+  for (int i = 0; i < kCount; ++i) {
+    int32_t word;
+    memcpy(&word, p + i * kStride, sizeof word);
+    w[i] = _mm_cvtsi32_si128(word);
+  }
+  return _mm_unpacklo_epi64(_mm_unpacklo_epi32(w[0], w[1]), _mm_unpacklo_epi32(w[2], w[3]));
+}
 // f16 at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE Quad halves4(const std::byte* p) {
-  uint16_t h[4] = {};
-  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
-  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
-                                     static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
+  const __m128i first = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+  return _mm_cvtph_ps(_mm_shuffle_epi8(words4<kStride, kCount>(p), first));
+}
+// The same, and of those that follow each.
+template <int kStride, int kCount>
+MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
+  const __m256 both = _mm256_cvtph_ps(words4<kStride, kCount>(p));
+  const __m128 low = _mm256_castps256_ps128(both), high = _mm256_extractf128_ps(both, 1);
+  first = _mm_shuffle_ps(low, high, 0x88);
+  second = _mm_shuffle_ps(low, high, 0xDD);
 }
 // For lane i, (kStart + 4 i) / kSub: which scale the values have that lane i of a product of bytes sums,
 // where the first of its 32 values is value kStart.
@@ -321,7 +338,8 @@ MEDLAR_INLINE I scale_index() {
 // The scales of a product's lanes.
 template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
-  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(v), scale_index<kSub, kStart>());
+  static_assert(kSub == 32);  // one lane to all, without a vector of indices
+  return _mm256_permute_ps(_mm256_set_m128(v, v), kStart / 32 * 0x55);
 }
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -344,6 +362,21 @@ MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
 }
 MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return {{floats_of_bytes(a, b).v[0], floats_of_bytes(c, d).v[0]}};
+}
+// The bytes of 8 and 8 fields of six bits, packed in 12 bytes from p + 4 on as Q4_K has them.
+MEDLAR_INLINE __m128i six_bit_bytes(const void* p) {
+  const __m128i words = _mm_loadu_si128(static_cast<const __m128i*>(p));
+  const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(words, 0xED), _mm_setr_epi32(0, 0, 0, 4));
+  const __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(words, 0xA5), 2);
+  return _mm_or_si128(_mm_and_si128(low, _mm_setr_epi32(0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F)),
+                      _mm_and_si128(high, _mm_setr_epi32(0, 0x30303030, 0, 0x30303030)));
+}
+// Those bytes times the two halves at p: Q4_K's scales and minima.
+MEDLAR_INLINE void six_bit_floats(const std::byte* p, Floats<8>& first, Floats<8>& second) {
+  const __m128i bytes = six_bit_bytes(p);
+  first.v[0] = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)) * splat(load_f16_scalar(p));
+  second.v[0] =
+      _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))) * splat(load_f16_scalar(p + 2));
 }
 // Fields of kBits bits from the lowest on.
 template <int kBits>
@@ -376,6 +409,10 @@ MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   constexpr int kVector = kStart / kSub / 8;
+  if constexpr (kSub == 32) {
+    const F half = _mm256_permute2f128_ps(f.v[0], f.v[0], kStart / 32 < 4 ? 0x00 : 0x11);
+    return _mm256_permute_ps(half, kStart / 32 % 4 * 0x55);
+  }
   return _mm256_permutevar8x32_ps(f.v[kVector], scale_index<kSub, kStart - 8 * kSub * kVector>());
 }
 
@@ -386,7 +423,7 @@ inline constexpr int kPackRows = 4;     // register tile of codes.h
 inline constexpr int kPackVectors = 2;  // the same
 
 using Sums = int32_t __attribute__((vector_size(32)));  // of products
-using Numbers = I;  // a pack of numbers in every lane
+using Numbers = I;                                      // a pack of numbers in every lane
 
 MEDLAR_INLINE Sums no_sums() { return Sums{}; }
 MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }

@@ -253,6 +253,12 @@ MEDLAR_INLINE Quad halves4(const std::byte* p) {
   for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h)));
 }
+// The same, and of those that follow each.
+template <int kStride, int kCount>
+MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
+  first = halves4<kStride, kCount>(p);
+  second = halves4<kStride, kCount>(p + 2);
+}
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const uint32_t words[4] = {a, b, c, d};
@@ -280,6 +286,18 @@ MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
 MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const Floats<8> low = floats_of_bytes(a, b), high = floats_of_bytes(c, d);
   return {{low.v[0], low.v[1], high.v[0], high.v[1]}};
+}
+// 8 and 8 fields of six bits, packed in 12 bytes from p + 4 on, times the two halves at p: Q4_K's scales and
+// minima.
+MEDLAR_INLINE void six_bit_floats(const std::byte* p, Floats<8>& first, Floats<8>& second) {
+  uint32_t a, b, c;
+  memcpy(&a, p + 4, sizeof a);
+  memcpy(&b, p + 8, sizeof b);
+  memcpy(&c, p + 12, sizeof c);
+  first = floats_of_bytes(a & 0x3F3F3F3F, (c & 0x0F0F0F0F) | (a >> 2 & 0x30303030));
+  second = floats_of_bytes(b & 0x3F3F3F3F, (c >> 4 & 0x0F0F0F0F) | (b >> 2 & 0x30303030));
+  for (F& v : first.v) v = v * splat(load_f16_scalar(p));
+  for (F& v : second.v) v = v * splat(load_f16_scalar(p + 2));
 }
 // Fields of kBits bits from the lowest on.
 template <int kBits>
