@@ -221,8 +221,8 @@ struct AttentionArgs {
   const float* sinks;   // (heads) logits that take probability and give nothing (gpt-oss), or null
   bool tiles;           // a matrix unit, where there is one, may round everything to bf16
   float* y;             // (T, heads, v.dim)
-  // What is left of work that threads share, (threads, 2, attention_partial_floats), for attention_merge,
-  // which must follow with the same arguments. Null where there is one thread; then nothing follows.
+  // Where threads leave what they have of work that they share, (threads, 2, attention_partial_floats), for
+  // attention_merge, which then follows with the same arguments. Null: nothing is split, nothing follows.
   float* partials;
 };
 

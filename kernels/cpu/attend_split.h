@@ -57,12 +57,15 @@ void each_unit(const AttentionArgs& a, const Step& step, Fn fn) {
 struct Sharing {
   int64_t total;
   int64_t threads;
+  bool splits;  // else a unit is its first page's owner's
 
-  Sharing(const AttentionArgs& a, const Step& step, int64_t team) : total(0), threads(team) {
+  Sharing(const AttentionArgs& a, const Step& step, int64_t team)
+      : total(0), threads(team), splits(a.partials != nullptr) {
     each_unit(a, step, [&](const Unit& unit) { total += unit.pages * unit.page_cost(); });
   }
   int64_t owner(int64_t place) const { return ((place + 1) * threads - 1) / total; }
   Range pages(const Unit& unit, int64_t start, int64_t thread) const {
+    if (!splits) return {0, owner(start) == thread ? unit.pages : 0};
     const auto before = [&](int64_t place) {
       const int64_t pages = (place - start + unit.page_cost() - 1) / unit.page_cost();
       return place <= start ? 0 : least(pages, unit.pages);

@@ -161,14 +161,14 @@ MEDLAR_INLINE void multiply_packs(const int16_t* numbers, int64_t row, const int
   }
 }
 
-// A matrix of numbers: row r is scale * data[r * stride].
+// Rows of numbers, `stride` from one to the next.
 struct NumberRows {
   int16_t* data;
   int64_t stride;
   int64_t rows;
 };
 
-// Calls fn<kRows>(r) for rows r on, kRows at a time, then for what is left.
+// Calls fn<kRows>(r) for kRows rows at a time from row r on, then for what is left.
 template <int kRows, class Fn>
 MEDLAR_INLINE void by_rows(int64_t r, int64_t rows, Fn fn) {
   for (; r + kRows <= rows; r += kRows) fn.template operator()<kRows>(r);
@@ -177,8 +177,7 @@ MEDLAR_INLINE void by_rows(int64_t r, int64_t rows, Fn fn) {
   }
 }
 
-// x[0, dim) as numbers, the rest of dim to a multiple of 32 being 0; returns their scale. A row with a NaN or
-// an infinity has scale NaN.
+// x[0, dim), dim a multiple of 32, as numbers; returns their scale, NaN where x has a NaN or an infinity.
 MEDLAR_INLINE float to_numbers(const float* x, int64_t dim, int16_t* to) {
   F top = splat(0.0f), poison = splat(0.0f);
   for (int64_t i = 0; i < dim; i += kLanes) {
@@ -193,7 +192,7 @@ MEDLAR_INLINE float to_numbers(const float* x, int64_t dim, int16_t* to) {
   return (tiny ? 0.0f : most / kTopNumber) + sum(poison);
 }
 
-// logits (rows, 64) of columns [tokens) in whole vectors: query row r is scale[r] * queries[r].
+// logits (rows, 64) in columns `tokens` and their neighbours: query r is scale[r] times its numbers.
 MEDLAR_INLINE void multiply_keys(const NumberRows& queries, const float* scale, const KeyPacks& keys,
                                  int64_t dim, Range tokens, float* logits) {
   constexpr int kColumns = kPackVectors * kLanes;
@@ -221,8 +220,7 @@ MEDLAR_INLINE void multiply_keys(const NumberRows& queries, const float* scale, 
   }
 }
 
-// Probabilities p[0, 64) of up to `top` times the scales of values, as numbers for each block: to[b * 64 +
-// t].
+// Probabilities p[0, 64), up to `top`, times the scales of values: as numbers to[b * 64 + t] for block b.
 MEDLAR_INLINE void weigh(const float* p, float top, const ValuePacks& values, int64_t dim, int16_t* to) {
   const float by = top > 1e-30f ? kTopNumber / top : 0.0f;  // below that nothing is seen of them
   F scaled[kPageTokens / kLanes];
@@ -235,8 +233,8 @@ MEDLAR_INLINE void weigh(const float* p, float top, const ValuePacks& values, in
   }
 }
 
-// out (rows, stride of values) += the weights of row r, which stand for numbers of up to top[r], by the codes
-// of `tokens`.
+// out (rows, stride of values) += weights (rows, blocks, 64) by the codes of `tokens`; row r's are of
+// probabilities up to top[r].
 MEDLAR_INLINE void multiply_values(const NumberRows& weights, const float* top, const ValuePacks& values,
                                    int64_t dim, Range tokens, float* out) {
   constexpr int kVectors = kPackVectors * kLanes > kCodeBlock ? kCodeBlock / kLanes : kPackVectors;

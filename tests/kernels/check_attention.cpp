@@ -41,7 +41,7 @@ const Case kCases[] = {
     {4, 1, 64, 64, {150}, {100}, 0, 0, false},             // several blocks of a prompt
     {6, 2, 128, 96, {70}, {30}, 40, 8, true},              // all of it at once
     {8, 2, 64, 64, {1, 20, 1, 1, 30, 2}, {9, 50, 70, 3, 0, 64}, 0, 0, false},  // writing and reading together
-    {8, 2, 64, 64, {1}, {62}, 0, 0, false},                // 63 keys, 64, 65
+    {8, 2, 64, 64, {1}, {62}, 0, 0, false},                                    // 63 keys, 64, 65
     {8, 2, 64, 64, {1}, {63}, 0, 0, false},
     {8, 2, 64, 64, {1}, {64}, 0, 0, false},
     {8, 2, 64, 64, {1}, {999}, 0, 0, false},
@@ -95,14 +95,16 @@ double bound_of(const Setup& s, const Step& step, Isa isa, std::int64_t t, std::
     }
     const double steps = static_cast<double>(a.k.dim) + 8;  // one accumulator for each key
     const double relative = steps * kUlp + (a.tiles ? 0x1p-7 : 0);
-    logit_error = std::max(logit_error, (relative * magnitude + rounded) * std::abs(a.scale) + 8 * kUlp * a.softcap);
+    logit_error =
+        std::max(logit_error, (relative * magnitude + rounded) * std::abs(a.scale) + 8 * kUlp * a.softcap);
     top_value = std::max(top_value, max_abs(s.v.values(step.sequences[t], p, kv_head)));
   }
   // exp(logit - top) of a large difference is off by the difference's rounding.
   const double rounding = 2 * kUlp * 88;
   const double steps = 64 + 4 * static_cast<double>(last - first + 1) / 64 + 16 + lanes(isa);
   const double numbers = by_codes(isa, a.v.type) ? kPageTokens * kNumberError : 0;
-  return top_value * (std::expm1(2 * logit_error) + rounding + steps * kUlp + numbers + (a.tiles ? 0x1p-7 : 0));
+  return top_value *
+         (std::expm1(2 * logit_error) + rounding + steps * kUlp + numbers + (a.tiles ? 0x1p-7 : 0));
 }
 
 Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng) {
@@ -121,6 +123,13 @@ Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng
     }
   }
   return {k, v, Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)), {}};
+}
+
+// The entry of the same table and type for another operation.
+const KernelEntry& beside(const KernelEntry& entry, KernelOp op) {
+  const std::span<const KernelEntry> table = table_of(entry);
+  return *std::ranges::find_if(table,
+                               [&](const KernelEntry& e) { return e.op == op && e.type == entry.type; });
 }
 
 int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles, Rng& rng) {
@@ -147,17 +156,16 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
   for (std::int64_t t = 0; t < step.tokens; ++t) {
     for (std::int64_t h = 0; h < c.heads; ++h) bounds.push_back(bound_of(s, step, entry.isa, t, h));
   }
-  const KernelEntry& attention = entry_for(entry.isa, KernelOp::attention, entry.type);
-  const KernelEntry& merge = entry_for(entry.isa, KernelOp::attention_merge, entry.type);
+  const bool split = entry.op == KernelOp::attention_merge;
+  const KernelEntry& attention = beside(entry, KernelOp::attention);
   int compared = 0;
   for (const int threads : {1, 2, 3, 5, 16}) {
-    if ((threads == 1) != (entry.op == KernelOp::attention)) continue;
     const Guarded y(n * 4, 4);
-    const Guarded partials(threads == 1 ? 0 : 8 * threads * attention_partial_floats(c.v_dim), 4);
+    const Guarded partials(split ? 8 * threads * attention_partial_floats(c.v_dim) : 0, 4);
     s.args.y = y.floats();
-    s.args.partials = threads == 1 ? nullptr : partials.floats();
+    s.args.partials = split ? partials.floats() : nullptr;
     run(attention, &s.args, step, threads);
-    if (threads > 1) run(merge, &s.args, step, threads);
+    if (split) run(entry, &s.args, step, threads);
     EXPECT_TRUE(y.intact() && partials.intact());
     const std::string what =
         "attention, case " + std::to_string(&c - kCases) + ", " + std::to_string(threads) + " threads";
@@ -170,7 +178,7 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
 
 }  // namespace
 
-// By one thread for attention itself; by several for attention_merge.
+// Of attention alone, units whole; of attention_merge, what it makes of units that attention splits.
 int check_attention(const KernelEntry& entry) {
   Rng rng(9);
   int compared = 0;
