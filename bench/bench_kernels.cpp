@@ -208,7 +208,8 @@ void attend(benchmark::State& state, const KernelEntry* entry) {
                      .window = 0,
                      .sinks = nullptr,
                      .tiles = false,
-                     .y = y.data()};
+                     .y = y.data(),
+                     .partials = nullptr};
   args.k.base = k.data(), args.v.base = v.data();
   std::vector<std::byte> scratch(entry->scratch(&args, static_cast<int>(tokens)) + 64);
   const Slice slice{.scratch = {const_cast<std::byte*>(aligned(scratch)), scratch.size() - 64}};

@@ -221,6 +221,14 @@ struct AttentionArgs {
   const float* sinks;   // (heads) logits that take probability and give nothing (gpt-oss), or null
   bool tiles;           // a matrix unit, where there is one, may round everything to bf16
   float* y;             // (T, heads, v.dim)
+  // Where threads leave what they have of work that they share, (threads, 2, attention_partial_floats), for
+  // attention_merge, which then follows with the same arguments. Null: nothing is split, nothing follows.
+  float* partials;
 };
+
+inline constexpr std::int64_t kAttentionRows = 64;  // query rows, tokens times heads, of a partial result
+constexpr std::int64_t attention_partial_floats(std::int64_t v_dim) {
+  return kAttentionRows * ((v_dim + 63) / 64 * 64 + 2);
+}
 
 }  // namespace medlar::kernels

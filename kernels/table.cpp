@@ -33,6 +33,8 @@ std::string_view name(KernelOp op) {
       return "attend_prepare";
     case KernelOp::attention:
       return "attention";
+    case KernelOp::attention_merge:
+      return "attention_merge";
     case KernelOp::rows_dot:
       return "rows_dot";
     case KernelOp::unpack_tiles:

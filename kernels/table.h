@@ -35,6 +35,7 @@ enum class KernelOp : std::uint8_t {
   kv_write,
   attend_prepare,
   attention,
+  attention_merge,
   rows_dot,      // the leaf of linear, keyed by weight type
   unpack_tiles,  // and what linear has instead on a matrix unit
 };

@@ -15,7 +15,6 @@ template <bool kWide, int kBytes, class Vector>
 MEDLAR_INLINE F add_outliers(const Q8Group& x, int at, Vector w, F scale, F sum) {
   constexpr int kBlocks = (kBytes + 31) / 32;
   const int first = at / kActBlock;
-  if ((x.outliers >> first & ((1 << kBlocks) - 1)) == 0) return sum;
   for (int b = first; b < first + kBlocks; ++b) {
     if ((x.outliers >> b & 1) == 0) continue;
     const int place = kActBlock * b + x.at[b] - at;
@@ -26,111 +25,162 @@ MEDLAR_INLINE F add_outliers(const Q8Group& x, int at, Vector w, F scale, F sum)
   return sum;
 }
 
+// Whether blocks [first, first + count) of any row's group have outliers: what has none takes a path without
+// tests.
+template <int kRows>
+MEDLAR_INLINE bool any_outlier(const Q8Group* const (&x)[kRows], int64_t group, int64_t first, int count) {
+  unsigned all = 0;
+  for (int r = 0; r < kRows; ++r) all |= x[r][group].outliers;
+  return (all >> first & ((1u << count) - 1)) != 0;
+}
+
+// Independent sums of each row, so that few rows do not wait for one addition after the other.
+constexpr int chains(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
+
+template <int kRows>
+struct ChainedSums {
+  static constexpr int kChains = chains(kRows);
+  F sums[kRows][kChains];
+
+  MEDLAR_INLINE ChainedSums() {
+    for (auto& row : sums) {
+      for (F& sum : row) sum = splat(0.0f);
+    }
+  }
+  // The sum that the product of the group's vector number kVector is added to.
+  template <int kVector>
+  MEDLAR_INLINE F& at(int r) {
+    return sums[r][kVector % kChains];
+  }
+  MEDLAR_INLINE F total(int r) const {
+    F all = sums[r][0];
+    for (int c = 1; c < kChains; ++c) all = all + sums[r][c];
+    return all;
+  }
+};
+
 // Sums of one weight row, of blocks of 32, with kRows activation rows.
 template <class W, int kRows>
 struct Direct32 {
-  F sums[kRows];
+  ChainedSums<kRows> sums;
   Quad offsets[kRows];  // sums of weight offset * activation sum
   const Q8Group* x[kRows];
-  int64_t at = 0;  // value index
+  int64_t g = 0, block = 0;  // where in x
 
   MEDLAR_INLINE Direct32(const Q8Group* rows, int64_t groups) {
     for (int r = 0; r < kRows; ++r) {
-      sums[r] = splat(0.0f);
       offsets[r] = splat_quad(0.0f);
       x[r] = rows + r * groups;
     }
   }
 
-  template <int kPart>
+  template <bool kOutliers, int kPart>
   MEDLAR_INLINE void part(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
     const Codes w = W::template codes<kPart>(p);
-    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, w_scale, scale[r], r);
+    for (int r = 0; r < kRows; ++r) add<kOutliers, kPart, 0>(w, w_scale, scale[r], r);
   }
 
-  template <int kPart, int kVector>
+  template <bool kOutliers, int kPart, int kVector>
   MEDLAR_INLINE void add(const Codes& w, Quad w_scale, Quad scale, int r) {
     constexpr int kBytes = 64 / Codes::kVectors;
     constexpr int kStart = 64 * kPart + kBytes * kVector;
-    const Q8Group& group = x[r][at / kActGroup];
-    const int place = static_cast<int>(at % kActGroup) + kStart;
+    const Q8Group& group = x[r][g];
+    const int place = static_cast<int>(block * kActBlock) + kStart;
     const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + place)));
-    sums[r] = fma(products, spread<32, kStart>(scale), sums[r]);
-    sums[r] =
-        add_outliers<W::kWide, kBytes>(group, place, w.v[kVector], spread<32, kStart>(w_scale), sums[r]);
-    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, w_scale, scale, r);
+    F& sum = sums.template at<kPart * Codes::kVectors + kVector>(r);
+    sum = fma(products, spread<32, kStart>(scale), sum);
+    if constexpr (kOutliers)
+      sum = add_outliers<W::kWide, kBytes>(group, place, w.v[kVector], spread<32, kStart>(w_scale), sum);
+    if constexpr (kVector + 1 < Codes::kVectors) add<kOutliers, kPart, kVector + 1>(w, w_scale, scale, r);
   }
 
   // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
   template <int kBlocks>
-  MEDLAR_INLINE void step(const std::byte* p) {
+  MEDLAR_INLINE void step(const std::byte* p, int64_t first_block) {
+    block = first_block;
     const Scales32 w = W::template scales<(kBlocks + 1) / 2 * 2>(p);
     Quad scale[kRows];
     for (int r = 0; r < kRows; ++r) {
-      const Q8Group& group = x[r][at / kActGroup];
-      const int64_t block = at % kActGroup / kActBlock;
+      const Q8Group& group = x[r][g];
       scale[r] = w.scale * load4<kBlocks>(group.scale + block);
       if constexpr (!W::kWide || kWideOffset != 0) {
         offsets[r] = fma4(w.offset, load4<kBlocks>(group.sum + block), offsets[r]);
       }
     }
-    part<0>(p, w.scale, scale);
-    if constexpr (kBlocks > 2) part<1>(p, w.scale, scale);
-    at += 32 * kBlocks;
+    if (any_outlier(x, g, block, kBlocks)) {
+      parts<true, kBlocks>(p, w.scale, scale);
+    } else {
+      parts<false, kBlocks>(p, w.scale, scale);
+    }
+  }
+
+  template <bool kOutliers, int kBlocks>
+  MEDLAR_INLINE void parts(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
+    part<kOutliers, 0>(p, w_scale, scale);
+    if constexpr (kBlocks > 2) part<kOutliers, 1>(p, w_scale, scale);
   }
 
   MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
-    for (; at + W::kStep <= k; w += W::kStepBytes) {
-      for (int line = 0; line < W::kStepBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
-      step<4>(w);
+    constexpr int kBytes = W::kBlockBytes;
+    for (; (g + 1) * kActGroup <= k; ++g, w += 8 * kBytes) {
+      for (int line = 0; line < 8 * kBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
+      step<4>(w, 0);
+      step<4>(w + 4 * kBytes, 4);
     }
-    if (at + 64 <= k) {
-      step<2>(w);
-      w += 2 * W::kBlockBytes;
+    const int64_t left = (k - g * kActGroup) / kActBlock;
+    int64_t done = 0;
+    if (left - done >= 4) {
+      step<4>(w, done);
+      done += 4;
     }
-    if (at < k) {
+    if (left - done >= 2) {
+      step<2>(w + done * kBytes, done);
+      done += 2;
+    }
+    if (left > done) {
       alignas(64) std::byte two[2 * W::kBlockBytes] = {};
-      memcpy(two, w, W::kBlockBytes);
-      step<1>(two);
+      memcpy(two, w + done * kBytes, W::kBlockBytes);
+      step<1>(two, done);
     }
   }
 
-  MEDLAR_INLINE float result(int r) const { return sum(sums[r]) - sum4(offsets[r]); }
+  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r)) - sum4(offsets[r]); }
 };
 
 // The same of blocks of 256.
 template <class W, int kRows>
 struct Direct256 {
-  F sums[kRows];
+  ChainedSums<kRows> sums;
   const Q8Group* x[kRows];
 
   MEDLAR_INLINE Direct256(const Q8Group* rows, int64_t groups) {
-    for (int r = 0; r < kRows; ++r) {
-      sums[r] = splat(0.0f);
-      x[r] = rows + r * groups;
-    }
+    for (int r = 0; r < kRows; ++r) x[r] = rows + r * groups;
   }
 
   static constexpr int kScales = W::kStep / W::kSub;
   using Factors = Floats<kScales>;
 
-  template <int kPart, int kVector>
+  template <bool kOutliers, int kPart, int kVector>
   MEDLAR_INLINE void add(const Codes& w, const Factors& w_scale, const Factors& scale, const Q8Group& group,
-                         F& sum) {
+                         int r) {
     constexpr int kBytes = 64 / Codes::kVectors;
     constexpr int kStart = 64 * kPart + kBytes * kVector;
     const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + kStart)));
+    F& sum = sums.template at<kPart * Codes::kVectors + kVector>(r);
     sum = fma(products, spread<W::kSub, kStart>(scale), sum);
-    sum = add_outliers<W::kWide, kBytes>(group, kStart, w.v[kVector], spread<W::kSub, kStart>(w_scale), sum);
-    if constexpr (kVector + 1 < Codes::kVectors) add<kPart, kVector + 1>(w, w_scale, scale, group, sum);
+    if constexpr (kOutliers)
+      sum =
+          add_outliers<W::kWide, kBytes>(group, kStart, w.v[kVector], spread<W::kSub, kStart>(w_scale), sum);
+    if constexpr (kVector + 1 < Codes::kVectors)
+      add<kOutliers, kPart, kVector + 1>(w, w_scale, scale, group, r);
   }
 
-  template <int kPart>
-  MEDLAR_INLINE void part(const std::byte* p, const Factors& w_scale, const Factors (&scale)[kRows],
-                          int64_t g) {
+  template <bool kOutliers, int kPart = 0>
+  MEDLAR_INLINE void parts(const std::byte* p, const Factors& w_scale, const Factors (&scale)[kRows],
+                           int64_t g) {
     const Codes w = W::template codes<kPart>(p);
-    for (int r = 0; r < kRows; ++r) add<kPart, 0>(w, w_scale, scale[r], x[r][g], sums[r]);
-    if constexpr (kPart < 3) part<kPart + 1>(p, w_scale, scale, g);
+    for (int r = 0; r < kRows; ++r) add<kOutliers, kPart, 0>(w, w_scale, scale[r], x[r][g], r);
+    if constexpr (kPart < 3) parts<kOutliers, kPart + 1>(p, w_scale, scale, g);
   }
 
   MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
@@ -145,14 +195,18 @@ struct Direct256 {
         for (int i = 0; i < Factors::kVectors; ++i) {
           scale[r].v[i] = scales.scale.v[i] * x_scale.v[i];
           if constexpr (!W::kWide || kWideOffset != 0)
-            sums[r] = fnma(scales.offset.v[i], x_sum.v[i], sums[r]);
+            sums.template at<0>(r) = fnma(scales.offset.v[i], x_sum.v[i], sums.template at<0>(r));
         }
       }
-      part<0>(w, scales.scale, scale, g);
+      if (any_outlier(x, g, 0, 8)) {
+        parts<true>(w, scales.scale, scale, g);
+      } else {
+        parts<false>(w, scales.scale, scale, g);
+      }
     }
   }
 
-  MEDLAR_INLINE float result(int r) const { return sum(sums[r]); }
+  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r)); }
 };
 
 // Every weight row with kRows activation rows from row m on.

@@ -47,11 +47,13 @@ constexpr KernelEntry leaf(const char* name) {
 #define MEDLAR_LEAF(t) leaf<DType::t>(MEDLAR_NAME("rows_dot." #t)),
 #define MEDLAR_EXACT_LEAF(t) exact_leaf<DType::t>(MEDLAR_NAME("rows_dot.exact." #t)),
 #define MEDLAR_EMBED(t) op(KernelOp::embed, MEDLAR_NAME("embed." #t), embed, nullptr, DType::t),
-#define MEDLAR_CACHE(t)                                                               \
-  op(KernelOp::kv_write, MEDLAR_NAME("kv_write." #t), kv_write, nullptr, DType::t),   \
-      op(KernelOp::attend_prepare, MEDLAR_NAME("attend_prepare." #t), attend_prepare, \
-         attend_prepare_scratch, DType::t),                                           \
-      op(KernelOp::attention, MEDLAR_NAME("attention." #t), attention, attention_scratch, DType::t),
+#define MEDLAR_CACHE(t)                                                                                     \
+  op(KernelOp::kv_write, MEDLAR_NAME("kv_write." #t), kv_write, nullptr, DType::t),                         \
+      op(KernelOp::attend_prepare, MEDLAR_NAME("attend_prepare." #t), attend_prepare,                       \
+         attend_prepare_scratch, DType::t),                                                                 \
+      op(KernelOp::attention, MEDLAR_NAME("attention." #t), attention, attention_scratch, DType::t),        \
+      op(KernelOp::attention_merge, MEDLAR_NAME("attention_merge." #t), attention_merge, attention_scratch, \
+         DType::t),
 
 constexpr KernelEntry kEntries[] = {
 #if !defined(MEDLAR_PRODUCTS_ONLY)

@@ -36,40 +36,6 @@ MEDLAR_INLINE void load_q8_0(const std::byte* from, float* y) {
   for (int i = 0; i < 32; i += kLanes) store(y + i, load_i8(q + i) * d);
 }
 
-// The codes of kLanes rows, kChunk values of each, as transposed words of four.
-inline constexpr int64_t kChunk = 4 * kLanes;
-
-template <int kWord>
-MEDLAR_INLINE void store_word_of_keys(const I (&words)[kLanes], const F (&scale)[(kChunk + 31) / 32],
-                                      float* to, int64_t stride) {
-  const F d = scale[4 * kWord / 32];
-  store(to + (4 * kWord + 0) * stride, byte_of_lanes<0>(words[kWord]) * d);
-  store(to + (4 * kWord + 1) * stride, byte_of_lanes<1>(words[kWord]) * d);
-  store(to + (4 * kWord + 2) * stride, byte_of_lanes<2>(words[kWord]) * d);
-  store(to + (4 * kWord + 3) * stride, byte_of_lanes<3>(words[kWord]) * d);
-  if constexpr (kWord + 1 < kLanes) store_word_of_keys<kWord + 1>(words, scale, to, stride);
-}
-
-// kLanes rows of q8_0, `dim` values each (a multiple of kChunk), transposed: value d of row i to to[d *
-// stride + i].
-MEDLAR_INLINE void load_q8_0_transposed(const std::byte* rows, int64_t row_bytes, int64_t dim, float* to,
-                                        int64_t stride) {
-  for (int64_t at = 0; at < dim; at += kChunk) {
-    I words[kLanes];
-    uint16_t halves[(kChunk + 31) / 32][kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      const std::byte* block = rows + i * row_bytes + at / 32 * 34;
-      for (int64_t c = 0; c < kChunk; c += 32) memcpy(&halves[c / 32][i], block + c / 32 * 34, 2);
-      const auto codes = kChunk == 64 ? bytes32(block + 2, block + 36).v[0] : load_bytes(block + 2 + at % 32);
-      memcpy(&words[i], &codes, sizeof(I));
-    }
-    transpose(words);
-    F scale[(kChunk + 31) / 32];
-    for (int64_t b = 0; b < (kChunk + 31) / 32; ++b) scale[b] = load_f16(halves[b]);
-    store_word_of_keys<0>(words, scale, to + at * stride, stride);
-  }
-}
-
 // 64 values, or 32.
 MEDLAR_INLINE void load_q4_0(const std::byte* from, int64_t n, float* y) {
   alignas(64) uint8_t codes[64];

@@ -15,6 +15,7 @@ void rope(const void* args, const Step& step, const Slice& slice);
 void kv_write(const void* args, const Step& step, const Slice& slice);
 void attend_prepare(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
+void attention_merge(const void* args, const Step& step, const Slice& slice);
 
 size_t linear_scratch(const void* args, int max_tokens);
 size_t rope_scratch(const void* args, int max_tokens);

@@ -219,11 +219,6 @@ MEDLAR_INLINE F load_code(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
-// Byte kByte of each lane, signed.
-template <int kByte>
-MEDLAR_INLINE F byte_of_lanes(I v) {
-  return to_float(_mm256_srai_epi32(kByte == 3 ? v : _mm256_slli_epi32(v, 24 - 8 * kByte), 24));
-}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   const I top = _mm256_sll_epi32(codes, _mm_cvtsi32_si128(24 - 8 * byte));
@@ -307,13 +302,30 @@ MEDLAR_INLINE float sum4(Quad v) {
   const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+// Four bytes at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE __m128i words4(const std::byte* p) {
+  __m128i w[4] = {};
+  for (int i = 0; i < kCount; ++i) {
+    int32_t word;
+    memcpy(&word, p + i * kStride, sizeof word);
+    w[i] = _mm_cvtsi32_si128(word);
+  }
+  return _mm_unpacklo_epi64(_mm_unpacklo_epi32(w[0], w[1]), _mm_unpacklo_epi32(w[2], w[3]));
+}
 // f16 at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE Quad halves4(const std::byte* p) {
-  uint16_t h[4] = {};
-  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
-  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
-                                     static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
+  const __m128i first = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+  return _mm_cvtph_ps(_mm_shuffle_epi8(words4<kStride, kCount>(p), first));
+}
+// The same, and of those that follow each.
+template <int kStride, int kCount>
+MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
+  const __m256 both = _mm256_cvtph_ps(words4<kStride, kCount>(p));
+  const __m128 low = _mm256_castps256_ps128(both), high = _mm256_extractf128_ps(both, 1);
+  first = _mm_shuffle_ps(low, high, 0x88);
+  second = _mm_shuffle_ps(low, high, 0xDD);
 }
 // For lane i, (kStart + 4 i) / kSub: which scale the values have that lane i of a product of bytes sums,
 // where the first of its 32 values is value kStart.
@@ -326,7 +338,8 @@ MEDLAR_INLINE I scale_index() {
 // The scales of a product's lanes.
 template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
-  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(v), scale_index<kSub, kStart>());
+  static_assert(kSub == 32);  // one lane to all, without a vector of indices
+  return _mm256_permute_ps(_mm256_set_m128(v, v), kStart / 32 * 0x55);
 }
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -349,6 +362,21 @@ MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
 }
 MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return {{floats_of_bytes(a, b).v[0], floats_of_bytes(c, d).v[0]}};
+}
+// The bytes of 8 and 8 fields of six bits, packed in 12 bytes from p + 4 on as Q4_K has them.
+MEDLAR_INLINE __m128i six_bit_bytes(const void* p) {
+  const __m128i words = _mm_loadu_si128(static_cast<const __m128i*>(p));
+  const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(words, 0xED), _mm_setr_epi32(0, 0, 0, 4));
+  const __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(words, 0xA5), 2);
+  return _mm_or_si128(_mm_and_si128(low, _mm_setr_epi32(0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F)),
+                      _mm_and_si128(high, _mm_setr_epi32(0, 0x30303030, 0, 0x30303030)));
+}
+// Those bytes times the two halves at p: Q4_K's scales and minima.
+MEDLAR_INLINE void six_bit_floats(const std::byte* p, Floats<8>& first, Floats<8>& second) {
+  const __m128i bytes = six_bit_bytes(p);
+  first.v[0] = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)) * splat(load_f16_scalar(p));
+  second.v[0] =
+      _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))) * splat(load_f16_scalar(p + 2));
 }
 // Fields of kBits bits from the lowest on.
 template <int kBits>
@@ -381,7 +409,61 @@ MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   constexpr int kVector = kStart / kSub / 8;
+  if constexpr (kSub == 32) {
+    const F half = _mm256_permute2f128_ps(f.v[0], f.v[0], kStart / 32 < 4 ? 0x00 : 0x11);
+    return _mm256_permute_ps(half, kStart / 32 % 4 * 0x55);
+  }
   return _mm256_permutevar8x32_ps(f.v[kVector], scale_index<kSub, kStart - 8 * kSub * kVector>());
+}
+
+// --- Codes of the KV cache by numbers of 16 bits (codes.h)
+
+inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bits
+inline constexpr int kPackRows = 4;     // register tile of codes.h
+inline constexpr int kPackVectors = 2;  // the same
+
+using Sums = int32_t __attribute__((vector_size(32)));  // of products
+using Numbers = I;                                      // a pack of numbers in every lane
+
+MEDLAR_INLINE Sums no_sums() { return Sums{}; }
+MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) {
+  return sums + (Sums)_mm256_madd_epi16(packs, n);
+}
+MEDLAR_INLINE I whole(Sums sums) { return (I)sums; }
+// kLanes numbers, rounded to nearest, as a row of them lies in memory.
+MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
+  const I words = _mm256_cvtps_epi32(v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+// The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
+MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
+  const I low =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+  const I high =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+  _mm256_storeu_si256(reinterpret_cast<I*>(to), _mm256_srai_epi16(_mm256_shuffle_epi8(words, low), 8));
+  _mm256_storeu_si256(reinterpret_cast<I*>(to + stride),
+                      _mm256_srai_epi16(_mm256_shuffle_epi8(words, high), 8));
+}
+MEDLAR_INLINE I load_packs(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const I*>(p)); }
+// Code i of the four rows to word i.
+MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
+  // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.
+  const I order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+  MEDLAR_UNROLL
+  for (int v = 0; v < 2; ++v) {
+    I r[4];
+    MEDLAR_UNROLL
+    for (int i = 0; i < 4; ++i) r[i] = _mm256_permutevar8x32_epi32(rows[i].v[v], order);
+    const I a = _mm256_unpacklo_epi8(r[0], r[1]), b = _mm256_unpacklo_epi8(r[2], r[3]);
+    const I c = _mm256_unpackhi_epi8(r[0], r[1]), d = _mm256_unpackhi_epi8(r[2], r[3]);
+    words[4 * v] = _mm256_unpacklo_epi16(a, b);
+    words[4 * v + 1] = _mm256_unpackhi_epi16(a, b);
+    words[4 * v + 2] = _mm256_unpacklo_epi16(c, d);
+    words[4 * v + 3] = _mm256_unpackhi_epi16(c, d);
+  }
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -188,11 +188,6 @@ MEDLAR_INLINE I splat4(const int8_t* p) {
 MEDLAR_INLINE I load_bytes(const void* p) { return _mm512_loadu_si512(p); }
 // 1 at byte `at`, else 0.
 MEDLAR_INLINE I one_byte(int at) { return _mm512_maskz_set1_epi8(static_cast<__mmask64>(1) << at, 1); }
-// Byte kByte of each lane, signed.
-template <int kByte>
-MEDLAR_INLINE F byte_of_lanes(I v) {
-  return to_float(_mm512_srai_epi32(kByte == 3 ? v : _mm512_slli_epi32(v, 24 - 8 * kByte), 24));
-}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(I codes, int byte) {
   return _mm512_cvtepi32_ps(
@@ -235,13 +230,30 @@ MEDLAR_INLINE float sum4(Quad v) {
   const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
   return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+// Four bytes at p, p + kStride, ...: kCount of them, then zeros.
+template <int kStride, int kCount>
+MEDLAR_INLINE __m128i words4(const std::byte* p) {
+  __m128i w[4] = {};
+  for (int i = 0; i < kCount; ++i) {
+    int32_t word;
+    memcpy(&word, p + i * kStride, sizeof word);
+    w[i] = _mm_cvtsi32_si128(word);
+  }
+  return _mm_unpacklo_epi64(_mm_unpacklo_epi32(w[0], w[1]), _mm_unpacklo_epi32(w[2], w[3]));
+}
 // f16 at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE Quad halves4(const std::byte* p) {
-  uint16_t h[4] = {};
-  for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
-  return _mm_cvtph_ps(_mm_setr_epi16(static_cast<short>(h[0]), static_cast<short>(h[1]),
-                                     static_cast<short>(h[2]), static_cast<short>(h[3]), 0, 0, 0, 0));
+  const __m128i first = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+  return _mm_cvtph_ps(_mm_shuffle_epi8(words4<kStride, kCount>(p), first));
+}
+// The same, and of those that follow each.
+template <int kStride, int kCount>
+MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
+  const __m256 both = _mm256_cvtph_ps(words4<kStride, kCount>(p));
+  const __m128 low = _mm256_castps256_ps128(both), high = _mm256_extractf128_ps(both, 1);
+  first = _mm_shuffle_ps(low, high, 0x88);
+  second = _mm_shuffle_ps(low, high, 0xDD);
 }
 // For lane i, (kStart + 4 i) / kSub: which scale the values have that lane i of a product of bytes sums,
 // where the first of its 64 values is value kStart.
@@ -281,6 +293,20 @@ MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uin
 MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
   return {{floats_of_bytes(a, b, 0, 0).v[0]}};
 }
+// The bytes of 8 and 8 fields of six bits, packed in 12 bytes from p + 4 on as Q4_K has them.
+MEDLAR_INLINE __m128i six_bit_bytes(const void* p) {
+  const __m128i words = _mm_loadu_si128(static_cast<const __m128i*>(p));
+  const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(words, 0xED), _mm_setr_epi32(0, 0, 0, 4));
+  const __m128i high = _mm_srli_epi32(_mm_shuffle_epi32(words, 0xA5), 2);
+  return _mm_or_si128(_mm_and_si128(low, _mm_setr_epi32(0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F)),
+                      _mm_and_si128(high, _mm_setr_epi32(0, 0x30303030, 0, 0x30303030)));
+}
+// Those bytes times the two halves at p: Q4_K's scales and minima.
+MEDLAR_INLINE void six_bit_floats(const std::byte* p, Floats<8>& first, Floats<8>& second) {
+  const F all = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(six_bit_bytes(p)));
+  first.v[0] = all * splat(load_f16_scalar(p));
+  second.v[0] = _mm512_shuffle_f32x4(all, all, 0xEE) * splat(load_f16_scalar(p + 2));
+}
 // Fields of kBits bits from the lowest on.
 template <int kBits>
 MEDLAR_INLINE Floats<8> floats_of_fields(uint32_t word) {
@@ -312,6 +338,50 @@ MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), f.v[0]);
+}
+
+// --- Codes of the KV cache by numbers of 16 bits (codes.h)
+
+inline constexpr int kPack = 2;         // codes of a pack: each a word of 16 bits
+inline constexpr int kPackRows = 6;     // register tile of codes.h
+inline constexpr int kPackVectors = 4;  // of keys; of values at most 32 columns
+
+using Sums = int32_t __attribute__((vector_size(64)));  // of products
+using Numbers = I;                                      // a pack of numbers in every lane
+
+MEDLAR_INLINE Sums no_sums() { return Sums{}; }
+MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) { return splat4(reinterpret_cast<const int8_t*>(p)); }
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) {
+  return (Sums)_mm512_dpwssd_epi32((I)sums, packs, n);
+}
+MEDLAR_INLINE I whole(Sums sums) { return (I)sums; }
+// kLanes numbers, rounded to nearest, as a row of them lies in memory.
+MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+}
+// The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
+MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t stride) {
+  const I low =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+  const I high =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(-1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+  _mm512_storeu_si512(to, _mm512_srai_epi16(_mm512_shuffle_epi8(words, low), 8));
+  _mm512_storeu_si512(to + stride, _mm512_srai_epi16(_mm512_shuffle_epi8(words, high), 8));
+}
+MEDLAR_INLINE I load_packs(const int32_t* p) { return _mm512_loadu_si512(p); }
+// Code i of the four rows to word i.
+MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
+  // What unpacking leaves in lane l of 128 bits of word k comes from 32 bits 4 l + k of a row.
+  const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  I r[4];
+  MEDLAR_UNROLL
+  for (int i = 0; i < 4; ++i) r[i] = _mm512_permutexvar_epi32(order, rows[i].v[0]);
+  const I a = _mm512_unpacklo_epi8(r[0], r[1]), b = _mm512_unpacklo_epi8(r[2], r[3]);
+  const I c = _mm512_unpackhi_epi8(r[0], r[1]), d = _mm512_unpackhi_epi8(r[2], r[3]);
+  words[0] = _mm512_unpacklo_epi16(a, b);
+  words[1] = _mm512_unpackhi_epi16(a, b);
+  words[2] = _mm512_unpacklo_epi16(c, d);
+  words[3] = _mm512_unpackhi_epi16(c, d);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -195,11 +195,6 @@ MEDLAR_INLINE void store_codes(void* p, Codes c) {
 // Codes as store_codes leaves them.
 MEDLAR_INLINE F load_code(const uint8_t* p) { return load_i8(reinterpret_cast<const int8_t*>(p)); }
 
-// Byte kByte of each lane, signed.
-template <int kByte>
-MEDLAR_INLINE F byte_of_lanes(I v) {
-  return to_float(vshrq_n_s32(kByte == 3 ? v : vshlq_n_s32(v, 24 - 8 * kByte), 24));
-}
 // Of the codes that store_codes left, byte `byte` of each lane.
 MEDLAR_INLINE F code_of_lanes(uint8x16_t codes, int byte) {
   const I top = vshlq_s32(vreinterpretq_s32_u8(codes), vdupq_n_s32(24 - 8 * byte));
@@ -258,6 +253,12 @@ MEDLAR_INLINE Quad halves4(const std::byte* p) {
   for (int i = 0; i < kCount; ++i) memcpy(&h[i], p + i * kStride, 2);
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(h)));
 }
+// The same, and of those that follow each.
+template <int kStride, int kCount>
+MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
+  first = halves4<kStride, kCount>(p);
+  second = halves4<kStride, kCount>(p + 2);
+}
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const uint32_t words[4] = {a, b, c, d};
@@ -285,6 +286,18 @@ MEDLAR_INLINE Floats<8> floats_of_bytes(uint32_t a, uint32_t b) {
 MEDLAR_INLINE Floats<16> floats_of_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const Floats<8> low = floats_of_bytes(a, b), high = floats_of_bytes(c, d);
   return {{low.v[0], low.v[1], high.v[0], high.v[1]}};
+}
+// 8 and 8 fields of six bits, packed in 12 bytes from p + 4 on, times the two halves at p: Q4_K's scales and
+// minima.
+MEDLAR_INLINE void six_bit_floats(const std::byte* p, Floats<8>& first, Floats<8>& second) {
+  uint32_t a, b, c;
+  memcpy(&a, p + 4, sizeof a);
+  memcpy(&b, p + 8, sizeof b);
+  memcpy(&c, p + 12, sizeof c);
+  first = floats_of_bytes(a & 0x3F3F3F3F, (c & 0x0F0F0F0F) | (a >> 2 & 0x30303030));
+  second = floats_of_bytes(b & 0x3F3F3F3F, (c >> 4 & 0x0F0F0F0F) | (b >> 2 & 0x30303030));
+  for (F& v : first.v) v = v * splat(load_f16_scalar(p));
+  for (F& v : second.v) v = v * splat(load_f16_scalar(p + 2));
 }
 // Fields of kBits bits from the lowest on.
 template <int kBits>
@@ -319,6 +332,56 @@ MEDLAR_INLINE Floats<kCount> stretch_floats(const float* p) {
 template <int kSub, int kStart, int kCount>
 MEDLAR_INLINE F spread(Floats<kCount> f) {
   return vdupq_laneq_f32(f.v[kStart / kSub / 4], kStart / kSub % 4);
+}
+
+// --- Codes of the KV cache by numbers of 16 bits (codes.h)
+
+inline constexpr int kPack = 4;         // codes of a pack: the bytes themselves
+inline constexpr int kPackRows = 4;     // register tile of codes.h
+inline constexpr int kPackVectors = 2;  // the same
+
+// Of products; a number is 256 times a high byte and a low byte, both signed.
+struct Sums {
+  I high, low;
+};
+// A pack of numbers in every lane.
+struct Numbers {
+  uint8x16_t high, low;
+};
+
+MEDLAR_INLINE Sums no_sums() { return {vdupq_n_s32(0), vdupq_n_s32(0)}; }
+MEDLAR_INLINE Numbers splat_numbers(const int16_t* p) {
+  const auto* bytes = reinterpret_cast<const int8_t*>(p);
+  return {splat4(bytes), splat4(bytes + 4)};
+}
+MEDLAR_INLINE Sums add_products(Sums sums, I packs, Numbers n) {
+  const uint8x16_t codes = vreinterpretq_u8_s32(packs);
+  return {dot4<true>(sums.high, codes, n.high), dot4<true>(sums.low, codes, n.low)};
+}
+MEDLAR_INLINE I whole(Sums sums) { return vaddq_s32(vshlq_n_s32(sums.high, 8), sums.low); }
+// kLanes numbers, rounded to nearest, as a row of them lies in memory: four high bytes, four low bytes.
+MEDLAR_INLINE void store_numbers(int16_t* p, F v) {
+  const I words = to_int(v);
+  const I high = vrshrq_n_s32(words, 8);
+  const I low = vsubq_s32(words, vshlq_n_s32(high, 8));
+  const int16x8_t halves = vcombine_s16(vmovn_s32(high), vmovn_s32(low));
+  const int8x8_t bytes = vmovn_s16(halves);
+  memcpy(p, &bytes, sizeof bytes);
+}
+// The four codes of each lane as packs: 4 / kPack rows of them, `stride` packs apart.
+MEDLAR_INLINE void store_packs(I words, int32_t* to, int64_t) { vst1q_s32(to, words); }
+MEDLAR_INLINE I load_packs(const int32_t* p) { return vld1q_s32(p); }
+// Code i of the four rows to word i.
+MEDLAR_INLINE void interleave4(const Codes (&rows)[4], I (&words)[64 / kLanes]) {
+  for (int v = 0; v < 4; ++v) {
+    const uint8x16_t a = vzip1q_u8(rows[0].v[v], rows[1].v[v]), b = vzip1q_u8(rows[2].v[v], rows[3].v[v]);
+    const uint8x16_t c = vzip2q_u8(rows[0].v[v], rows[1].v[v]), d = vzip2q_u8(rows[2].v[v], rows[3].v[v]);
+    const auto pairs = [](uint8x16_t x) { return vreinterpretq_u16_u8(x); };
+    words[4 * v] = vreinterpretq_s32_u16(vzip1q_u16(pairs(a), pairs(b)));
+    words[4 * v + 1] = vreinterpretq_s32_u16(vzip2q_u16(pairs(a), pairs(b)));
+    words[4 * v + 2] = vreinterpretq_s32_u16(vzip1q_u16(pairs(c), pairs(d)));
+    words[4 * v + 3] = vreinterpretq_s32_u16(vzip2q_u16(pairs(c), pairs(d)));
+  }
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

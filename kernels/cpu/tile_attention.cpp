@@ -364,11 +364,29 @@ struct Block {
   }
 };
 
-// Tokens [begin, end), which the matrix unit is not for.
+// Queries of a block of tokens are enough for tiles.
+bool pays(TokenBlock tokens, int64_t group) { return (tokens.end - tokens.begin) * group >= kLeastRows; }
+
+int64_t most_tokens(int64_t group) { return greatest(1, least(kMaxBlockTokens, kMaxRows / group)); }
+
+// Some block of the step is for the matrix unit.
+bool any_tiles(const AttentionArgs& a, const Step& step) {
+  const int64_t group = a.heads / a.k.heads;
+  if (!a.tiles || group > kMaxRows) return false;
+  for (int64_t t = 0; t < step.tokens;) {
+    const TokenBlock tokens = block_at(step, t, most_tokens(group));
+    if (pays(tokens, group)) return true;
+    t = tokens.end;
+  }
+  return false;
+}
+
+// Tokens [begin, end), which the matrix unit is not for: beside others, so that no unit is split.
 void without_tiles(const AttentionArgs& a, Step step, TokenBlock tokens, const Slice& slice) {
   AttentionArgs part = a;
   part.q += tokens.begin * a.heads * a.k.dim;
   part.y += tokens.begin * a.heads * a.v.dim;
+  part.partials = nullptr;
   step.tokens = static_cast<int32_t>(tokens.end - tokens.begin);
   step.positions += tokens.begin;
   step.sequences += tokens.begin;
@@ -388,15 +406,14 @@ size_t attention_scratch(const void* args, int max_tokens) {
 void attention(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const AttentionArgs*>(args);
   const int64_t group = a.heads / a.k.heads;
-  if (!a.tiles || group > kMaxRows) return avx512::attention(args, step, slice);
+  if (!any_tiles(a, step)) return avx512::attention(args, step, slice);
   const Work work = lay_out(a, slice.scratch.data());
-  const int64_t most = greatest(1, least(kMaxBlockTokens, kMaxRows / group));
   TokenBlock others{0, 0};
   int64_t unit = 0;
   for (int64_t t = 0; t < step.tokens;) {
-    const TokenBlock tokens = block_at(step, t, most);
+    const TokenBlock tokens = block_at(step, t, most_tokens(group));
     t = tokens.end;
-    if ((tokens.end - tokens.begin) * group < kLeastRows) {
+    if (!pays(tokens, group)) {
       others.end = tokens.end;
       continue;
     }
@@ -407,6 +424,10 @@ void attention(const void* args, const Step& step, const Slice& slice) {
       if (unit++ % slice.count == slice.index) Block{a, step, work, tile_unit, tokens, kv_head, group}.run();
   }
   if (others.begin < others.end) without_tiles(a, step, others, slice);
+}
+
+void attention_merge(const void* args, const Step& step, const Slice& slice) {
+  if (!any_tiles(*static_cast<const AttentionArgs*>(args), step)) avx512::attention_merge(args, step, slice);
 }
 
 }  // namespace medlar::kernels::MEDLAR_ISA

@@ -13,11 +13,13 @@ constexpr KernelEntry leaf(const char* name) {
 }
 
 template <DType kType>
-constexpr KernelEntry cached(const char* name) {
-  return {KernelOp::attention, kType, ActKind::f32, Isa::amx, name, attention, nullptr, attention_scratch};
+constexpr KernelEntry cached(KernelOp op, const char* name, StepFn step) {
+  return {op, kType, ActKind::f32, Isa::amx, name, step, nullptr, attention_scratch};
 }
 
-#define MEDLAR_CACHE(t) cached<DType::t>("amx.attention." #t),
+#define MEDLAR_CACHE(t)                                                  \
+  cached<DType::t>(KernelOp::attention, "amx.attention." #t, attention), \
+      cached<DType::t>(KernelOp::attention_merge, "amx.attention_merge." #t, attention_merge),
 #define MEDLAR_LEAF(t) leaf<DType::t>("amx.unpack_tiles." #t),
 
 constexpr KernelEntry kEntries[] = {

@@ -10,6 +10,7 @@ namespace avx512 {
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
+void attention_merge(const void* args, const Step& step, const Slice& slice);
 size_t linear_scratch(const void* args, int max_tokens);
 size_t attention_scratch(const void* args, int max_tokens);
 }  // namespace avx512
@@ -28,6 +29,7 @@ void unpack_tiles(const UnpackTiles& a);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
+void attention_merge(const void* args, const Step& step, const Slice& slice);
 size_t linear_scratch(const void* args, int max_tokens);
 size_t attention_scratch(const void* args, int max_tokens);
 

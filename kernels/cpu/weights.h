@@ -39,7 +39,10 @@ MEDLAR_INLINE Scales32 symmetric_scales(const std::byte* p) {
 // A scale and a minimum, that is, minus the offset.
 template <int kBlockBytes, int kBlocks>
 MEDLAR_INLINE Scales32 affine_scales(const std::byte* p) {
-  return {halves4<kBlockBytes, kBlocks>(p), halves4<kBlockBytes, kBlocks>(p + 2) * splat_quad(-1.0f)};
+  Scales32 s;
+  pairs_of_halves<kBlockBytes, kBlocks>(p, s.scale, s.offset);
+  s.offset = s.offset * splat_quad(-1.0f);
+  return s;
 }
 
 template <int kBlockBytes_, bool kWide_ = false>
@@ -179,10 +182,9 @@ struct Super {
 
 // d and dmin, then 8 scales and 8 minima of six bits: as Q4_K and Q5_K begin.
 MEDLAR_INLINE Scales256<8> six_bit_scales(const std::byte* p) {
-  const uint32_t a = word_at(p + 4), b = word_at(p + 8), c = word_at(p + 12);
-  return {floats_of_bytes(a & 0x3F3F3F3F, (c & 0x0F0F0F0F) | (a >> 2 & 0x30303030)) * load_f16_scalar(p),
-          floats_of_bytes(b & 0x3F3F3F3F, (c >> 4 & 0x0F0F0F0F) | (b >> 2 & 0x30303030)) *
-              load_f16_scalar(p + 2)};
+  Scales256<8> s;
+  six_bit_floats(p, s.scale, s.offset);
+  return s;
 }
 
 template <>

@@ -110,4 +110,7 @@ void attention(const void* args, const Step& step, const Slice& slice) {
   }
 }
 
+// Nothing: attention leaves nothing undone.
+void attention_merge(const void*, const Step&, const Slice&) {}
+
 }  // namespace medlar::kernels::ref

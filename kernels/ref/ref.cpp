@@ -35,6 +35,7 @@ std::vector<KernelEntry> all() {
       entries.push_back(entry(KernelOp::kv_write, kType, "ref.kv_write", ref::kv_write));
       entries.push_back(entry(KernelOp::attend_prepare, kType, "ref.attend_prepare", ref::attend_prepare));
       entries.push_back(entry(KernelOp::attention, kType, "ref.attention", ref::attention));
+      entries.push_back(entry(KernelOp::attention_merge, kType, "ref.attention_merge", ref::attention_merge));
     }
   });
   return entries;

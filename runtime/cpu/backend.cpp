@@ -22,7 +22,7 @@ class CpuProgram final : public Program {
   CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table,
              std::shared_ptr<Team> team)
       : team_(std::move(team)), kv_(layout_kv(graph, options)), vocab_(graph[graph.output()].type.width()) {
-    Lowering lowering(graph, options, table);
+    Lowering lowering(graph, options, table, team_->size());
     ArenaBuilder arena(options.guard ? kGuardBytes : 0);
     lowering.emit(arena, kv_, nullptr);
     arena_ = PageMemory(arena.place(), PageSize::large);

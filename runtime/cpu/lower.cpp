@@ -285,8 +285,7 @@ struct Emitter {
   }
   void single(Value v, const ir::Attention& o) {
     const KvPages k = pages(o.layer, ir::KvPart::key);
-    call(KernelOp::attention, k.type,
-         AttentionArgs{.q = buffer(in(v, 0)),
+    AttentionArgs args{.q = buffer(in(v, 0)),
                        .heads = type(v).shape[0],
                        .k = k,
                        .v = pages(o.layer, ir::KvPart::value),
@@ -296,7 +295,17 @@ struct Emitter {
                        .window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window,
                        .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr,
                        .tiles = !l.options_.exact,
-                       .y = buffer(v)});
+                       .y = buffer(v),
+                       .partials = nullptr};
+    if (l.threads_ == 1) return call(KernelOp::attention, k.type, args);
+    const int id = temporaries++;
+    const auto bytes =
+        static_cast<std::size_t>(2 * l.threads_ * attention_partial_floats(args.v.dim)) * sizeof(float);
+    args.partials = reinterpret_cast<float*>(arena.touch(id, bytes, step()));
+    call(KernelOp::attention, k.type, args);
+    arena.touch(id, bytes, step());
+    buffer(v);
+    call(KernelOp::attention_merge, k.type, args);
   }
 
   void norm(Value norm, Value residual, Value result) {
@@ -313,8 +322,8 @@ struct Emitter {
   }
 };
 
-Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const CpuTable& table)
-    : graph_(graph), options_(options), table_(table), storage_(graph.nodes().size()) {
+Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const CpuTable& table, int threads)
+    : graph_(graph), options_(options), table_(table), threads_(threads), storage_(graph.nodes().size()) {
   ir::FusionOptions fusion = options.fuse ? ir::FusionOptions{} : ir::FusionOptions::none();
   fusion.share_input = [&](DType a, DType b) {
     return table.rows_dot(a, options.exact).act == table.rows_dot(b, options.exact).act;

@@ -72,7 +72,8 @@ KvLayout layout_kv(const ir::Graph& graph, const ProgramOptions& options);
 // Turns groups into calls. Holds references: use and drop.
 class Lowering {
  public:
-  Lowering(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table);
+  Lowering(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table,
+           int threads);
 
   // Emits every call. Run once to measure (kv_base null), place the arena, run again for real pointers.
   std::vector<StepCall> emit(ArenaBuilder& arena, const KvLayout& kv, std::byte* kv_base);
@@ -86,6 +87,7 @@ class Lowering {
   const ir::Graph& graph_;
   const ProgramOptions& options_;
   const kernels::CpuTable& table_;
+  int threads_;
   std::vector<ir::Group> groups_;
   std::vector<int> storage_;  // buffer of each value: its own, or that of the value it shares with
   std::vector<const ir::LinearGroup*> only_reader_;  // of each value, where that is all that reads it

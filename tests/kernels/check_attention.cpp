@@ -41,6 +41,18 @@ const Case kCases[] = {
     {4, 1, 64, 64, {150}, {100}, 0, 0, false},             // several blocks of a prompt
     {6, 2, 128, 96, {70}, {30}, 40, 8, true},              // all of it at once
     {8, 2, 64, 64, {1, 20, 1, 1, 30, 2}, {9, 50, 70, 3, 0, 64}, 0, 0, false},  // writing and reading together
+    {8, 2, 64, 64, {1}, {62}, 0, 0, false},                                    // 63 keys, 64, 65
+    {8, 2, 64, 64, {1}, {63}, 0, 0, false},
+    {8, 2, 64, 64, {1}, {64}, 0, 0, false},
+    {8, 2, 64, 64, {1}, {999}, 0, 0, false},
+    {6, 3, 128, 128, {1, 1, 1}, {999, 3, 128}, 0, 0, false},  // contexts of all lengths
+    {4, 2, 96, 96, {2}, {65}, 0, 0, false},
+    {4, 2, 128, 96, {3}, {127}, 0, 0, false},
+    {4, 1, 256, 256, {4}, {190}, 0, 0, false},
+    {4, 2, 64, 64, {6}, {300}, 100, 0, false},
+    {6, 2, 64, 64, {7}, {61}, 0, 30, true},
+    {4, 2, 64, 64, {8}, {700}, 0, 0, true},    // a sink counts once, however keys are split
+    {2, 1, 64, 64, {70}, {200}, 0, 0, false},  // several blocks of tokens
 };
 
 struct Setup {
@@ -55,29 +67,44 @@ double max_abs(const std::vector<float>& v) {
   return top;
 }
 
+// Vector sets multiply these caches' codes with numbers of 16 bits.
+bool by_codes(Isa isa, DType type) {
+  return isa != Isa::scalar && (type == DType::q8_0 || type == DType::q4_0);
+}
+constexpr double kNumberError = 0.5 / (127 * 256);  // of the largest number of a row
+
 // A logit is off by its dot product's error, d; so each probability by a factor e^2d and the exponential's
-// two ulps. Sums over keys go page by page: keys / 64 rescalings and 64 terms over the lanes. With tiles,
-// queries, keys, probabilities and values are rounded to bf16.
-double bound_of(const Setup& s, const Step& step, int lanes, std::int64_t t, std::int64_t h) {
+// two ulps. Sums over keys go page by page: keys / 64 rescalings and 64 terms over the lanes. Where codes are
+// multiplied, d has the error of the query's numbers; and a page's 64 probabilities are each off by
+// kNumberError of the page's largest one, which is at most the page's part of the total. With tiles, queries,
+// keys, probabilities and values are rounded to bf16.
+double bound_of(const Setup& s, const Step& step, Isa isa, std::int64_t t, std::int64_t h) {
   const AttentionArgs& a = s.args;
   const std::int64_t kv_head = h / (a.heads / a.k.heads);
   const std::int64_t last = step.positions[t];
   const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, last - a.window + 1) : 0;
   const float* q = a.q + (t * a.heads + h) * a.k.dim;
+  const double q_error = by_codes(isa, a.k.type) ? kNumberError * max_abs({q, q + a.k.dim}) : 0;
   double logit_error = 0, top_value = 0;
   for (std::int64_t p = first; p <= last; ++p) {
     const std::vector<float> k = s.k.values(step.sequences[t], p, kv_head);
-    double magnitude = 0;
-    for (std::size_t i = 0; i < k.size(); ++i) magnitude += std::abs(static_cast<double>(q[i]) * k[i]);
+    double magnitude = 0, rounded = 0;
+    for (std::size_t i = 0; i < k.size(); ++i) {
+      magnitude += std::abs(static_cast<double>(q[i]) * k[i]);
+      rounded += q_error * std::abs(k[i]);
+    }
     const double steps = static_cast<double>(a.k.dim) + 8;  // one accumulator for each key
     const double relative = steps * kUlp + (a.tiles ? 0x1p-7 : 0);
-    logit_error = std::max(logit_error, relative * magnitude * std::abs(a.scale) + 8 * kUlp * a.softcap);
+    logit_error =
+        std::max(logit_error, (relative * magnitude + rounded) * std::abs(a.scale) + 8 * kUlp * a.softcap);
     top_value = std::max(top_value, max_abs(s.v.values(step.sequences[t], p, kv_head)));
   }
   // exp(logit - top) of a large difference is off by the difference's rounding.
   const double rounding = 2 * kUlp * 88;
-  const double steps = 64 + 4 * static_cast<double>(last - first + 1) / 64 + 16 + lanes;
-  return top_value * (std::expm1(2 * logit_error) + rounding + steps * kUlp + (a.tiles ? 0x1p-7 : 0));
+  const double steps = 64 + 4 * static_cast<double>(last - first + 1) / 64 + 16 + lanes(isa);
+  const double numbers = by_codes(isa, a.v.type) ? kPageTokens * kNumberError : 0;
+  return top_value *
+         (std::expm1(2 * logit_error) + rounding + steps * kUlp + numbers + (a.tiles ? 0x1p-7 : 0));
 }
 
 Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng) {
@@ -98,6 +125,13 @@ Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng
   return {k, v, Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)), {}};
 }
 
+// The entry of the same table and type for another operation.
+const KernelEntry& beside(const KernelEntry& entry, KernelOp op) {
+  const std::span<const KernelEntry> table = table_of(entry);
+  return *std::ranges::find_if(table,
+                               [&](const KernelEntry& e) { return e.op == op && e.type == entry.type; });
+}
+
 int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles, Rng& rng) {
   const BatchStep batch(c.counts, c.starts);
   Step step = batch.step;
@@ -115,18 +149,24 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
             .window = c.window,
             .sinks = c.sinks ? s.sinks.floats() : nullptr,
             .tiles = tiles,
-            .y = want.data()};
+            .y = want.data(),
+            .partials = nullptr};
   run(ref_entry(KernelOp::attention, entry.type), &s.args, step, 1);
   std::vector<double> bounds;
   for (std::int64_t t = 0; t < step.tokens; ++t) {
-    for (std::int64_t h = 0; h < c.heads; ++h) bounds.push_back(bound_of(s, step, lanes(entry.isa), t, h));
+    for (std::int64_t h = 0; h < c.heads; ++h) bounds.push_back(bound_of(s, step, entry.isa, t, h));
   }
+  const bool split = entry.op == KernelOp::attention_merge;
+  const KernelEntry& attention = beside(entry, KernelOp::attention);
   int compared = 0;
-  for (const int threads : {1, 2, 5}) {
+  for (const int threads : {1, 2, 3, 5, 16}) {
     const Guarded y(n * 4, 4);
+    const Guarded partials(split ? 8 * threads * attention_partial_floats(c.v_dim) : 0, 4);
     s.args.y = y.floats();
-    run(entry, &s.args, step, threads);
-    EXPECT_TRUE(y.intact());
+    s.args.partials = split ? partials.floats() : nullptr;
+    run(attention, &s.args, step, threads);
+    if (split) run(entry, &s.args, step, threads);
+    EXPECT_TRUE(y.intact() && partials.intact());
     const std::string what =
         "attention, case " + std::to_string(&c - kCases) + ", " + std::to_string(threads) + " threads";
     compared += expect_near(
@@ -138,6 +178,7 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
 
 }  // namespace
 
+// Of attention alone, units whole; of attention_merge, what it makes of units that attention splits.
 int check_attention(const KernelEntry& entry) {
   Rng rng(9);
   int compared = 0;

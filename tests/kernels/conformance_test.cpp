@@ -37,6 +37,7 @@ int check(const KernelEntry& entry) {
     case KernelOp::attend_prepare:
       return check_attend_prepare(entry);
     case KernelOp::attention:
+    case KernelOp::attention_merge:
       return check_attention(entry);
     case KernelOp::rows_dot:
       return check_rows_dot(entry);
