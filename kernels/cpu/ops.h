@@ -11,12 +11,17 @@ void unary(const void* args, const Step& step, const Slice& slice);
 void glu(const void* args, const Step& step, const Slice& slice);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
+void route(const void* args, const Step& step, const Slice& slice);
+void expert_glu(const void* args, const Step& step, const Slice& slice);
+void expert_sum(const void* args, const Step& step, const Slice& slice);
 void rope(const void* args, const Step& step, const Slice& slice);
 void kv_write(const void* args, const Step& step, const Slice& slice);
 void attend_prepare(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
 
 size_t linear_scratch(const void* args, int max_tokens);
+size_t expert_glu_scratch(const void* args, int max_tokens);
+size_t expert_sum_scratch(const void* args, int max_tokens);
 size_t rope_scratch(const void* args, int max_tokens);
 size_t attend_prepare_scratch(const void* args, int max_tokens);
 size_t attention_scratch(const void* args, int max_tokens);
