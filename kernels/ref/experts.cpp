@@ -58,7 +58,8 @@ void route_row(const RouteArgs& a, const float* logits, float* y) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   // Without numbers to order by, the first experts stand for the row.
   if (!std::isnan(total))
-    std::stable_sort(order.begin(), order.end(), [&](auto i, auto j) { return logits[i] > logits[j]; });
+    std::sort(order.begin(), order.end(),
+              [&](auto i, auto j) { return logits[i] != logits[j] ? logits[i] > logits[j] : i < j; });
   double chosen = 0;
   for (std::size_t i = 0; i < used; ++i) chosen += p[order[i]];
   std::fill_n(y, n, 0.0F);
