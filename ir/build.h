@@ -22,6 +22,13 @@ inline Value softcap(Graph& g, Value x, float cap) {
 inline Value glu(Graph& g, Activation activation, Value gate, Value up) {
   return g.add(Glu{activation}, {gate, up});
 }
+inline Value route(Graph& g, Value logits, Route how) { return g.add(how, {logits}); }
+struct ExpertMatrices {
+  Value gate, up, down;
+};
+inline Value experts(Graph& g, Value x, Value weights, ExpertMatrices m, Experts how) {
+  return g.add(how, {x, weights, m.gate, m.up, m.down});
+}
 inline Value reshape(Graph& g, Value x, Shape shape) {
   return g[x].type.shape == shape ? x : g.add(Reshape{shape}, {x});
 }

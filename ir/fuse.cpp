@@ -24,6 +24,7 @@ class Fuser {
     if (options_.linear) each([&](Value v) { try_glu(v); });
     if (options_.linear) each([&](Value v) { try_linear(v); });
     if (options_.norm_add) each([&](Value v) { try_norm_add(v); });
+    if (options_.experts_add) each([&](Value v) { try_experts_add(v); });
     each([&](Value v) {
       if (!is_leaf(v)) take(Single{v});
     });
@@ -93,25 +94,35 @@ class Fuser {
     finish_linear(std::move(group));
   }
 
-  void attach_residual(LinearGroup::Out& out) {
-    if (!used_once(out.linear)) return;
-    const Value sum = users_[index(out.linear)][0];
+  // The only reader of a value, when that adds it to another of its type.
+  struct Sum {
+    Value residual, result;
+  };
+  Sum sum_with(Value v) const {
+    if (!used_once(v)) return {};
+    const Value sum = users_[index(v)][0];
     const Binary* add = g_.get_if<Binary>(sum);
-    if (!add || add->op != BinaryOp::add || !free(sum)) return;
-    const Value other = input(sum, 0) == out.linear ? input(sum, 1) : input(sum, 0);
-    if (g_[other].type != g_[out.linear].type || other == out.linear) return;
-    out.residual = other;
-    out.result = sum;
+    if (!add || add->op != BinaryOp::add || !free(sum)) return {};
+    const Value other = input(sum, 0) == v ? input(sum, 1) : input(sum, 0);
+    if (g_[other].type != g_[v].type || other == v) return {};
+    return {other, sum};
+  }
+
+  void attach_residual(LinearGroup::Out& out) {
+    const Sum sum = sum_with(out.linear);
+    if (!sum.result) return;
+    out.residual = sum.residual;
+    out.result = sum.result;
   }
 
   void try_norm_add(Value v) {
-    if (!g_.get_if<RmsNorm>(v) || !used_once(v)) return;
-    const Value sum = users_[index(v)][0];
-    const Binary* add = g_.get_if<Binary>(sum);
-    if (!add || add->op != BinaryOp::add || !free(sum)) return;
-    const Value other = input(sum, 0) == v ? input(sum, 1) : input(sum, 0);
-    if (g_[other].type != g_[v].type || other == v) return;
-    take(NormAdd{v, other, sum});
+    if (!g_.get_if<RmsNorm>(v)) return;
+    if (const Sum sum = sum_with(v); sum.result) take(NormAdd{v, sum.residual, sum.result});
+  }
+
+  void try_experts_add(Value v) {
+    if (!g_.get_if<Experts>(v)) return;
+    if (const Sum sum = sum_with(v); sum.result) take(ExpertsAdd{v, sum.residual, sum.result});
   }
 
   // Peels [rope] and [rms_norm] off a query or key, down to the value the group will read.
@@ -204,6 +215,7 @@ struct Members {
   }
   void operator()(const Single& s) { put(s.node); }
   void operator()(const NormAdd& n) { put(n.norm), put(n.result); }
+  void operator()(const ExpertsAdd& e) { put(e.experts), put(e.result); }
   void operator()(const LinearGroup& l) {
     put(l.norm), put(l.glu);
     for (const auto& out : l.outs) {

@@ -42,16 +42,24 @@ struct NormAdd {
   Value norm, residual, result;
 };
 
-using Group = std::variant<Single, LinearGroup, AttendPrepare, NormAdd>;
+// residual + experts(x, ...).
+struct ExpertsAdd {
+  Value experts, residual, result;
+};
+
+using Group = std::variant<Single, LinearGroup, AttendPrepare, NormAdd, ExpertsAdd>;
 
 struct FusionOptions {
   bool linear = true;
   bool attend_prepare = true;
   bool norm_add = true;
+  bool experts_add = true;
   // Whether products with weights of these types can read one prepared input.
   std::function<bool(DType, DType)> share_input = [](DType, DType) { return true; };
 
-  static FusionOptions none() { return {.linear = false, .attend_prepare = false, .norm_add = false}; }
+  static FusionOptions none() {
+    return {.linear = false, .attend_prepare = false, .norm_add = false, .experts_add = false};
+  }
 };
 
 // Every operation (not the leaves) in exactly one group, in an order in which they can run.

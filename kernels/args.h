@@ -99,9 +99,10 @@ struct PrepareArgs {
   RowCount rows;
   std::int64_t width;
   ActKind kind;
-  bool tiles;    // with kTilesFrom rows or more, bf16 tiles instead (kernels/cpu/activation.h)
-  bool packed;   // ... which the product before has stored: LinearArgs::next
-  std::byte* y;  // prepared_bytes() of them
+  bool tiles;                // with kTilesFrom rows or more, bf16 tiles instead (kernels/cpu/activation.h)
+  bool packed;               // ... which the product before has stored: LinearArgs::next
+  std::byte* y;              // prepared_bytes() of them
+  std::int64_t per_row = 1;  // vectors a row, where tiles is false: x and y are (rows, per_row, width)
 };
 
 // The leaf of a product: y[m * ldy + j] = dot(row j of weight, x[m]) for j < n and m < rows.
@@ -155,6 +156,54 @@ struct LinearArgs {
   // In a step with tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
   // it, whose k is out[0].n, a multiple of 32. Then out[0] has no residual. Or null.
   std::byte* next;
+};
+
+// Which experts each row uses, and how much of each (Shazeer et al. 2017): the softmax of the row's logits,
+// but 0 outside its `used` largest values, of equal ones the first; when `normalize`, the others sum to 1.
+// Exactly `used` values of each row are not 0.
+struct RouteArgs {
+  const float* logits;  // (rows, experts)
+  RowCount rows;
+  std::int64_t experts, used;
+  bool normalize;
+  float* y;  // (rows, experts)
+};
+
+// The experts of a batch: what RouteArgs wrote, or other weights of which at most `used` of a row are not 0.
+// A pair is a row and an expert whose weight is not 0; pairs are ordered by expert, then by row.
+struct Routing {
+  const float* weights;  // (rows, experts)
+  RowCount rows;
+  std::int64_t experts, used;
+};
+
+// The matrices of all experts, one after the other.
+struct ExpertMatrices {
+  const void* weight;  // (experts, n, k) of `type`
+  RowsDotFn dot;       // the kernel for `type`
+  DType type;
+};
+
+// y[p] = activation(gate_e x[r]) * (up_e x[r]) for each pair p of row r and expert e.
+struct ExpertGluArgs {
+  Routing routing;
+  const std::byte* x;  // rows x act_bytes(kind, k), from PrepareArgs
+  ActKind kind;
+  std::int64_t k, n;
+  ExpertMatrices gate, up;
+  Activation activation;
+  float* y;  // (rows * used, n); those past the last pair stay as they are
+};
+
+// y[r] = residual[r] + sum over the row's pairs p with expert e of weights[r, e] * (down_e x[p]).
+struct ExpertSumArgs {
+  Routing routing;
+  const std::byte* x;  // (rows * used) x act_bytes(kind, k), from PrepareArgs
+  ActKind kind;
+  std::int64_t k, n;
+  ExpertMatrices down;
+  const float* residual;  // (rows, n), or null; may equal y
+  float* y;               // (rows, n)
 };
 
 enum class RopeStyle : std::uint8_t {

@@ -25,6 +25,12 @@ std::string_view name(KernelOp op) {
       return "prepare";
     case KernelOp::linear:
       return "linear";
+    case KernelOp::route:
+      return "route";
+    case KernelOp::expert_glu:
+      return "expert_glu";
+    case KernelOp::expert_sum:
+      return "expert_sum";
     case KernelOp::rope:
       return "rope";
     case KernelOp::kv_write:

@@ -11,15 +11,15 @@ namespace medlar::models {
 
 // The rows of token_embd.weight are the vocabulary.
 std::int64_t vocabulary(const gguf::File& file);
-// Throws Error(unsupported) when the file is a mixture of experts.
+// Throws Error(unsupported) when the file is a mixture of experts, which its architecture has none of.
 void refuse_experts(const gguf::File& file, std::string_view architecture);
 
 // M is a model file's struct: name, Config cfg, embedding, output, std::vector<Layer> layers, visit(),
 // forward().
 template <class M>
 Model build_decoder(const gguf::File& file) {
-  refuse_experts(file, M::name);
   M m;
+  if constexpr (!requires { m.cfg.experts; }) refuse_experts(file, M::name);
   ConfigReader reader(file.metadata(), M::name);
   m.cfg.visit(reader);
   check(m.cfg, M::name);

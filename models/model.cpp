@@ -19,7 +19,7 @@ std::int64_t vocabulary(const gguf::File& file) {
 void refuse_experts(const gguf::File& file, std::string_view architecture) {
   if (file.metadata().get_or<std::int64_t>(fmt::format("{}.expert_count", architecture), 0) > 0)
     throw Error(ErrorKind::unsupported,
-                fmt::format("{}: {} with experts cannot run yet", file.name(), architecture),
+                fmt::format("{}: {} with experts cannot run", file.name(), architecture),
                 "choose a dense model");
 }
 

@@ -40,6 +40,11 @@ void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_
   n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), eps_};
 }
 
+void WeightBinder::operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,
+                              std::int64_t in) {
+  l.weight = bind(fmt::format("{}{}.weight", prefix_, name), {count, out, in});
+}
+
 std::span<const float> WeightBinder::values(std::string_view name) const {
   const TensorView* tensor = file_.find_tensor(prefix_ + std::string(name) + ".weight");
   if (!tensor) return {};

@@ -8,6 +8,7 @@
 #include "checkpoint/gguf.h"
 #include "ir/graph.h"
 #include "nn/blocks.h"
+#include "nn/moe.h"
 
 namespace medlar::models {
 
@@ -26,6 +27,8 @@ class WeightBinder {
   void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
                   Bias bias = Bias::none);
   void operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim);
+  void operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,
+                  std::int64_t in);
 
   bool has(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;

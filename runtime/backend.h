@@ -41,7 +41,8 @@ struct MemoryPlan {
 struct CallInfo {
   std::string_view kernel;        // the entry's name
   std::string weights;            // the tensors it reads, with commas between; empty: none
-  std::int64_t weight_bytes = 0;  // of them, in one step; of an embedding none, as it reads few rows
+  std::int64_t weight_bytes = 0;  // of them, in one step; of an embedding none, as it reads few rows; of
+                                  // experts those that one row uses
 };
 
 // Told after each step when each call had ended, since the step's start; as many as calls(), in their order.

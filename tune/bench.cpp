@@ -26,6 +26,22 @@ namespace {
 constexpr std::int64_t kWarmUpTokens = 4;
 constexpr std::string_view kEmbedding = "token_embd.weight";
 
+// The share of its experts' matrices that a model reads for a token.
+struct UsedExperts {
+  std::int64_t used = 1, count = 1;
+
+  explicit UsedExperts(const gguf::Metadata& metadata) {
+    const auto architecture = metadata.get<std::string_view>("general.architecture");
+    const auto number = [&](std::string_view key) {
+      return metadata.get_or<std::int64_t>(fmt::format("{}.{}", architecture, key), 1);
+    };
+    used = number("expert_used_count");
+    count = std::max<std::int64_t>(1, number("expert_count"));
+  }
+  // Of what all experts take together.
+  std::int64_t operator()(std::int64_t all) const { return all / count * used; }
+};
+
 // What a model's matrices take, apart from the engine that runs them.
 struct Weights {
   gguf::File file;
@@ -37,12 +53,15 @@ struct Weights {
   explicit Weights(const std::filesystem::path& path) : file(gguf::File::open(path)) {
     for (const MappedFile& part : file.parts()) bytes.push_back(part.bytes());
     const bool tied = !file.find_tensor("output.weight");
+    const UsedExperts experts(file.metadata());
     std::map<DType, std::int64_t> operations;
     for (const gguf::Tensor& t : file.tensors()) {
       // An embedding that is not also the head gives one row.
-      if (t.name != kEmbedding || tied) bytes_per_token += std::ssize(t.view.bytes);
-      if (t.view.shape.rank() == 2 && t.name.starts_with("blk."))
-        operations[t.view.type] += 2 * t.view.shape.elements();
+      const bool stack = t.view.shape.rank() == 3;  // one matrix for each expert
+      const std::int64_t bytes = std::ssize(t.view.bytes), elements = t.view.shape.elements();
+      if (t.name != kEmbedding || tied) bytes_per_token += stack ? experts(bytes) : bytes;
+      if (t.view.shape.rank() >= 2 && t.name.starts_with("blk."))
+        operations[t.view.type] += 2 * (stack ? experts(elements) : elements);
     }
     for (const auto& [dtype, count] : operations) {
       operations_per_token += count;

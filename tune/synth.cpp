@@ -57,9 +57,9 @@ void set_vocabulary(gguf::Writer& writer, const SynthShape& shape) {
 void set_metadata(gguf::Writer& writer, const SynthModel& model) {
   const SynthShape& s = model.shape;
   const auto key = [&](std::string_view name, std::int64_t value) {
-    writer.set(fmt::format("llama.{}", name), static_cast<std::uint32_t>(value));
+    writer.set(fmt::format("{}.{}", s.architecture(), name), static_cast<std::uint32_t>(value));
   };
-  writer.set("general.architecture", "llama");
+  writer.set("general.architecture", s.architecture());
   writer.set("general.name", fmt::format("{} shape, random weights", s.title));
   writer.set("general.file_type", model.mix.file_type);
   writer.set("general.quantization_version", kQuantizationVersion);
@@ -73,8 +73,13 @@ void set_metadata(gguf::Writer& writer, const SynthModel& model) {
   key("attention.value_length", s.head_dim);
   key("rope.dimension_count", s.head_dim);
   key("vocab_size", s.vocab);
-  writer.set("llama.rope.freq_base", s.rope_theta);
-  writer.set("llama.attention.layer_norm_rms_epsilon", kEpsilon);
+  if (s.experts > 0) {
+    key("expert_count", s.experts);
+    key("expert_used_count", s.experts_used);
+    key("expert_feed_forward_length", s.expert_ffn);
+  }
+  writer.set(fmt::format("{}.rope.freq_base", s.architecture()), s.rope_theta);
+  writer.set(fmt::format("{}.attention.layer_norm_rms_epsilon", s.architecture()), kEpsilon);
   set_vocabulary(writer, s);
 }
 

@@ -14,7 +14,8 @@
 
 namespace medlar::tune {
 
-// The dimensions of a decoder of the Llama family, as published.
+// The dimensions of a decoder of the Llama family, or with experts of the Qwen 3 family, as published unless
+// the title says otherwise.
 struct SynthShape {
   std::string_view name;   // "llama-1b"
   std::string_view title;  // of the model that has this shape
@@ -22,6 +23,10 @@ struct SynthShape {
   float rope_theta = 0;
   bool tied = true;                // the head shares the embedding's weights
   std::string_view pre_tokenizer;  // tokenizer.ggml.pre
+  // 0: an MLP of width ffn; else experts of width expert_ffn, of which a token uses some.
+  std::int64_t experts = 0, experts_used = 0, expert_ffn = 0;
+
+  std::string_view architecture() const { return experts > 0 ? "qwen3moe" : "llama"; }
 };
 std::span<const SynthShape> synth_shapes();
 
@@ -40,8 +45,7 @@ struct SynthModel {
   SynthMix mix;
 };
 
-// "llama-1b:q4_k_m". Throws Error: usage listing the names that exist, unsupported for a shape that Medlar
-// cannot run yet.
+// "llama-1b:q4_k_m". Throws Error(usage) listing the names that exist.
 SynthModel parse_synth(std::string_view text);
 
 struct SynthTensor {

@@ -13,7 +13,7 @@
 namespace medlar::tune {
 namespace {
 
-constexpr std::array<SynthShape, 4> kShapes = {{
+constexpr std::array<SynthShape, 5> kShapes = {{
     {.name = "smollm2-135m",
      .title = "SmolLM2 135M",
      .layers = 30,
@@ -66,8 +66,23 @@ constexpr std::array<SynthShape, 4> kShapes = {{
      .rope_theta = 500000,
      .tied = false,
      .pre_tokenizer = "llama-bpe"},
+    {.name = "moe-4b-a0.6b",
+     .title = "small Qwen3 MoE",
+     .layers = 24,
+     .dim = 1024,
+     .ffn = 3072,
+     .heads = 16,
+     .kv_heads = 4,
+     .head_dim = 128,
+     .vocab = 151936,
+     .context = 32768,
+     .rope_theta = 1000000,
+     .tied = true,
+     .pre_tokenizer = "qwen2",
+     .experts = 96,
+     .experts_used = 8,
+     .expert_ffn = 512},
 }};
-constexpr std::string_view kExpertShape = "moe-a3b";
 
 constexpr SynthMix uniform(std::string_view name, DType type, std::uint32_t file_type) {
   return {name, type, type, type, file_type};
@@ -142,11 +157,7 @@ SynthModel parse_synth(std::string_view text) {
   if (colon == text.npos)
     throw Error(ErrorKind::usage, fmt::format("\"{}\" is no synthetic model", text),
                 "write SHAPE:TYPE, as in llama-1b:q4_k_m");
-  const std::string_view shape = text.substr(0, colon);
-  if (shape == kExpertShape)
-    throw Error(ErrorKind::unsupported, fmt::format("{}: models with experts cannot run yet", shape),
-                "choose a dense shape");
-  return {.shape = find_by_name(kShapes, "shape", shape),
+  return {.shape = find_by_name(kShapes, "shape", text.substr(0, colon)),
           .mix = find_by_name(kMixes, "type", text.substr(colon + 1))};
 }
 
@@ -156,23 +167,36 @@ std::vector<SynthTensor> synth_tensors(const SynthModel& model) {
   const auto matrix = [&](std::string name, DType type, std::int64_t rows, std::int64_t columns) {
     tensors.push_back({std::move(name), fitting(type, columns), {rows, columns}});
   };
-  const auto norm = [&](std::string name) { tensors.push_back({std::move(name), DType::f32, {s.dim}}); };
+  const auto stack = [&](std::string name, DType type, std::int64_t rows, std::int64_t columns) {
+    tensors.push_back({std::move(name), fitting(type, columns), {s.experts, rows, columns}});
+  };
+  const auto norm = [&](std::string name, std::int64_t width) {
+    tensors.push_back({std::move(name), DType::f32, {width}});
+  };
   matrix("token_embd.weight", s.tied ? mix.vocabulary : mix.type, s.vocab, s.dim);
-  norm("output_norm.weight");
+  norm("output_norm.weight", s.dim);
   if (!s.tied) matrix("output.weight", mix.vocabulary, s.vocab, s.dim);
   const std::int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
   for (std::int64_t i = 0; i < s.layers; ++i) {
     const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}.weight", i, part); };
     const DType more = gets_more_bits(i, s.layers) ? mix.more : mix.type;
-    norm(name("attn_norm"));
+    norm(name("attn_norm"), s.dim);
     matrix(name("attn_q"), mix.type, q, s.dim);
     matrix(name("attn_k"), mix.type, kv, s.dim);
     matrix(name("attn_v"), more, kv, s.dim);
     matrix(name("attn_output"), mix.type, s.dim, q);
-    norm(name("ffn_norm"));
-    matrix(name("ffn_gate"), mix.type, s.ffn, s.dim);
-    matrix(name("ffn_up"), mix.type, s.ffn, s.dim);
-    matrix(name("ffn_down"), more, s.dim, s.ffn);
+    if (s.experts > 0) norm(name("attn_q_norm"), s.head_dim), norm(name("attn_k_norm"), s.head_dim);
+    norm(name("ffn_norm"), s.dim);
+    if (s.experts > 0) {
+      tensors.push_back({name("ffn_gate_inp"), DType::f32, {s.experts, s.dim}});
+      stack(name("ffn_gate_exps"), mix.type, s.expert_ffn, s.dim);
+      stack(name("ffn_up_exps"), mix.type, s.expert_ffn, s.dim);
+      stack(name("ffn_down_exps"), more, s.dim, s.expert_ffn);
+    } else {
+      matrix(name("ffn_gate"), mix.type, s.ffn, s.dim);
+      matrix(name("ffn_up"), mix.type, s.ffn, s.dim);
+      matrix(name("ffn_down"), more, s.dim, s.ffn);
+    }
   }
   return tensors;
 }

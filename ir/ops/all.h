@@ -6,6 +6,7 @@
 #include "ir/ops/attention.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/embed.h"
+#include "ir/ops/experts.h"
 #include "ir/ops/gather_rows.h"
 #include "ir/ops/linear.h"
 #include "ir/ops/reshape.h"
@@ -15,7 +16,7 @@
 
 namespace medlar::ir {
 
-using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Reshape, Rope,
-                        KvWrite, Attention>;
+using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Route, Experts,
+                        Reshape, Rope, KvWrite, Attention>;
 
 }  // namespace medlar::ir

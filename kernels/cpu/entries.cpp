@@ -63,6 +63,9 @@ constexpr KernelEntry kEntries[] = {
     op(KernelOp::glu, MEDLAR_NAME("glu"), glu),
     op(KernelOp::prepare, MEDLAR_NAME("prepare"), prepare),
     op(KernelOp::linear, MEDLAR_NAME("linear"), linear, linear_scratch),
+    op(KernelOp::route, MEDLAR_NAME("route"), route),
+    op(KernelOp::expert_glu, MEDLAR_NAME("expert_glu"), expert_glu, expert_glu_scratch),
+    op(KernelOp::expert_sum, MEDLAR_NAME("expert_sum"), expert_sum, expert_sum_scratch),
     op(KernelOp::rope, MEDLAR_NAME("rope"), rope, rope_scratch),
 #if defined(MEDLAR_ISA_SCALAR)
     op(KernelOp::gather_rows, MEDLAR_NAME("gather_rows"), gather_rows),

@@ -72,7 +72,7 @@ void rms_norm(const void* args, const Step& step, const Slice& slice) {
 void prepare(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const PrepareArgs*>(args);
   const int64_t groups = (a.width + kActGroup - 1) / kActGroup;
-  const Range mine = share(resolve(a.rows, step) * groups, 1, slice);
+  const Range mine = share(resolve(a.rows, step) * a.per_row * groups, 1, slice);
   int64_t row = -1;
   float scale = 1;
   for (int64_t i = mine.begin; i < mine.end; ++i) {

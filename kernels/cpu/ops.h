@@ -11,6 +11,9 @@ void unary(const void* args, const Step& step, const Slice& slice);
 void glu(const void* args, const Step& step, const Slice& slice);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
+void route(const void* args, const Step& step, const Slice& slice);
+void expert_glu(const void* args, const Step& step, const Slice& slice);
+void expert_sum(const void* args, const Step& step, const Slice& slice);
 void rope(const void* args, const Step& step, const Slice& slice);
 void kv_write(const void* args, const Step& step, const Slice& slice);
 void attend_prepare(const void* args, const Step& step, const Slice& slice);
@@ -18,6 +21,8 @@ void attention(const void* args, const Step& step, const Slice& slice);
 void attention_merge(const void* args, const Step& step, const Slice& slice);
 
 size_t linear_scratch(const void* args, int max_tokens);
+size_t expert_glu_scratch(const void* args, int max_tokens);
+size_t expert_sum_scratch(const void* args, int max_tokens);
 size_t rope_scratch(const void* args, int max_tokens);
 size_t attend_prepare_scratch(const void* args, int max_tokens);
 size_t attention_scratch(const void* args, int max_tokens);

@@ -54,7 +54,7 @@ void prepare(const void* args, const Step& step, const Slice& slice) {
   if (slice.index != 0) return;
   MEDLAR_ASSERT(a.kind == ActKind::f32);
   const std::size_t y_bytes = act_bytes(a.kind, a.width);
-  for (std::int64_t m = 0; m < resolve(a.rows, step); ++m) {
+  for (std::int64_t m = 0; m < resolve(a.rows, step) * a.per_row; ++m) {
     const float* x = a.x + m * a.width;
     std::byte* row = a.y + static_cast<std::size_t>(m) * y_bytes;
     std::memset(row, 0, y_bytes);

@@ -24,6 +24,9 @@ std::vector<KernelEntry> all() {
       entry(KernelOp::glu, DType::f32, "ref.glu", ref::glu),
       entry(KernelOp::prepare, DType::f32, "ref.prepare", ref::prepare),
       entry(KernelOp::linear, DType::f32, "ref.linear", ref::linear),
+      entry(KernelOp::route, DType::f32, "ref.route", ref::route),
+      entry(KernelOp::expert_glu, DType::f32, "ref.expert_glu", ref::expert_glu),
+      entry(KernelOp::expert_sum, DType::f32, "ref.expert_sum", ref::expert_sum),
       entry(KernelOp::rope, DType::f32, "ref.rope", ref::rope),
   };
   formats::for_each_format([&]<formats::Format F>(F) {

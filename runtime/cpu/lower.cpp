@@ -127,6 +127,7 @@ struct Emitter {
   }
 
   void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, n.result); }
+  void operator()(const ir::ExpertsAdd& e) { experts(e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
     const Value first = group.outs[0].linear;
@@ -273,6 +274,11 @@ struct Emitter {
     call(KernelOp::glu, DType::f32,
          GluArgs{o.activation, buffer(in(v, 0)), buffer(in(v, 1)), type(v).rows, type(v).width(), buffer(v)});
   }
+  void single(Value v, const ir::Route& o) {
+    call(KernelOp::route, DType::f32,
+         RouteArgs{buffer(in(v, 0)), type(v).rows, type(v).width(), o.used, o.normalize, buffer(v)});
+  }
+  void single(Value v, const ir::Experts&) { experts(v, {}, v); }
   void single(Value v, const ir::Rope& o) {
     const Shape& s = type(v).shape;
     call(KernelOp::rope, DType::f32,
@@ -306,6 +312,88 @@ struct Emitter {
     arena.touch(id, bytes, step());
     buffer(v);
     call(KernelOp::attention_merge, k.type, args);
+  }
+
+  // --- mixtures of experts
+  // Gate and up for each pair of a row and an expert, then down and the sum over the row's pairs.
+  void experts(Value v, Value residual, Value result) {
+    const ir::Experts& o = op<ir::Experts>(v);
+    const Value gate = in(v, 2), up = in(v, 3), down = in(v, 4);
+    const RowCount rows = type(v).rows;
+    const std::int64_t dim = type(v).width(), ffn = type(gate).shape[1];
+    const auto routing = [&] { return Routing{buffer(in(v, 1)), rows, type(in(v, 1)).width(), o.used}; };
+    const auto act = [&](Value w) { return l.table_.rows_dot(type(w).dtype, l.options_.exact).act; };
+    // One prepared input serves gate and up, in f32 where their types want different ones.
+    const bool exact = l.options_.exact || act(gate) != act(up);
+    const ActKind kind = exact ? ActKind::f32 : act(gate);
+    const std::byte* x = prepare({.input = in(v, 0), .norm = {}, .outs = {}, .glu = {}}, kind, false);
+    const Temporary hidden{temporaries++,
+                           static_cast<std::size_t>(max_rows(rows) * o.used * ffn) * sizeof(float)};
+    call(KernelOp::expert_glu, DType::f32,
+         ExpertGluArgs{.routing = routing(),
+                       .x = x,
+                       .kind = kind,
+                       .k = dim,
+                       .n = ffn,
+                       .gate = matrices(gate, exact),
+                       .up = matrices(up, exact),
+                       .activation = o.activation,
+                       .y = reinterpret_cast<float*>(touch(hidden))});
+    note_experts(gate, o.used), note_experts(up, o.used);
+    const std::byte* hidden_rows = prepare_hidden(hidden, {rows, o.used, ffn}, act(down));
+    call(KernelOp::expert_sum, DType::f32,
+         ExpertSumArgs{.routing = routing(),
+                       .x = hidden_rows,
+                       .kind = act(down),
+                       .k = ffn,
+                       .n = dim,
+                       .down = matrices(down, l.options_.exact),
+                       .residual = residual ? buffer(residual) : nullptr,
+                       .y = buffer(result)});
+    note_experts(down, o.used);
+  }
+
+  // A buffer that is no value.
+  struct Temporary {
+    int id;
+    std::size_t bytes;
+  };
+  std::byte* touch(const Temporary& t) { return arena.touch(t.id, t.bytes, step()); }
+
+  struct PairRows {
+    RowCount rows;
+    std::int64_t used, width;  // pairs of a row, and values of a pair
+  };
+  const std::byte* prepare_hidden(const Temporary& hidden, const PairRows& p, ActKind kind) {
+    const std::size_t row = act_bytes(kind, p.width);
+    if (kind == ActKind::f32 && row == static_cast<std::size_t>(p.width) * sizeof(float))
+      return touch(hidden);
+    const Temporary rows{temporaries++, row * static_cast<std::size_t>(max_rows(p.rows) * p.used)};
+    call(KernelOp::prepare, DType::f32,
+         PrepareArgs{.x = reinterpret_cast<const float*>(touch(hidden)),
+                     .norm = false,
+                     .norm_weight = nullptr,
+                     .eps = 0,
+                     .rows = p.rows,
+                     .width = p.width,
+                     .kind = kind,
+                     .tiles = false,
+                     .packed = false,
+                     .y = touch(rows),
+                     .per_row = p.used});
+    return touch(rows);
+  }
+
+  ExpertMatrices matrices(Value weight, bool exact) const {
+    const DType dtype = type(weight).dtype;
+    return {bytes(weight), l.table_.rows_dot(dtype, exact).rows_dot, dtype};
+  }
+  // The last call reads the matrices of those experts that one row uses, of a batch more.
+  void note_experts(Value weight, std::int64_t used) {
+    const std::int64_t before = calls.back().weight_bytes;
+    note(weight);
+    std::int64_t& all = calls.back().weight_bytes;
+    all = before + (all - before) * used / type(weight).shape[0];
   }
 
   void norm(Value norm, Value residual, Value result) {

@@ -20,7 +20,8 @@ using kernels::KernelEntry;
 using StepArgs =
     std::variant<kernels::EmbedArgs, kernels::GatherRowsArgs, kernels::RmsNormArgs, kernels::BinaryArgs,
                  kernels::UnaryArgs, kernels::GluArgs, kernels::PrepareArgs, kernels::LinearArgs,
-                 kernels::RopeArgs, kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs>;
+                 kernels::RouteArgs, kernels::ExpertGluArgs, kernels::ExpertSumArgs, kernels::RopeArgs,
+                 kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs>;
 
 // One call of a kernel by the whole team.
 struct StepCall {

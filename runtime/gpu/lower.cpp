@@ -88,6 +88,7 @@ class Emitter {
   }
 
   void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, value(n.result)); }
+  void operator()(const ir::ExpertsAdd&) { refuse_experts(); }
 
   void operator()(const ir::LinearGroup& group) {
     const RowCount rows = type(group.input).rows;
@@ -298,6 +299,12 @@ class Emitter {
          UnaryParams{rows_of(type(v).rows), u32_of(type(v).width()), static_cast<std::uint32_t>(o.op),
                      o.parameter},
          {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
+  }
+  void single(Value, const ir::Route&) { refuse_experts(); }
+  void single(Value, const ir::Experts&) { refuse_experts(); }
+  [[noreturn]] static void refuse_experts() {
+    throw Error(ErrorKind::unsupported, "there are no GPU kernels for mixtures of experts",
+                "use --device cpu");
   }
   void single(Value v, const ir::Rope&) {
     heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));

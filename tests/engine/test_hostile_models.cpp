@@ -145,6 +145,74 @@ TEST_F(HostileModel, ATensorOfAnotherShapeOrTypeIsNamed) {
               HasSubstr("blk.1.ffn_norm.weight"));
 }
 
+class HostileExperts : public HostileModel {
+ protected:
+  HostileExperts() {
+    testing::write_tiny_model(good_,
+                              {.architecture = "qwen3moe", .head_dim = 32, .experts = 4, .experts_used = 2});
+  }
+};
+
+TEST_F(HostileExperts, TheUnchangedModelLoads) {
+  EXPECT_EQ(error_with([](gguf::Writer&) {}), "no error");
+}
+
+TEST_F(HostileExperts, HyperparametersOutOfRangeAreNamed) {
+  for (const char* key :
+       {"qwen3moe.expert_count", "qwen3moe.expert_used_count", "qwen3moe.expert_feed_forward_length"}) {
+    for (const std::int64_t value :
+         {std::int64_t{0}, std::int64_t{-1}, std::int64_t{5000000}, std::numeric_limits<std::int64_t>::min()})
+      EXPECT_THAT(error_with_key(key, value), HasSubstr(key)) << value;
+    EXPECT_THAT(error_with_key(key, std::string("text")), HasSubstr(key));
+  }
+  EXPECT_THAT(error_with_key("qwen3moe.expert_used_count", std::uint32_t{5}),
+              HasSubstr("qwen3moe.expert_used_count: 5 is not from 1 to 4"));
+}
+
+TEST_F(HostileExperts, HyperparametersThatDisagreeWithATensorNameIt) {
+  EXPECT_THAT(error_with_key("qwen3moe.expert_count", std::uint32_t{5}),
+              HasSubstr("blk.0.ffn_gate_inp.weight is (4, 64), but the hyperparameters say (5, 64)"));
+  EXPECT_THAT(error_with_key("qwen3moe.expert_feed_forward_length", std::uint32_t{95}),
+              HasSubstr("blk.0.ffn_gate_exps.weight is (4, 96, 64)"));
+}
+
+TEST_F(HostileExperts, StacksOfAnotherShapeOrNoneAreNamed) {
+  const gguf::File file = gguf::File::open(good_);
+  for (const gguf::Tensor& missing : file.tensors()) {
+    if (!missing.name.ends_with("_exps.weight") && !missing.name.ends_with("_inp.weight")) continue;
+    EXPECT_THAT(error_with([](gguf::Writer&) {},
+                           [&](gguf::Tensor& t) {
+                             if (t.name == missing.name) t.name = "";
+                           }),
+                HasSubstr(std::string(missing.name)));
+  }
+  for (const Shape& wrong : {Shape{4 * 96, 64}, Shape{4, 64, 96}, Shape{2, 192, 64}, Shape{2, 2, 96, 64}})
+    EXPECT_THAT(error_with([](gguf::Writer&) {},
+                           [&](gguf::Tensor& t) {
+                             if (t.name == "blk.1.ffn_up_exps.weight") t.view.shape = wrong;
+                           }),
+                HasSubstr("blk.1.ffn_up_exps.weight"));
+}
+
+TEST_F(HostileExperts, DenseArchitecturesRefuseExperts) {
+  testing::write_tiny_model(good_, {.architecture = "qwen3", .head_dim = 32});
+  EXPECT_THAT(error_with_key("qwen3.expert_count", std::uint32_t{4}), HasSubstr("qwen3 with experts"));
+}
+
+TEST_F(HostileExperts, RoutersWithoutNumbersGiveNoToken) {
+  const gguf::File file = gguf::File::open(good_);
+  std::vector<std::byte> nan(4 * 64 * sizeof(float), std::byte{0xFF});
+  const std::string error = error_with([](gguf::Writer&) {},
+                                       [&](gguf::Tensor& t) {
+                                         if (t.name == "blk.0.ffn_gate_inp.weight") t.view.bytes = nan;
+                                       });
+  ASSERT_EQ(error, "no error");
+  Session session = Engine::load(folder_ / "bad.gguf", {.threads = 2})->open_session();
+  const std::vector<std::int32_t> tokens(20, 5);
+  const Generation g = session.generate(tokens, {.max_tokens = 3});
+  EXPECT_EQ(g.finish, FinishReason::no_token);
+}
+
 TEST_F(HostileModel, VocabulariesThatDoNotFitAreRefused) {
   const auto tokens = [&](std::vector<std::string> t) {
     return error_with([&](gguf::Writer& w) { w.set_array<std::string>("tokenizer.ggml.tokens", t); });

@@ -4,6 +4,7 @@ The conventions that are not a plain renaming:
   llama        rows of q and k are reordered so that rotary pairs are neighbours instead of half a head apart
   llama3 rope  the divisor of each rotary frequency is a tensor, rope_freqs.weight (head_dim / 2)
   gemma        norms store 1 + w
+  experts      gate and up are tensors of their own, (experts, out, in) each
 Linear weights keep their (out, in) order; GGUF lists dimensions innermost first, which the writer takes care of.
 """
 
@@ -12,7 +13,10 @@ import math
 import gguf
 import numpy as np
 
-ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma3_text": "gemma3"}
+ARCHITECTURES = {
+    "llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe",
+    "gemma3_text": "gemma3",
+}
 
 GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
@@ -32,6 +36,7 @@ LAYER_NAMES = {
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "mlp.gate": "ffn_gate_inp",
 }
 
 GEMMA_LAYER_NAMES = LAYER_NAMES | {
@@ -61,6 +66,17 @@ def pair_neighbours(weight, heads):
     rows = weight.shape[0]
     halves = weight.reshape(heads, 2, rows // heads // 2, -1)
     return halves.swapaxes(1, 2).reshape(weight.shape)
+
+
+def tensors(name, weight, config, arch):
+    """The (name, array) pairs of the file that one weight of the model becomes."""
+    if ".experts." not in name:
+        return [(gguf_name(name, arch), convert(name, weight, config, arch))]
+    layer = f"blk.{name.split('.')[2]}"
+    if name.endswith("down_proj"):
+        return [(f"{layer}.ffn_down_exps.weight", weight)]
+    gate, up = np.split(weight, 2, axis=1)
+    return [(f"{layer}.ffn_gate_exps.weight", gate), (f"{layer}.ffn_up_exps.weight", up)]
 
 
 def convert(name, weight, config, arch):
@@ -106,6 +122,12 @@ def add_hyperparameters(writer, config, arch):
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
+    if experts:
+        writer.add_expert_count(experts)
+        writer.add_expert_used_count(config.num_experts_per_tok)
+    if arch == "qwen3moe":
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
     rope = config.rope_parameters
     if arch == "gemma3":
         writer.add_sliding_window(config.sliding_window)
@@ -177,8 +199,8 @@ def write(model, path):
     if config.tie_word_embeddings:
         weights.pop("lm_head.weight", None)
     for name, weight in weights.items():
-        array = convert(name, weight.float().numpy(), config, arch)
-        writer.add_tensor(gguf_name(name, arch), np.ascontiguousarray(array))
+        for tensor, array in tensors(name, weight.float().numpy(), config, arch):
+            writer.add_tensor(tensor, np.ascontiguousarray(array))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,6 +1,6 @@
 """Makes tiny random models and their exact log-probabilities: one per architecture, small enough to commit.
 
-    python3 tests/goldens/make_tiny.py
+    python3 tests/goldens/make_tiny.py [NAME...]
 
 Transformers builds each model from a configuration and runs it; export_gguf.py writes it as GGUF. Nothing of
 Medlar is used. For each NAME of golden.TINY, in tests/goldens/:
@@ -12,6 +12,7 @@ register, and more tokens than the sliding window holds.
 """
 
 import json
+import sys
 
 import numpy as np
 import torch
@@ -63,6 +64,19 @@ CONFIGS = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
         },
     ),
+    # Experts that some tokens use and others do not, narrower than the model's feed_forward_length.
+    "qwen3moe": transformers.Qwen3MoeConfig(
+        **COMMON, hidden_size=36, intermediate_size=72, moe_intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=24, num_experts=9, num_experts_per_tok=3,
+        norm_topk_prob=True, tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+    ),
+    # A llama file with experts, as wide as feed_forward_length.
+    "mixtral": transformers.MixtralConfig(
+        **COMMON, hidden_size=48, intermediate_size=56, num_hidden_layers=2, num_attention_heads=3,
+        num_key_value_heads=1, head_dim=20, num_local_experts=5, num_experts_per_tok=2,
+        tie_word_embeddings=False, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    ),
 }
 
 
@@ -76,14 +90,18 @@ def randomize(model, seed):
             weight.copy_(centre + 0.2 * noise)
         elif weight.dim() == 1 or "embed" in name:
             weight.copy_(0.5 * noise)
+        elif "mlp.gate." in name:  # no two experts are nearly equal, where rounding would choose
+            weight.copy_(6 * noise / weight.shape[-1] ** 0.5)
         else:
-            weight.copy_(1.5 * noise / weight.shape[1] ** 0.5)
+            weight.copy_(1.5 * noise / weight.shape[-1] ** 0.5)
 
 
-def main():
+def main(names):
     torch.set_grad_enabled(False)
     for seed, (name, config) in enumerate(CONFIGS.items()):
-        config._attn_implementation = "eager"
+        if names and name not in names:
+            continue
+        config._attn_implementation = config._experts_implementation = "eager"
         model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
         randomize(model, seed)
         tokens = np.random.default_rng(seed).integers(0, config.vocab_size, TOKENS).tolist()
@@ -97,4 +115,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

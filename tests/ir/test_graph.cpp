@@ -7,6 +7,7 @@
 #include "ir/build.h"
 #include "ir/fuse.h"
 #include "nn/blocks.h"
+#include "nn/moe.h"
 
 namespace medlar::ir {
 namespace {
@@ -90,6 +91,24 @@ TEST(Fuse, NormsOfHeadsAndAfterBlocks) {
   EXPECT_EQ(groups_of<NormAdd>(groups).size(), 1U);
 }
 
+TEST(Fuse, ExpertsTakeTheirResidual) {
+  Graph g;
+  const Value x = embed(g, weight(g, "embd", {10, 32}));
+  const Value h = rms_norm(g, x, weight(g, "norm", {32}), 1e-5F);
+  const nn::Moe moe{.router = {weight(g, "router", {8, 32}), {}},
+                    .gate = {weight(g, "gate", {8, 24, 32})},
+                    .up = {weight(g, "up", {8, 24, 32})},
+                    .down = {weight(g, "down", {8, 32, 24})}};
+  g.set_output(gather_rows(g, add(g, x, moe(g, h, {.used = 2}))));
+  const auto groups = fuse(g);
+  expect_valid(g, groups);
+  const auto experts = groups_of<ExpertsAdd>(groups);
+  ASSERT_EQ(experts.size(), 1U);
+  EXPECT_EQ(experts[0].residual, x);
+  EXPECT_FALSE(groups_of<LinearGroup>(groups).at(0).norm);  // the experts read it too
+  expect_valid(g, fuse(g, FusionOptions::none()));
+}
+
 TEST(Fuse, NoneKeepsEveryOperationAlone) {
   const Layer layer(true, true);
   const auto groups = fuse(layer.g, FusionOptions::none());
@@ -136,6 +155,37 @@ TEST(Graph, RefusesShapesThatDoNotFit) {
   expect_error([&] { add(g, x, linear(g, x, weight(g, "w2", {8, 32}))); }, "binary wants equal widths");
   expect_error([&] { gather_rows(g, gather_rows(g, x)); }, "gather_rows wants");
   expect_error([&] { g.verify(); }, "graph wants an output");
+}
+
+TEST(Graph, RefusesExpertsThatDoNotFit) {
+  Graph g;
+  const Value x = embed(g, weight(g, "embd", {10, 32}));
+  const Value logits = linear(g, x, weight(g, "router", {8, 32}));
+  for (const std::int64_t used : {0, 9, -1})
+    expect_error([&] { route(g, logits, {.used = used}); }, "route wants from one expert to all of them");
+  const Value weights = route(g, logits, {.used = 2});
+  const auto with = [&](Shape gate, Shape up, Shape down, std::int64_t used = 2) {
+    return experts(g, x, weights, {weight(g, "gate", gate), weight(g, "up", up), weight(g, "down", down)},
+                   {.used = used});
+  };
+  EXPECT_EQ(g[with({8, 24, 32}, {8, 24, 32}, {8, 32, 24})].type, g[x].type);
+  expect_error([&] { with({7, 24, 32}, {7, 24, 32}, {7, 32, 24}); }, "experts wants gate and up");
+  expect_error([&] { with({8, 24, 32}, {8, 24, 32}, {8, 24, 32}); }, "experts wants gate and up");
+  expect_error([&] { with({8, 24, 32}, {8, 25, 32}, {8, 32, 24}); }, "experts wants gate and up");
+  expect_error([&] { with({192, 32}, {192, 32}, {256, 24}); }, "experts wants stacked matrices");
+  expect_error([&] { with({8, 24, 32}, {8, 24, 32}, {8, 32, 24}, 9); }, "experts wants from one expert");
+}
+
+TEST(Graph, ExpertsCostWhatARowUses) {
+  const Experts experts{.used = 2};
+  const auto stack = [](Shape shape) {
+    return ValueType{Storage::weight, RowCount::one, DType::q8_0, shape};
+  };
+  const ValueType x = ValueType::activations(RowCount::tokens, {32}),
+                  weights = ValueType::activations(RowCount::tokens, {8});
+  const ValueType in[] = {x, weights, stack({8, 64, 32}), stack({8, 64, 32}), stack({8, 32, 64})};
+  EXPECT_EQ(experts.cost(in).flops_per_row, 2 * 3 * 2 * 64 * 32);
+  EXPECT_EQ(experts.cost(in).weight_bytes, 2 * (64 * 34 + 64 * 34 + 32 * 68));
 }
 
 TEST(Graph, UnusedResultsAreRefused) {

@@ -11,6 +11,7 @@
 #include "kernels/types.h"
 #include "tests/kernels/activations.h"
 #include "tests/kernels/checks.h"
+#include "tests/kernels/matrix.h"
 #include "tests/kernels/support.h"
 
 namespace medlar::kernels::testing {
@@ -59,46 +60,6 @@ const Case kTiled[] = {
     {{33}, 256, 600, true, true, true, Activation::none},
     {{33}, 4352, 530, false, false, false, Activation::none},
 };
-
-// One matrix, and each of its products by the reference with its bound.
-struct Matrix {
-  std::vector<std::byte> weights;
-  std::vector<float> bias, residual, product;
-  std::vector<double> bound;
-};
-
-// A leaf for few rows, or the matrix unit's.
-struct Way {
-  Leaf leaf;
-  bool tiles = false;
-};
-
-Matrix make(const Way& way, std::int64_t n, const Activations& x, std::int64_t tokens, Rng& rng) {
-  const Leaf& leaf = way.leaf;
-  const std::int64_t k = x.width, bytes = row_bytes(leaf.type, k);
-  Matrix m{random_weights(leaf.type, n, k, rng), rng.normals(n), rng.normals(n * tokens), {}, {}};
-  m.product.resize(m.residual.size());
-  ref_entry(KernelOp::rows_dot, leaf.type)
-      .rows_dot({.weight = m.weights.data(),
-                 .row_bytes = bytes,
-                 .n = n,
-                 .k = k,
-                 .x = x.exact.data(),
-                 .rows = tokens,
-                 .y = m.product.data(),
-                 .ldy = n,
-                 .scratch = {}});
-  m.bound.resize(m.product.size());
-  std::vector<float> w(static_cast<std::size_t>(k));
-  for (std::int64_t j = 0; j < n; ++j) {
-    const std::byte* row = m.weights.data() + j * bytes;
-    decode_row(leaf.type, row, w.data(), k);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      m.bound[static_cast<std::size_t>(t * n + j)] =
-          way.tiles ? tile_bound(leaf.type, row, w, x.row(t)) : dot_bound(leaf, row, w, x.row(t));
-  }
-  return m;
-}
 
 // Of element i of output o: the product's, or with a gate (slope at most 1.2, error as in check_unary) the
 // errors of both factors; then the roundings of bias and residual.
@@ -160,7 +121,7 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
   const SimpleStep s(c.tokens);
   const Activations x(leaf.act, rng.heavy_tailed(c.tokens * c.k), c.tokens, c.k);
   std::vector<Matrix> matrices;
-  for (const std::int64_t n : c.n) matrices.push_back(make(way, n, x, c.tokens, rng));
+  for (const std::int64_t n : c.n) matrices.emplace_back(way, n, x, c.tokens, rng);
   std::vector<std::vector<float>> wants(c.glu == Activation::none ? c.n.size() : 1);
   LinearArgs args{.x = x.exact.data(),
                   .kind = ActKind::f32,

@@ -133,15 +133,16 @@ void expect_consistent(const Q8Group& group, std::int64_t width) {
 }
 
 struct PrepareCase {
-  std::int64_t tokens, width;
+  std::int64_t vectors, width;
   bool norm, weighted;
+  std::int64_t per_row = 1;
 };
 
 int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
                    const std::vector<float>& values) {
   Rng rng(7);
   const Guarded x(values), weight(rng.normals(c.width));
-  const SimpleStep s(c.tokens);
+  const SimpleStep s(c.vectors / c.per_row);
   PrepareArgs args{.x = x.floats(),
                    .norm = c.norm,
                    .norm_weight = c.weighted ? weight.floats() : nullptr,
@@ -151,9 +152,10 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
                    .kind = ActKind::f32,
                    .tiles = false,
                    .packed = false,
-                   .y = nullptr};
+                   .y = nullptr,
+                   .per_row = c.per_row};
   const auto exact_bytes = static_cast<std::int64_t>(act_bytes(ActKind::f32, c.width));
-  const Guarded want(c.tokens * exact_bytes, 64);
+  const Guarded want(c.vectors * exact_bytes, 64);
   args.y = want.data();
   run(ref_entry(KernelOp::prepare), &args, s.step, 1);
 
@@ -161,12 +163,12 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
   const auto bytes = static_cast<std::int64_t>(act_bytes(kind, c.width));
   int compared = 0;
   for (const int threads : {1, 2, 5}) {
-    const Guarded y(c.tokens * bytes, 64);
+    const Guarded y(c.vectors * bytes, 64);
     args.y = y.data();
     run(entry, &args, s.step, threads);
     EXPECT_TRUE(y.intact());
     const double relative = c.norm ? norm_error(entry.isa, c.width) : 0;
-    for (std::int64_t m = 0; m < c.tokens; ++m) {
+    for (std::int64_t m = 0; m < c.vectors; ++m) {
       const std::vector<float> meant = meaning(kind, y.data() + m * bytes, c.width);
       const std::span<const float> row{reinterpret_cast<const float*>(want.data() + m * exact_bytes),
                                        meant.size()};
@@ -207,7 +209,8 @@ int check_prepare(const KernelEntry& entry) {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] *= scales[i / 512];
     values[5 * 512 + 3] = std::numeric_limits<float>::quiet_NaN();
     values[7 * 512 + 300] = -std::numeric_limits<float>::infinity();
-    compared += check_prepared(entry, kind, {8, 512, false, false}, values);
+    for (const std::int64_t per_row : {1, 4})
+      compared += check_prepared(entry, kind, {8, 512, false, false, per_row}, values);
   }
   return compared;
 }

@@ -30,6 +30,12 @@ int check(const KernelEntry& entry) {
       return check_prepare(entry);
     case KernelOp::linear:
       return check_linear(entry);
+    case KernelOp::route:
+      return check_route(entry);
+    case KernelOp::expert_glu:
+      return check_expert_glu(entry);
+    case KernelOp::expert_sum:
+      return check_expert_sum(entry);
     case KernelOp::rope:
       return check_rope(entry);
     case KernelOp::kv_write:

@@ -15,7 +15,8 @@ namespace {
 
 constexpr KernelOp kPlainOps[] = {KernelOp::gather_rows, KernelOp::rms_norm, KernelOp::binary,
                                   KernelOp::unary,       KernelOp::glu,      KernelOp::prepare,
-                                  KernelOp::linear,      KernelOp::rope};
+                                  KernelOp::linear,      KernelOp::route,    KernelOp::expert_glu,
+                                  KernelOp::expert_sum,  KernelOp::rope};
 
 void expect_complete(const CpuTable& table) {
   for (const KernelOp op : kPlainOps) EXPECT_TRUE(table.has(op)) << name(op);

@@ -68,6 +68,9 @@ class TinyWriter {
     key("rope.dimension_count", m_.head_dim);
     writer_.set(m_.architecture + ".attention.layer_norm_rms_epsilon", 1e-5F);
     writer_.set(m_.architecture + ".rope.freq_base", 10000.0F);
+    if (m_.experts > 0)
+      key("expert_count", m_.experts), key("expert_used_count", m_.experts_used),
+          key("expert_feed_forward_length", m_.ffn);
     if (m_.architecture == "gemma3")
       key("attention.sliding_window", m_.window), key("attention.sliding_window_pattern", 2);
   }
@@ -96,7 +99,7 @@ class TinyWriter {
 
   void tensors() {
     const std::int64_t q = m_.heads * m_.head_dim, kv = m_.kv_heads * m_.head_dim;
-    const bool qk_norm = m_.architecture == "qwen3" || m_.architecture == "gemma3";
+    const bool qk_norm = m_.architecture.starts_with("qwen3") || m_.architecture == "gemma3";
     add("token_embd.weight", {kTinyVocab, m_.dim});
     add("output_norm.weight", {m_.dim});
     if (!m_.tied) add("output.weight", {kTinyVocab, m_.dim});
@@ -112,15 +115,22 @@ class TinyWriter {
       if (qk_norm) layer("attn_q_norm.weight", {m_.head_dim}), layer("attn_k_norm.weight", {m_.head_dim});
       layer("attn_output.weight", {m_.dim, q});
       layer("ffn_norm.weight", {m_.dim});
-      layer("ffn_gate.weight", {m_.ffn, m_.dim}), layer("ffn_up.weight", {m_.ffn, m_.dim}),
-          layer("ffn_down.weight", {m_.dim, m_.ffn});
+      if (m_.experts > 0) {
+        layer("ffn_gate_inp.weight", {m_.experts, m_.dim});
+        layer("ffn_gate_exps.weight", {m_.experts, m_.ffn, m_.dim});
+        layer("ffn_up_exps.weight", {m_.experts, m_.ffn, m_.dim});
+        layer("ffn_down_exps.weight", {m_.experts, m_.dim, m_.ffn});
+      } else {
+        layer("ffn_gate.weight", {m_.ffn, m_.dim}), layer("ffn_up.weight", {m_.ffn, m_.dim}),
+            layer("ffn_down.weight", {m_.dim, m_.ffn});
+      }
       if (m_.architecture == "gemma3")
         layer("post_attention_norm.weight", {m_.dim}), layer("post_ffw_norm.weight", {m_.dim});
     }
   }
 
   DType type_of(const Tensor& t) const {
-    return t.shape.rank() == 2 && t.shape.back() % format_info(m_.type).block_length == 0 ? m_.type
+    return t.shape.rank() >= 2 && t.shape.back() % format_info(m_.type).block_length == 0 ? m_.type
                                                                                           : DType::f32;
   }
 

@@ -11,9 +11,10 @@
 namespace medlar::testing {
 
 struct TinyModel {
-  std::string architecture = "llama";  // llama, qwen2, qwen3, gemma3
+  std::string architecture = "llama";  // llama, qwen2, qwen3, qwen3moe, gemma3
   DType type = DType::f32;             // of matrices; norms and biases are f32
   std::int64_t layers = 2, dim = 64, ffn = 96, heads = 4, kv_heads = 2, head_dim = 16;
+  std::int64_t experts = 0, experts_used = 2;  // 0: an MLP; ffn is the width of one
   std::int64_t context = 512;
   std::int64_t window = 16;  // gemma3's sliding window; every second layer is global
   bool tied = true;          // the head shares the embedding's weights

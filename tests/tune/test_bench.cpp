@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "checkpoint/gguf.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/table.h"
 #include "tests/support/tiny_model.h"
@@ -169,6 +170,30 @@ TEST(Bench, RunsEveryCombinationOnAModel) {
   EXPECT_EQ(results[0].setting.batch, 8);
   EXPECT_EQ(results[11].setting.batch, 32);
   EXPECT_EQ(results[1].setting.test.name(), "pp20 @ d70");
+}
+
+// Of the experts, a token reads those that it uses.
+TEST(Bench, ATokenTakesTheBytesOfItsExperts) {
+  const testing::TemporaryFolder folder;
+  const auto path = folder / "m.gguf";
+  testing::write_tiny_model(
+      path,
+      {.architecture = "qwen3moe", .type = DType::q8_0, .head_dim = 32, .experts = 8, .experts_used = 2});
+  double bytes = 0, operations = 0;
+  const gguf::File file = gguf::File::open(path);
+  for (const gguf::Tensor& t : file.tensors()) {
+    const double share = t.name.ends_with("_exps.weight") ? 2.0 / 8 : 1;
+    bytes += share * static_cast<double>(t.view.bytes.size());
+    if (t.view.shape.rank() > 1 && t.name != "token_embd.weight")
+      operations += 2 * share * static_cast<double>(t.view.shape.elements());
+  }
+  std::vector<BenchLimit> limits;
+  bench(path, {.prompts = {8}, .gens = {2}, .threads = {1}, .repetitions = 1}, [&](const BenchResult& r) {
+    if (r.limit) limits.push_back(*r.limit);
+  });
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(limits[0].per_token, operations);
+  EXPECT_EQ(limits[1].per_token, bytes);
 }
 
 TEST(MachineLimits, EveryInstructionSetHereHasProductLoops) {

@@ -1,0 +1,23 @@
+// Mixtures of experts: an MLP of which each token uses a few of many copies.
+#pragma once
+
+#include "nn/blocks.h"
+
+namespace medlar::nn {
+
+struct LinearStack {
+  Value weight;  // (count, out, in)
+};
+
+// x -> sum over the `used` experts with the largest router logits of their weight times down(act(gate x) up
+// x) (Shazeer et al. 2017; Fedus et al. 2022).
+struct Moe {
+  Linear router;               // (experts, dim)
+  LinearStack gate, up, down;  // (experts, ffn, dim) twice, (experts, dim, ffn)
+
+  // (rows, dim) -> (rows, dim)
+  Value operator()(Graph& g, Value x, const ir::Route& how,
+                   ir::Activation activation = ir::Activation::silu) const;
+};
+
+}  // namespace medlar::nn
