@@ -249,6 +249,7 @@ void add_benchmarks() {
             ->ArgNames({"tokens", "context"})
             ->Args({1, 1024})
             ->Args({1, 8192})
+            ->Args({1, 65536})
             ->Args({512, 1024})
             ->Unit(benchmark::kMicrosecond);
       }

@@ -92,10 +92,10 @@ struct Block {
     for (int64_t page = unit.first_page + pages.begin; page < unit.first_page + pages.end; ++page) {
       const int64_t base = page * kPageTokens;
       const Range keys{greatest(0, first - base), least(kPageTokens, last - base + 1)};
-      if (page + 1 < unit.first_page + unit.pages) prefetch_page(page + 1);
-      find_logits(page, keys);
+      const int64_t next = least(page + 1, last / kPageTokens);
+      find_logits(page, next, keys);
       for (int64_t r = 0; r < unit.rows(); ++r) soften(r, base, keys);
-      add_values(page, keys);
+      add_values(page, next, keys);
     }
   }
 
@@ -131,27 +131,29 @@ struct Block {
   }
 
   // Of the keys in `keys`; other columns hold anything.
-  void find_logits(int64_t page, Range keys) const {
+  void find_logits(int64_t page, int64_t next, Range keys) const {
     const std::byte* rows = rows_of(a.k, page);
 #if !defined(MEDLAR_ISA_SCALAR)
     if (has_codes(a.k.type)) {
       const KeyPacks packs{w.key_packs, w.key_scale};
       const auto unpack = a.k.type == DType::q8_0 ? unpack_keys<DType::q8_0> : unpack_keys<DType::q4_0>;
-      unpack({rows, a.k.row_bytes, a.k.dim}, keys, packs);
+      unpack({rows, rows_of(a.k, next), a.k.row_bytes, a.k.dim}, keys, packs);
       multiply_keys({w.queries, k_dim(), unit.rows()}, w.query_scale, packs, a.k.dim, keys, w.weights);
       return;
     }
 #endif
-    decode_keys(rows, keys);
+    decode_keys(rows, rows_of(a.k, next), keys);
     multiply(w.q, k_dim(), {w.keys_t, kPageTokens}, {w.weights, kPageTokens},
              {.rows = unit.rows(), .columns = kPageTokens, .depth = a.k.dim, .accumulate = false});
   }
 
   // Transposed; keys not in `keys` are 0.
-  void decode_keys(const std::byte* rows, Range keys) const {
+  void decode_keys(const std::byte* rows, const std::byte* next, Range keys) const {
     memset(w.keys, 0, static_cast<size_t>(kPageTokens * k_dim()) * sizeof(float));
-    for (int64_t t = keys.begin; t < keys.end; ++t)
+    for (int64_t t = keys.begin; t < keys.end; ++t) {
+      prefetch_rows(next, a.k.row_bytes, {t, t + 1});
       load_kv(a.k.type, rows + t * a.k.row_bytes, w.keys + t * k_dim(), a.k.dim);
+    }
     for (int64_t t = 0; t < kPageTokens; t += kLanes) {
       for (int64_t d = 0; d < a.k.dim; d += kLanes) {
         F block[kLanes];
@@ -164,13 +166,13 @@ struct Block {
     }
   }
 
-  void add_values(int64_t page, Range keys) const {
+  void add_values(int64_t page, int64_t next, Range keys) const {
     const std::byte* rows = rows_of(a.v, page);
 #if !defined(MEDLAR_ISA_SCALAR)
     if (has_codes(a.v.type)) {
       const ValuePacks packs{w.value_packs, v_dim(), w.value_scale, w.value_top};
       const auto unpack = a.v.type == DType::q8_0 ? unpack_values<DType::q8_0> : unpack_values<DType::q4_0>;
-      unpack({rows, a.v.row_bytes, a.v.dim}, keys, packs);
+      unpack({rows, rows_of(a.v, next), a.v.row_bytes, a.v.dim}, keys, packs);
       const NumberRows shares{w.shares, v_dim() / 32 * kPageTokens, unit.rows()};
       for (int64_t r = 0; r < unit.rows(); ++r)
         weigh(w.weights + r * kPageTokens, w.peak[r], packs, a.v.dim, shares.data + r * shares.stride);
@@ -178,7 +180,9 @@ struct Block {
       return;
     }
 #endif
+    const std::byte* after = rows_of(a.v, next);
     for (int64_t t = keys.begin; t < keys.end; ++t) {
+      prefetch_rows(after, a.v.row_bytes, {t, t + 1});
       float* to = w.values + t * v_dim();
       load_kv(a.v.type, rows + t * a.v.row_bytes, to, a.v.dim);
       for (int64_t i = a.v.dim; i < v_dim(); ++i) to[i] = 0.0f;
@@ -186,16 +190,6 @@ struct Block {
     multiply(w.weights + keys.begin, kPageTokens, {w.values + keys.begin * v_dim(), v_dim()},
              {w.out, v_dim()},
              {.rows = unit.rows(), .columns = a.v.dim, .depth = keys.size(), .accumulate = true});
-  }
-
-  // Into the second cache, while the current page is worked on.
-  void prefetch_page(int64_t page) const {
-    const KvPages* const both[] = {&a.k, &a.v};
-    for (const KvPages* pages : both) {
-      const std::byte* rows = rows_of(*pages, page);
-      for (int64_t line = 0; line < kPageTokens * pages->row_bytes; line += 64)
-        __builtin_prefetch(rows + line, 0, 2);
-    }
   }
 
   // Logits of row r to exp(logit - top), and what came before to the new top.

@@ -6,7 +6,7 @@
 // value. A vector holds a pack of each of kLanes columns: tokens of keys, or values.
 #pragma once
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/kv.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
 
@@ -42,9 +42,10 @@ struct CacheBlocks<DType::q4_0> {
   }
 };
 
-// The rows of one page and head.
+// The rows of one page and head, and of the page after it.
 struct CachedRows {
   const std::byte* data;
+  const std::byte* next;
   int64_t row_bytes;
   int64_t dim;
 };
@@ -79,6 +80,7 @@ void unpack_keys(CachedRows rows, Range tokens, KeyPacks to) {
   const int64_t blocks = rows.dim / kCodeBlock;
   constexpr int64_t kBytes = CacheBlocks<kType>::kBytes;
   for (int64_t t = tokens.begin / kLanes * kLanes; t < tokens.end; t += kLanes) {
+    prefetch_rows(rows.next, rows.row_bytes, {t, t + kLanes});
     const std::byte* row = rows.data + t * rows.row_bytes;
     for (int64_t i = 0; 2 * i < blocks; ++i, row += 2 * kBytes) {
       const int64_t other = 2 * i + 1 < blocks ? kBytes : 0;  // the last block again where there is no other
@@ -108,6 +110,7 @@ void unpack_values(CachedRows rows, Range tokens, ValuePacks to) {
   const int64_t blocks = rows.dim / kCodeBlock;
   constexpr int64_t kBytes = CacheBlocks<kType>::kBytes;
   for (int64_t t = tokens.begin / 4 * 4; t < tokens.end; t += 4) {
+    prefetch_rows(rows.next, rows.row_bytes, {t, t + 4});
     const std::byte* row = rows.data + t * rows.row_bytes;
     for (int64_t i = 0; 2 * i < blocks; ++i, row += 2 * kBytes) {
       const int64_t other = 2 * i + 1 < blocks ? kBytes : 0;  // the last block again where there is no other

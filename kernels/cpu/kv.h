@@ -19,6 +19,13 @@ MEDLAR_INLINE std::byte* position_row(const KvPages& pages, const PageTable& tab
          position % kPageTokens * pages.row_bytes;
 }
 
+// Rows [range) of a page that comes next. To be called little by little: what is asked for all at once is
+// more than a processor keeps track of, and is forgotten.
+MEDLAR_INLINE void prefetch_rows(const std::byte* rows, int64_t row_bytes, Range range) {
+  for (int64_t at = range.begin * row_bytes; at < range.end * row_bytes; at += 64)
+    __builtin_prefetch(rows + at);
+}
+
 #if !defined(MEDLAR_ISA_SCALAR)
 
 // d = max|x| / 127 as f16, codes x / d: as formats/ does, but for the rounding of ties.
