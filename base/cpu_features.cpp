@@ -22,8 +22,8 @@
 namespace medlar {
 namespace {
 
-constexpr std::array kLevels = {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::amx,
-                                CpuLevel::neon};
+constexpr std::array kLevels = {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512,
+                                CpuLevel::amx,    CpuLevel::neon, CpuLevel::accelerate};
 
 #if defined(__x86_64__)
 
@@ -116,6 +116,7 @@ CpuFeatures detect() {
   f.i8mm = sysctl_flag("hw.optional.arm.FEAT_I8MM");
   f.bf16 = sysctl_flag("hw.optional.arm.FEAT_BF16");
   f.sme = sysctl_flag("hw.optional.arm.FEAT_SME");
+  f.accelerate = true;
   return f;
 }
 
@@ -150,6 +151,7 @@ std::string to_string(const CpuFeatures& f) {
       {f.i8mm, "i8mm"},
       {f.bf16, "bf16"},
       {f.sme, "sme"},
+      {f.accelerate, "accelerate"},
   };
   std::string names;
   for (const auto& [present, feature] : all) {
@@ -172,6 +174,8 @@ std::string_view name(CpuLevel level) {
       return "amx";
     case CpuLevel::neon:
       return "neon";
+    case CpuLevel::accelerate:
+      return "accelerate";
   }
   return "unknown";
 }
@@ -189,6 +193,8 @@ bool supports(const CpuFeatures& f, CpuLevel level) {
       return supports(f, CpuLevel::avx512) && f.avx512vbmi && f.amx_tile && f.amx_bf16;
     case CpuLevel::neon:
       return f.neon;
+    case CpuLevel::accelerate:
+      return f.neon && f.accelerate;
   }
   return false;
 }
@@ -210,7 +216,7 @@ CpuLevel choose_cpu_level(const CpuFeatures& features, std::string_view wanted) 
                 fmt::format("unset MEDLAR_CPU; the best level here is {}", name(best_cpu_level(features))));
   }
   throw Error(ErrorKind::usage, fmt::format("MEDLAR_CPU={}: no such level", printable(wanted)),
-              "use scalar, avx2, avx512, amx or neon, or unset MEDLAR_CPU");
+              "use scalar, avx2, avx512, amx, neon or accelerate, or unset MEDLAR_CPU");
 }
 
 }  // namespace medlar

@@ -15,6 +15,7 @@ struct CpuFeatures {
   bool amx_tile = false, amx_bf16 = false, amx_int8 = false;
   // AArch64
   bool neon = false, dotprod = false, i8mm = false, bf16 = false, sme = false;
+  bool accelerate = false;  // the library of macOS on Apple's processors
 
   bool operator==(const CpuFeatures&) const = default;
 };
@@ -29,10 +30,11 @@ std::string to_string(const CpuFeatures& features);
 // What a kernel table may be compiled for. Each x86 level includes the ones before it.
 enum class CpuLevel : std::uint8_t {
   scalar,
-  avx2,    // AVX2, FMA, F16C
-  avx512,  // AVX-512 F, BW, VL, DQ, VNNI
-  amx,     // avx512, AVX-512 VBMI, and AMX tiles with bf16 products
-  neon,    // Advanced SIMD
+  avx2,        // AVX2, FMA, F16C
+  avx512,      // AVX-512 F, BW, VL, DQ, VNNI
+  amx,         // avx512, AVX-512 VBMI, and AMX tiles with bf16 products
+  neon,        // Advanced SIMD
+  accelerate,  // neon, with the products of macOS's library for batches
 };
 
 std::string_view name(CpuLevel level);

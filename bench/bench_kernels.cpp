@@ -83,7 +83,7 @@ std::vector<std::byte> make_activations(ActKind kind, std::int64_t rows) {
                          .rows = RowCount::tokens,
                          .width = kDepth,
                          .kind = kind,
-                         .tiles = false,
+                         .batch = Batch::none,
                          .packed = false,
                          .y = y.data() + (64 - address % 64) % 64};
   Step step;

@@ -14,6 +14,7 @@ pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
 if(MEDLAR_TESTS)
   find_package(GTest REQUIRED)
+  find_library(CBLAS_LIBRARY NAMES cblas blas)  # stands in for macOS's
 endif()
 if(MEDLAR_BENCH)
   find_package(benchmark REQUIRED)

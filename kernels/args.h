@@ -87,8 +87,19 @@ enum class ActKind : std::uint8_t {
   q8,   // int8 with one f32 scale per 32 values, outliers apart (kernels/cpu/activation.h)
 };
 
-// From this many rows on, a step uses a matrix unit where there is one.
-inline constexpr std::int64_t kTilesFrom = 12;
+// What a step of many rows has instead of ActKind's, where something multiplies batches better.
+enum class Batch : std::uint8_t {
+  none,
+  tiles,   // bf16 for a matrix unit of this processor (kernels/cpu/activation.h)
+  floats,  // f32 for the system's BLAS
+};
+
+// From how many rows on: a matrix unit pays early; a BLAS wants the weights as f32 in memory, and copies
+// them.
+constexpr std::int64_t batch_from(Batch batch) { return batch == Batch::tiles ? 12 : 64; }
+constexpr bool in_batch(Batch batch, std::int64_t rows) {
+  return batch != Batch::none && rows >= batch_from(batch);
+}
 
 // Rows of activations made ready for LinearArgs; with `norm`, RMS-normalised first.
 struct PrepareArgs {
@@ -99,10 +110,10 @@ struct PrepareArgs {
   RowCount rows;
   std::int64_t width;
   ActKind kind;
-  bool tiles;                // with kTilesFrom rows or more, bf16 tiles instead (kernels/cpu/activation.h)
-  bool packed;               // ... which the product before has stored: LinearArgs::next
+  Batch batch;
+  bool packed;               // a batch is there already: LinearArgs::next, or x itself
   std::byte* y;              // prepared_bytes() of them
-  std::int64_t per_row = 1;  // vectors a row, where tiles is false: x and y are (rows, per_row, width)
+  std::int64_t per_row = 1;  // vectors a row, where there is no batch: x and y are (rows, per_row, width)
 };
 
 // The leaf of a product: y[m * ldy + j] = dot(row j of weight, x[m]) for j < n and m < rows.
@@ -118,6 +129,8 @@ struct RowsDot {
 };
 using RowsDotFn = void (*)(const RowsDot&);
 
+inline constexpr std::int64_t kBatchDotScratch = 1 << 21;  // bytes that LinearOut::batch_dot wants
+
 // A stretch of a weight row for the matrix unit: `values` of them, a multiple of 32, to lines of bf16 that
 // lie a tile apart. Prefetches `ahead` bytes further.
 struct UnpackTiles {
@@ -132,7 +145,8 @@ using UnpackTilesFn = void (*)(const UnpackTiles&);
 struct LinearOut {
   const void* weight;    // (n, k) of `type`, rows contiguous
   RowsDotFn dot;         // the kernel for `type`
-  UnpackTilesFn unpack;  // and that of the matrix unit, where LinearArgs::tiles
+  UnpackTilesFn unpack;  // and what batches have: for Batch::tiles
+  RowsDotFn batch_dot;   // ... for Batch::floats, of ActKind::f32
   DType type;
   std::int64_t n;
   const float* bias;      // (n), or null
@@ -145,15 +159,16 @@ inline constexpr int kMaxLinearOuts = 3;
 // y_i = x W_i^T + bias_i + residual_i for up to three matrices in one sweep (QKV; gate and up). With an
 // activation, there are two matrices (gate, up) of the same n and outs[0].y = activation(gate) * up.
 struct LinearArgs {
-  const std::byte* x;  // from PrepareArgs with the same kind and tiles
+  const std::byte* x;        // from PrepareArgs with the same kind and batch
+  const std::byte* batch_x;  // in a batch; x too, unless it was packed
   ActKind kind;
-  bool tiles;
+  Batch batch;
   RowCount rows;
   std::int64_t k;
   int outs;
   LinearOut out[kMaxLinearOuts];
   Activation glu;
-  // In a step with tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
+  // In a batch of tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
   // it, whose k is out[0].n, a multiple of 32. Then out[0] has no residual. Or null.
   std::byte* next;
 };

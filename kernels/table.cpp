@@ -45,6 +45,8 @@ std::string_view name(KernelOp op) {
       return "rows_dot";
     case KernelOp::unpack_tiles:
       return "unpack_tiles";
+    case KernelOp::batch_dot:
+      return "batch_dot";
   }
   return "unknown";
 }
@@ -61,11 +63,12 @@ std::size_t act_bytes(ActKind kind, std::int64_t width) {
   return 0;
 }
 
-std::size_t prepared_bytes(ActKind kind, bool tiles, std::int64_t width, std::int64_t rows) {
-  const std::size_t in_rows = act_bytes(kind, width) * static_cast<std::size_t>(rows);
-  if (!tiles || rows < kTilesFrom) return in_rows;
-  const auto in_tiles = static_cast<std::size_t>((rows + 15) / 16 * 16 * width) * 2;
-  return std::max(in_rows, in_tiles);
+std::size_t prepared_bytes(ActKind kind, Batch batch, std::int64_t width, std::int64_t rows) {
+  const auto n = static_cast<std::size_t>(rows);
+  const std::size_t few = act_bytes(kind, width) * n;
+  if (!in_batch(batch, rows)) return few;
+  if (batch == Batch::floats) return std::max(few, act_bytes(ActKind::f32, width) * n);
+  return std::max(few, static_cast<std::size_t>((rows + 15) / 16 * 16 * width) * 2);
 }
 
 }  // namespace medlar::kernels

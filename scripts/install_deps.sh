@@ -20,7 +20,7 @@ APT_BUILD=(
   python3 python3-pip
 )
 APT_TESTS=(
-  libgtest-dev libgmock-dev googletest libbenchmark-dev python3-venv
+  libgtest-dev libgmock-dev googletest libbenchmark-dev libblas-dev python3-venv
   clang-19 clang-format-19 libclang-rt-19-dev lld-19 llvm-19 g++-aarch64-linux-gnu qemu-user
   man-db bash-completion zsh fish
 )

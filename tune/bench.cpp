@@ -86,12 +86,15 @@ std::optional<BenchLimit> measure_limit(const std::filesystem::path& path, const
     return BenchLimit{"read bandwidth", read_bandwidth(team, weights.bytes),
                       static_cast<double>(weights.bytes_per_token)};
   const kernels::CpuTable table = cpu_table();
-  const bool tiles = !exact && table.has(kernels::KernelOp::unpack_tiles, weights.type);
-  const kernels::KernelEntry& leaf =
-      tiles ? table.find(kernels::KernelOp::unpack_tiles, weights.type) : table.rows_dot(weights.type, exact);
+  using kernels::KernelOp;
+  const auto batches = [&](KernelOp op) { return !exact && table.has(op, weights.type); };
+  const bool tiles = batches(KernelOp::unpack_tiles), floats = batches(KernelOp::batch_dot);
+  const kernels::KernelEntry& leaf = tiles    ? table.find(KernelOp::unpack_tiles, weights.type)
+                                     : floats ? table.find(KernelOp::batch_dot, weights.type)
+                                              : table.rows_dot(weights.type, exact);
   const kernels::PeakLoops loops = kernels::peak_loops(leaf.isa);
   const bool f32 = !tiles && leaf.act == kernels::ActKind::f32;
-  const std::optional<double> peak = product_peak(team, f32 ? loops.f32 : loops.quantized);
+  const std::optional<double> peak = product_peak(team, f32 && !floats ? loops.f32 : loops.quantized);
   if (!peak) return std::nullopt;
   return BenchLimit{tiles ? "bf16 products"
                     : f32 ? "f32 products"

@@ -13,7 +13,7 @@
 namespace medlar::tune {
 namespace {
 
-constexpr std::array<SynthShape, 5> kShapes = {{
+constexpr std::array<SynthShape, 6> kShapes = {{
     {.name = "smollm2-135m",
      .title = "SmolLM2 135M",
      .layers = 30,
@@ -82,6 +82,22 @@ constexpr std::array<SynthShape, 5> kShapes = {{
      .experts = 96,
      .experts_used = 8,
      .expert_ffn = 512},
+    {.name = "moe-a3b",
+     .title = "Qwen3 30B A3B",
+     .layers = 48,
+     .dim = 2048,
+     .ffn = 6144,
+     .heads = 32,
+     .kv_heads = 4,
+     .head_dim = 128,
+     .vocab = 151936,
+     .context = 40960,
+     .rope_theta = 1000000,
+     .tied = false,
+     .pre_tokenizer = "qwen2",
+     .experts = 128,
+     .experts_used = 8,
+     .expert_ffn = 768},
 }};
 
 constexpr SynthMix uniform(std::string_view name, DType type, std::uint32_t file_type) {

@@ -5,7 +5,7 @@
 //
 // A row is padded with zeros to a multiple of 64 bytes.
 //
-// For a matrix unit, a step of at least kTilesFrom rows has bf16 tiles instead of 16 rows by 32 values each:
+// For a matrix unit, a batch has bf16 tiles instead of 16 rows by 32 values each:
 // [row / 16][value / 32][16 lines][16 rows][2], where line i holds values i and 16 + i of the 32. What
 // stands in place of missing rows is never read into a result.
 #pragma once

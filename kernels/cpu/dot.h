@@ -16,6 +16,9 @@ void dot_f32(DType type, const RowsDot& a);
 // With the type's quantized activations.
 void dot_q8(DType type, const RowsDot& a);
 
+// n values of a weight row, from the start of a block on.
+void row_values(DType type, const std::byte* from, int64_t n, float* to);
+
 // The direct path of all types, and of those with blocks of 256.
 void dot_direct(DType type, const RowsDot& a);
 void dot_direct_256(DType type, const RowsDot& a);

@@ -183,6 +183,17 @@ void by_panels(DType type, const RowsDot& a) {
 
 size_t dot_f32_scratch() { return kPanelBytes; }
 
+void row_values(DType type, const std::byte* from, int64_t n, float* to) {
+  const int64_t depth_bytes = stored_bytes(type, kDepth);
+  for (int64_t k = 0; k < n; k += kDepth, from += depth_bytes) {
+    const int64_t some = least(kDepth, n - k);
+    with_values(type, from, some, [&](auto w) __attribute__((always_inline)) {
+      each({0, some}, [&](int64_t i, auto lanes)
+                          __attribute__((always_inline)) { store(to + k + i, w(i, lanes), lanes); });
+    });
+  }
+}
+
 void dot_f32(DType type, const RowsDot& a) {
   if (a.rows >= kF32PanelFrom && a.scratch.size() >= kPanelBytes) return by_panels(type, a);
   int64_t m = 0;

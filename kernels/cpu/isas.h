@@ -28,5 +28,8 @@ std::span<const KernelEntry> entries();
 namespace neon_i8mm {
 std::span<const KernelEntry> entries();
 }
+namespace accelerate {
+std::span<const KernelEntry> entries();
+}
 
 }  // namespace medlar::kernels

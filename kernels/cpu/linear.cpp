@@ -8,13 +8,19 @@ namespace medlar::kernels::MEDLAR_ISA {
 
 namespace {
 
-constexpr int64_t kGranule = 16;          // weight rows: a cache line of one output row
-constexpr int64_t kRowChunk = 512;        // activation rows of a chunk that is finished in scratch
-constexpr int64_t kTileFloats = 1 << 15;  // such a chunk's results: 128 KB
-constexpr int64_t kMaxColumns = 1024;     // and its weight rows, so that gate and up stay near each other
+constexpr int64_t kGranule = 16;           // weight rows: a cache line of one output row
+constexpr int64_t kRowChunk = 512;         // activation rows of a chunk that is finished in scratch
+constexpr int64_t kTileFloats = 1 << 15;   // such a chunk's results: 128 KB
+constexpr int64_t kBatchFloats = 1 << 18;  // ... of LinearOut::batch_dot, which is better at large products
+constexpr int64_t kMaxColumns = 1024;      // and its weight rows, so that gate and up stay near each other
 
-int64_t chunk_columns(int64_t rows) {
-  return greatest(kGranule, least(kMaxColumns, kTileFloats / rows / kGranule * kGranule));
+// Floats of one chunk's results, at most, with up to `rows` activation rows.
+int64_t tile_floats(int64_t rows, bool batch) {
+  return least(rows * kMaxColumns, batch ? kBatchFloats : kTileFloats);
+}
+
+int64_t chunk_columns(int64_t rows, bool batch) {
+  return greatest(kGranule, least(kMaxColumns, tile_floats(rows, batch) / rows / kGranule * kGranule));
 }
 
 // Rows [m, m + rows) of x by weight rows [j, j + n).
@@ -24,19 +30,22 @@ struct Piece {
 
 struct Job {
   const LinearArgs& a;
+  bool batch;  // of Batch::floats
   std::span<std::byte> dot_scratch;
 
   void multiply(const LinearOut& out, const Piece& p, float* y, int64_t ldy) const {
     const int64_t row_bytes = stored_bytes(out.type, a.k);
-    out.dot({.weight = static_cast<const std::byte*>(out.weight) + p.j * row_bytes,
-             .row_bytes = row_bytes,
-             .n = p.n,
-             .k = a.k,
-             .x = a.x + static_cast<size_t>(p.m) * act_bytes(a.kind, a.k),
-             .rows = p.rows,
-             .y = y,
-             .ldy = ldy,
-             .scratch = dot_scratch});
+    const RowsDotFn dot = batch ? out.batch_dot : out.dot;
+    const size_t x_bytes = act_bytes(batch ? ActKind::f32 : a.kind, a.k);
+    dot({.weight = static_cast<const std::byte*>(out.weight) + p.j * row_bytes,
+         .row_bytes = row_bytes,
+         .n = p.n,
+         .k = a.k,
+         .x = (batch ? a.batch_x : a.x) + static_cast<size_t>(p.m) * x_bytes,
+         .rows = p.rows,
+         .y = y,
+         .ldy = ldy,
+         .scratch = dot_scratch});
   }
 
   // to = from + bias + residual; `to` may be `from` or the residual.
@@ -89,11 +98,8 @@ struct Job {
   }
 };
 
-// Floats of one chunk's results, at most, with up to `rows` activation rows.
-int64_t tile_floats(int64_t rows) { return least(rows * kMaxColumns, kTileFloats); }
-
-size_t tile_bytes(const LinearArgs& a, int64_t rows) {
-  return static_cast<size_t>(tile_floats(rows)) * sizeof(float) * (a.glu == Activation::none ? 1 : 2);
+size_t tile_bytes(const LinearArgs& a, int64_t rows, bool batch) {
+  return static_cast<size_t>(tile_floats(rows, batch)) * sizeof(float) * (a.glu == Activation::none ? 1 : 2);
 }
 
 }  // namespace
@@ -101,18 +107,21 @@ size_t tile_bytes(const LinearArgs& a, int64_t rows) {
 size_t linear_scratch(const void* args, int max_tokens) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   const int64_t rows = a.rows == RowCount::one ? 1 : max_tokens;
-  return tile_bytes(a, rows) + (rows < kPanelFrom        ? 0
-                                : a.kind == ActKind::f32 ? dot_f32_scratch()
-                                                         : dot_q8_scratch());
+  const size_t few = tile_bytes(a, rows, false) + (rows < kPanelFrom        ? 0
+                                                   : a.kind == ActKind::f32 ? dot_f32_scratch()
+                                                                            : dot_q8_scratch());
+  if (a.batch != Batch::floats || !in_batch(a.batch, rows)) return few;
+  return static_cast<size_t>(greatest(static_cast<int64_t>(few),
+                                      static_cast<int64_t>(tile_bytes(a, rows, true)) + kBatchDotScratch));
 }
 
 void linear(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   const int64_t rows = resolve(a.rows, step);
   if (rows == 0) return;
-  const bool gated = a.glu != Activation::none;
-  const size_t tiles = tile_bytes(a, rows);
-  const Job job{a, {slice.scratch.data() + tiles, slice.scratch.size() - tiles}};
+  const bool gated = a.glu != Activation::none, batch = in_batch(a.batch, rows);
+  const size_t tiles = tile_bytes(a, rows, batch);
+  const Job job{a, batch, {slice.scratch.data() + tiles, slice.scratch.size() - tiles}};
   auto* tile = reinterpret_cast<float*>(slice.scratch.data());
   const int64_t chunk = least(rows, kRowChunk);
   for (int o = 0; o < (gated ? 1 : a.outs); ++o) {
@@ -122,12 +131,12 @@ void linear(const void* args, const Step& step, const Slice& slice) {
       if (mine.size() > 0) job.plain(out, {0, rows, mine.begin, mine.size()}, nullptr);
       continue;
     }
-    const int64_t columns = chunk_columns(chunk);
+    const int64_t columns = chunk_columns(chunk, batch);
     for (int64_t j = mine.begin; j < mine.end; j += columns) {
       for (int64_t m = 0; m < rows; m += chunk) {
         const Piece piece{m, least(chunk, rows - m), j, least(columns, mine.end - j)};
         if (gated) {
-          job.gated(piece, tile, tile + tile_floats(rows));
+          job.gated(piece, tile, tile + tile_floats(rows, batch));
         } else {
           job.plain(out, piece, tile);
         }

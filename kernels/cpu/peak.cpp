@@ -31,6 +31,10 @@ namespace neon_i8mm {
 PeakLoops peak_loops();
 }
 
+namespace accelerate {
+PeakLoops peak_loops();
+}
+
 PeakLoops peak_loops(Isa isa) {
   switch (isa) {
     case Isa::scalar:
@@ -58,6 +62,10 @@ PeakLoops peak_loops(Isa isa) {
 #if defined(MEDLAR_HAS_NEON_I8MM)
     case Isa::neon_i8mm:
       return neon_i8mm::peak_loops();
+#endif
+#if defined(MEDLAR_HAS_ACCELERATE)
+    case Isa::accelerate:
+      return accelerate::peak_loops();
 #endif
     default:
       return {};

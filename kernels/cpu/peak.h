@@ -16,7 +16,8 @@ struct PeakLoop {
 
 // Products of a register tile with data in the first cache, and nothing else.
 struct PeakLoops {
-  PeakLoop quantized;  // as kernels for quantized weights use them: of bytes, or bf16 on a matrix unit
+  PeakLoop
+      quantized;  // as kernels for quantized weights use them: of bytes, or bf16 on a matrix unit, or f32
   PeakLoop f32;
 };
 

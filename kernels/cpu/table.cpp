@@ -24,6 +24,8 @@ CpuLevel level_of(Isa isa) {
     case Isa::neon:
     case Isa::neon_i8mm:
       return CpuLevel::neon;
+    case Isa::accelerate:
+      return CpuLevel::accelerate;
   }
   return CpuLevel::scalar;
 }
@@ -58,6 +60,10 @@ std::span<const KernelEntry> cpu_entries(Isa isa) {
     case Isa::neon_i8mm:
       return neon_i8mm::entries();
 #endif
+#if defined(MEDLAR_HAS_ACCELERATE)
+    case Isa::accelerate:
+      return accelerate::entries();
+#endif
     default:
       return {};
   }
@@ -80,17 +86,17 @@ std::string_view name(Isa isa) {
 CpuTable::CpuTable(CpuLevel level, const CpuFeatures& features) {
   for (const Isa isa : kIsas) {
     if (level_of(isa) > level || !runs_here(isa, features)) continue;
-    add(cpu_entries(isa));
+    prefer(cpu_entries(isa));
   }
 }
 
 CpuTable CpuTable::reference() {
   CpuTable table;
-  table.add(ref_entries());
+  table.prefer(ref_entries());
   return table;
 }
 
-void CpuTable::add(std::span<const KernelEntry> entries) {
+void CpuTable::prefer(std::span<const KernelEntry> entries) {
   for (const KernelEntry& e : entries) {
     const bool exact = e.op == KernelOp::rows_dot && e.act == ActKind::f32;
     best_[static_cast<std::size_t>(e.op)][exact][static_cast<std::size_t>(e.type)] = &e;

@@ -26,6 +26,8 @@ class CpuTable {
   CpuTable(CpuLevel level, const CpuFeatures& features);
   // The scalar references instead: what every other table is compared with.
   static CpuTable reference();
+  // These entries before what is there.
+  void prefer(std::span<const KernelEntry> entries);
 
   // The entry for an operation and a weight or KV type (DType::f32 for operations that have none).
   // Throws Error(unsupported) naming both.
@@ -39,7 +41,6 @@ class CpuTable {
  private:
   static constexpr std::size_t kTypes = 40;  // one more than the largest DType
   CpuTable() = default;
-  void add(std::span<const KernelEntry> entries);
   const KernelEntry* best(KernelOp op, DType type, bool exact) const;
 
   // [op][exact][type]

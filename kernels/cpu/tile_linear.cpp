@@ -115,7 +115,7 @@ struct Job {
     multiply_panels(unit, tiles(s.j.size()), least(kPanelColumns, tiles(s.m.end) - m),
                     {.left = strip_row(matrix, 0),
                      .left_stride = cut.chunk * kTileBytes,
-                     .right = a.x + (m * cut.depth + depth.begin) * kTileBytes,
+                     .right = a.batch_x + (m * cut.depth + depth.begin) * kTileBytes,
                      .right_stride = cut.depth * kTileBytes,
                      .depth = depth.size(),
                      .sums = sums_of(token) + matrix * cut.strip * kPanelColumns * kTileFloats,
@@ -183,7 +183,7 @@ struct Job {
 size_t linear_scratch(const void* args, int max_tokens) {
   const size_t vectors = avx512::linear_scratch(args, max_tokens);
   const auto& a = *static_cast<const LinearArgs*>(args);
-  if (!a.tiles || a.rows == RowCount::one || max_tokens < kTilesFrom) return vectors;
+  if (a.rows == RowCount::one || !in_batch(a.batch, max_tokens)) return vectors;
   const auto with_tiles =
       static_cast<size_t>((kWeightTiles + sums_tiles(cut_for(a), max_tokens)) * kTileBytes);
   return vectors < with_tiles ? with_tiles : vectors;
@@ -192,7 +192,7 @@ size_t linear_scratch(const void* args, int max_tokens) {
 void linear(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   const int64_t rows = resolve(a.rows, step);
-  if (!a.tiles || rows < kTilesFrom) return avx512::linear(args, step, slice);
+  if (!in_batch(a.batch, rows)) return avx512::linear(args, step, slice);
   TileUnit unit;
   const Cut cut = cut_for(a);
   const Job job{a, cut, slice.scratch.data(),

@@ -51,10 +51,7 @@ void prepare_tiles(const PrepareArgs& a, int64_t rows, const Slice& slice) {
 void prepare(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const PrepareArgs*>(args);
   const int64_t rows = resolve(a.rows, step);
-  if (a.tiles && rows >= kTilesFrom) {
-    if (!a.packed) prepare_tiles(a, rows, slice);
-    return;
-  }
+  if (in_batch(a.batch, rows) && !a.packed) return prepare_tiles(a, rows, slice);
   avx512::prepare(args, step, slice);
 }
 

@@ -134,24 +134,26 @@ struct Emitter {
     const ActKind kind = rows_dot(first).act;
     const RowCount rows = type(group.input).rows;
     const std::int64_t k = type(group.input).width();
-    const bool tiles = fits_tiles(group);
-    const std::byte* x = prepare(group, kind, tiles);
-    LinearArgs args{.x = x,
+    const Batch batch = batch_of(group);
+    const Prepared x = prepare(group, kind, batch);
+    LinearArgs args{.x = x.few,
+                    .batch_x = x.batch,
                     .kind = kind,
-                    .tiles = tiles,
+                    .batch = batch,
                     .rows = rows,
                     .k = k,
                     .outs = static_cast<int>(group.outs.size()),
                     .out = {},
                     .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none,
-                    .next = tiles ? next_tiles(group) : nullptr};
+                    .next = batch == Batch::tiles ? next_tiles(group) : nullptr};
     for (std::size_t i = 0; i < group.outs.size(); ++i) {
       const auto& out = group.outs[i];
       const Value w = in(out.linear, 1);
       const Value result = group.glu ? group.glu : out.result;
       args.out[i] = {.weight = bytes(w),
                      .dot = rows_dot(out.linear).rows_dot,
-                     .unpack = tiles ? l.table_.find(KernelOp::unpack_tiles, type(w).dtype).unpack : nullptr,
+                     .unpack = batch == Batch::tiles ? leaf(KernelOp::unpack_tiles, w).unpack : nullptr,
+                     .batch_dot = batch == Batch::floats ? leaf(KernelOp::batch_dot, w).rows_dot : nullptr,
                      .type = type(w).dtype,
                      .n = type(w).shape[0],
                      .bias = has_input(out.linear, 2) ? floats(in(out.linear, 2)) : nullptr,
@@ -166,12 +168,18 @@ struct Emitter {
     return l.table_.rows_dot(type(in(linear, 1)).dtype, l.options_.exact);
   }
 
-  // A matrix unit is here and can take every matrix of the group.
-  bool fits_tiles(const ir::LinearGroup& group) const {
-    if (l.options_.exact || type(group.input).width() % 32 != 0) return false;
-    return std::ranges::all_of(group.outs, [&](const auto& out) {
-      return l.table_.has(KernelOp::unpack_tiles, type(in(out.linear, 1)).dtype);
-    });
+  const KernelEntry& leaf(KernelOp op, Value weight) const { return l.table_.find(op, type(weight).dtype); }
+
+  // What multiplies batches is here and can take every matrix of the group.
+  Batch batch_of(const ir::LinearGroup& group) const {
+    if (l.options_.exact || type(group.input).width() % 32 != 0) return Batch::none;
+    const auto all_have = [&](KernelOp op) {
+      return std::ranges::all_of(
+          group.outs, [&](const auto& out) { return l.table_.has(op, type(in(out.linear, 1)).dtype); });
+    };
+    return all_have(KernelOp::unpack_tiles) ? Batch::tiles
+           : all_have(KernelOp::batch_dot)  ? Batch::floats
+                                            : Batch::none;
   }
 
   // The prepared input of the group that alone reads this one's result, if it can be stored as tiles at once.
@@ -180,23 +188,30 @@ struct Emitter {
     const Value result = group.glu ? group.glu : first.result;
     const ir::LinearGroup* reader = l.only_reader_[static_cast<std::size_t>(result.id)];
     if (!reader || reader->norm || (!group.glu && group.outs.size() > 1) || first.residual ||
-        !fits_tiles(*reader))
+        batch_of(*reader) != Batch::tiles)
       return nullptr;
     const int id = temporaries++;
     prepared.emplace(result.id, id);
     const ir::ValueType& t = type(result);
-    return arena.touch(
-        id, prepared_bytes(rows_dot(reader->outs[0].linear).act, true, t.width(), max_rows(t.rows)), step());
+    const ActKind kind = rows_dot(reader->outs[0].linear).act;
+    return arena.touch(id, prepared_bytes(kind, Batch::tiles, t.width(), max_rows(t.rows)), step());
   }
 
   // The group's input, normalised and stored as its products want it.
-  const std::byte* prepare(const ir::LinearGroup& group, ActKind kind, bool tiles) {
+  struct Prepared {
+    const std::byte* few;
+    const std::byte* batch;
+  };
+  Prepared prepare(const ir::LinearGroup& group, ActKind kind, Batch batch) {
     const RowCount rows = type(group.input).rows;
     const std::int64_t width = type(group.input).width();
-    if (kind == ActKind::f32 && !tiles && !group.norm &&
-        act_bytes(kind, width) == static_cast<std::size_t>(width) * sizeof(float))
-      return reinterpret_cast<const std::byte*>(buffer(group.input));
-    const std::size_t size = prepared_bytes(kind, tiles, width, max_rows(rows));
+    const auto input = [&] { return reinterpret_cast<const std::byte*>(buffer(group.input)); };
+    const bool as_it_is =
+        !group.norm && act_bytes(ActKind::f32, width) == static_cast<std::size_t>(width) * sizeof(float);
+    if (as_it_is && kind == ActKind::f32 && batch != Batch::tiles) return {input(), input()};
+    const bool input_is_batch = as_it_is && batch == Batch::floats;
+    const std::size_t size =
+        prepared_bytes(kind, input_is_batch ? Batch::none : batch, width, max_rows(rows));
     const auto packed = prepared.find(group.input.id);
     const int id = packed != prepared.end() ? packed->second : temporaries++;
     PrepareArgs args{.x = buffer(group.input),
@@ -206,12 +221,13 @@ struct Emitter {
                      .rows = rows,
                      .width = width,
                      .kind = kind,
-                     .tiles = tiles,
-                     .packed = packed != prepared.end(),
+                     .batch = batch,
+                     .packed = input_is_batch || packed != prepared.end(),
                      .y = arena.touch(id, size, step())};
     if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
     call(KernelOp::prepare, DType::f32, args);
-    return arena.touch(id, size, step());
+    const std::byte* made = arena.touch(id, size, step());
+    return {made, input_is_batch ? input() : made};
   }
 
   void operator()(const ir::AttendPrepare& a) {
@@ -326,7 +342,8 @@ struct Emitter {
     // One prepared input serves gate and up, in f32 where their types want different ones.
     const bool exact = l.options_.exact || act(gate) != act(up);
     const ActKind kind = exact ? ActKind::f32 : act(gate);
-    const std::byte* x = prepare({.input = in(v, 0), .norm = {}, .outs = {}, .glu = {}}, kind, false);
+    const std::byte* x =
+        prepare({.input = in(v, 0), .norm = {}, .outs = {}, .glu = {}}, kind, Batch::none).few;
     const Temporary hidden{temporaries++,
                            static_cast<std::size_t>(max_rows(rows) * o.used * ffn) * sizeof(float)};
     call(KernelOp::expert_glu, DType::f32,
@@ -377,7 +394,7 @@ struct Emitter {
                      .rows = p.rows,
                      .width = p.width,
                      .kind = kind,
-                     .tiles = false,
+                     .batch = Batch::none,
                      .packed = false,
                      .y = touch(rows),
                      .per_row = p.used});

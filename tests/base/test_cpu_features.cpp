@@ -32,6 +32,7 @@ TEST(CpuLevel, BestFollowsFromFeatures) {
   EXPECT_EQ(best_cpu_level(ice_lake()), CpuLevel::avx512);
   EXPECT_EQ(best_cpu_level(sapphire_rapids()), CpuLevel::amx);
   EXPECT_EQ(best_cpu_level({.neon = true}), CpuLevel::neon);
+  EXPECT_EQ(best_cpu_level({.neon = true, .accelerate = true}), CpuLevel::accelerate);
 }
 
 TEST(CpuLevel, EveryFeatureOfALevelIsNeeded) {
@@ -81,7 +82,7 @@ TEST(CpuLevel, WrongOverrideListsTheValidOnes) {
       FAIL() << level;
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), ErrorKind::usage);
-      EXPECT_NE(e.hint().find("scalar, avx2, avx512, amx or neon"), std::string::npos);
+      EXPECT_NE(e.hint().find("scalar, avx2, avx512, amx, neon or accelerate"), std::string::npos);
       EXPECT_EQ(std::string(e.what()).find('\x1b'), std::string::npos);
     }
   }

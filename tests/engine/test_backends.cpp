@@ -11,6 +11,7 @@
 #include "base/team.h"
 #include "checkpoint/gguf.h"
 #include "engine/timeline.h"
+#include "kernels/cpu/isas.h"
 #include "kernels/cpu/table.h"
 #include "models/model.h"
 #include "runtime/cpu/backend.h"
@@ -21,7 +22,7 @@ namespace medlar {
 namespace {
 
 constexpr std::int64_t kContext = 128;
-constexpr int kBatch = 24;
+constexpr int kBatch = 64;
 
 struct Setting {
   std::string name;
@@ -41,7 +42,8 @@ Setting reference() { return cpu("reference", kernels::CpuTable::reference(), {.
 std::vector<Setting> settings() {
   std::vector<Setting> all;
   const CpuFeatures features = detect_cpu_features();
-  for (CpuLevel level : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::amx, CpuLevel::neon}) {
+  for (CpuLevel level : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512, CpuLevel::amx, CpuLevel::neon,
+                         CpuLevel::accelerate}) {
     if (!supports(features, level)) continue;
     const kernels::CpuTable table(level, features);
     const std::string isa(name(level));
@@ -52,6 +54,13 @@ std::vector<Setting> settings() {
     for (DType kv : {DType::f16, DType::bf16, DType::q8_0, DType::q4_0})
       all.push_back(cpu(fmt::format("{} kv {}", isa, static_cast<int>(kv)), table, {.kv = kv}));
   }
+#if defined(MEDLAR_HAS_CBLAS)
+  if (supports(features, CpuLevel::avx2)) {
+    kernels::CpuTable table(CpuLevel::avx2, features);
+    table.prefer(kernels::accelerate::entries());
+    for (bool fuse : {false, true}) all.push_back(cpu(fuse ? "blas fused" : "blas", table, {.fuse = fuse}));
+  }
+#endif
   for (bool fuse : {false, true})
     all.push_back(
         {fuse ? "emulator fused" : "emulator", runtime::make_emulator_backend(), fuse, true, DType::f32});
@@ -72,7 +81,7 @@ std::vector<float> run(const ir::Graph& graph, const Setting& setting, std::span
   Timeline timeline(graph, *program, kContext, kBatch);
   std::vector<float> logits;
   for (std::size_t batch = 0; !tokens.empty(); ++batch) {
-    constexpr std::size_t kSizes[] = {7, 24, 1, 1, 13, 2, 1};
+    constexpr std::size_t kSizes[] = {7, 24, 1, 1, 64, 2, 1};
     const auto now = tokens.first(std::min(tokens.size(), kSizes[batch % std::size(kSizes)]));
     const auto rows = timeline.append(now, Timeline::Logits::all);
     logits.insert(logits.end(), rows.begin(), rows.end());

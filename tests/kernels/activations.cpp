@@ -45,7 +45,7 @@ Activations::Activations(ActKind kind, const std::vector<float>& values, std::in
                    .rows = RowCount::tokens,
                    .width = width,
                    .kind = kind,
-                   .tiles = false,
+                   .batch = Batch::none,
                    .packed = false,
                    .y = prepared.data()};
   run(entry_for(Isa::scalar, KernelOp::prepare), &args, simple.step, 1);

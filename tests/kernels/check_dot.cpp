@@ -1,4 +1,4 @@
-// rows_dot against the reference on the same activations, and the special values of weights.
+// rows_dot, and batch_dot, against the reference on the same activations, and the special values of weights.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,6 +46,7 @@ std::vector<Case> cases_for(const KernelEntry& entry) {
     cases.push_back({5, k, 11, false});
   }
   cases.push_back({150, depths.back(), 64, true});
+  if (entry.op == KernelOp::batch_dot) cases.push_back({600, 1280, 70, true});  // strips and stretches
   return cases;
 }
 
@@ -63,7 +64,8 @@ Product multiply(const KernelEntry& entry, const Case& c, std::span<const std::b
   const std::int64_t ldy = c.n + 3;
   const Guarded y(c.rows * ldy * 4, 4);
   std::ranges::fill(y.values(), 777.0f);
-  const Guarded scratch(c.scratch ? 1 << 18 : 0, 64);
+  const std::int64_t wanted = entry.op == KernelOp::batch_dot ? kBatchDotScratch : 1 << 18;
+  const Guarded scratch(c.scratch ? wanted : 0, 64);
   entry.rows_dot({.weight = w.data(),
                   .row_bytes = bytes,
                   .n = c.n,

@@ -44,9 +44,9 @@ const Case kLong[] = {
     {{70, 70}, 256, 600, false, false, false, Activation::silu},
 };
 
-// On a matrix unit: panels of every size, rows and tokens past whole tiles, depths in one chunk and in
+// In batches: panels of every size, rows and tokens past whole tiles, depths in one chunk and in
 // several, more tokens than share an unpacked strip, and strips that end within a slice.
-const Case kTiled[] = {
+const Case kBatches[] = {
     {{16}, 32, 12, false, false, false, Activation::none},
     {{40}, 576, 17, true, false, false, Activation::none},
     {{64, 24, 17}, 256, 33, true, false, false, Activation::none},
@@ -59,6 +59,7 @@ const Case kTiled[] = {
     {{416, 416}, 4352, 51, false, false, false, Activation::silu},
     {{33}, 256, 600, true, true, true, Activation::none},
     {{33}, 4352, 530, false, false, false, Activation::none},
+    {{600, 600}, 256, 70, true, true, false, Activation::gelu},
 };
 
 // Of element i of output o: the product's, or with a gate (slope at most 1.2, error as in check_unary) the
@@ -81,7 +82,7 @@ void prepare_tiles(const KernelEntry& entry, const Activations& x, std::int64_t 
                          .rows = RowCount::tokens,
                          .width = x.width,
                          .kind = ActKind::q8,
-                         .tiles = true,
+                         .batch = Batch::tiles,
                          .packed = false,
                          .y = to.data()};
   const SimpleStep s(tokens);
@@ -95,11 +96,20 @@ UnpackTilesFn unpack_for(const KernelEntry& entry, DType type) {
   return nullptr;
 }
 
+// The leaf of the BLAS that is here for tests.
+RowsDotFn batch_dot(DType type) {
+  for (const std::span<const KernelEntry> table : tables_here())
+    for (const KernelEntry& e : table)
+      if (e.op == KernelOp::batch_dot && e.type == type) return e.rows_dot;
+  return nullptr;
+}
+
 // The result as tiles for the next product.
 int check_next(const KernelEntry& entry, LinearArgs args, const std::vector<float>& want,
                const std::function<double(std::size_t)>& bound, const Step& step) {
   const std::int64_t n = args.out[0].n;
-  const Guarded next(static_cast<std::int64_t>(prepared_bytes(ActKind::q8, true, n, step.tokens)), 64);
+  const Guarded next(static_cast<std::int64_t>(prepared_bytes(ActKind::q8, Batch::tiles, n, step.tokens)),
+                     64);
   args.next = next.data();
   args.out[0].y = nullptr;
   int compared = 0;
@@ -124,8 +134,9 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
   for (const std::int64_t n : c.n) matrices.emplace_back(way, n, x, c.tokens, rng);
   std::vector<std::vector<float>> wants(c.glu == Activation::none ? c.n.size() : 1);
   LinearArgs args{.x = x.exact.data(),
+                  .batch_x = x.exact.data(),
                   .kind = ActKind::f32,
-                  .tiles = false,
+                  .batch = Batch::none,
                   .rows = RowCount::tokens,
                   .k = c.k,
                   .outs = static_cast<int>(c.n.size()),
@@ -136,7 +147,8 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
     if (o < wants.size()) wants[o].resize(matrices[o].product.size());
     args.out[o] = {.weight = matrices[o].weights.data(),
                    .dot = ref_entry(KernelOp::rows_dot, leaf.type).rows_dot,
-                   .unpack = way.tiles ? unpack_for(entry, leaf.type) : nullptr,
+                   .unpack = way.batch == Batch::tiles ? unpack_for(entry, leaf.type) : nullptr,
+                   .batch_dot = way.batch == Batch::floats ? batch_dot(leaf.type) : nullptr,
                    .type = leaf.type,
                    .n = c.n[o],
                    .bias = c.bias ? matrices[o].bias.data() : nullptr,
@@ -145,14 +157,16 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
   }
   run(ref_entry(KernelOp::linear), &args, s.step, 1);
 
-  const Guarded tiles(static_cast<std::int64_t>(prepared_bytes(leaf.act, way.tiles, c.k, c.tokens)), 64);
-  if (way.tiles) prepare_tiles(entry, x, c.tokens, tiles);
-  args.x = way.tiles ? tiles.data() : x.prepared.data();
+  const bool in_tiles = way.batch == Batch::tiles;
+  const Guarded tiles(static_cast<std::int64_t>(prepared_bytes(leaf.act, way.batch, c.k, c.tokens)), 64);
+  if (in_tiles) prepare_tiles(entry, x, c.tokens, tiles);
+  args.x = x.prepared.data();
+  if (in_tiles) args.batch_x = tiles.data();
   args.kind = leaf.act;
-  args.tiles = way.tiles;
+  args.batch = way.batch;
   for (std::size_t o = 0; o < c.n.size(); ++o) args.out[o].dot = leaf_for(leaf.isa, leaf.type, leaf.act);
   int compared = 0;
-  if (way.tiles && wants.size() == 1 && c.n[0] % 32 == 0 && !c.residual)
+  if (in_tiles && wants.size() == 1 && c.n[0] % 32 == 0 && !c.residual)
     compared +=
         check_next(entry, args, wants[0], [&](std::size_t i) { return bound_of(c, matrices, 0, i); }, s.step);
   for (const int threads : {1, 2, 5}) {
@@ -186,11 +200,14 @@ int check_linear(const KernelEntry& entry) {
     }
   }
   for (const Case& c : kLong) compared += check_case(entry, c, {{entry.isa, DType::q4_0, ActKind::q8}}, rng);
-  if (entry.isa != Isa::amx) return compared;
-  for (const Case& c : kTiled) {
+  const Batch batch = entry.isa == Isa::amx                              ? Batch::tiles
+                      : entry.isa == Isa::avx2 && batch_dot(DType::q4_0) ? Batch::floats
+                                                                         : Batch::none;
+  if (batch == Batch::none) return compared;
+  for (const Case& c : kBatches) {
     for (const DType type : {DType::q4_0, DType::q4_k, DType::q8_0, DType::f16})
       if (c.k % format_info(type).block_length == 0)
-        compared += check_case(entry, c, {{entry.isa, type, act_kind(type)}, true}, rng);
+        compared += check_case(entry, c, {{entry.isa, type, act_kind(type)}, batch}, rng);
   }
   return compared;
 }

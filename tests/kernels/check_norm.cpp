@@ -150,7 +150,7 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
                    .rows = RowCount::tokens,
                    .width = c.width,
                    .kind = ActKind::f32,
-                   .tiles = false,
+                   .batch = Batch::none,
                    .packed = false,
                    .y = nullptr,
                    .per_row = c.per_row};

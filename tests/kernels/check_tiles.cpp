@@ -68,16 +68,18 @@ int check_prepare_tiles(const KernelEntry& entry) {
                        .rows = RowCount::tokens,
                        .width = width,
                        .kind = ActKind::f32,
-                       .tiles = false,
+                       .batch = Batch::none,
                        .packed = false,
                        .y = nullptr};
-      const Guarded want(static_cast<std::int64_t>(prepared_bytes(ActKind::f32, false, width, tokens)), 64);
+      const Guarded want(static_cast<std::int64_t>(prepared_bytes(ActKind::f32, Batch::none, width, tokens)),
+                         64);
       args.y = want.data();
       run(ref_entry(KernelOp::prepare), &args, s.step, 1);
       args.kind = ActKind::q8;
-      args.tiles = true;
+      args.batch = Batch::tiles;
       for (const int threads : {1, 3}) {
-        const Guarded y(static_cast<std::int64_t>(prepared_bytes(ActKind::q8, true, width, tokens)), 64);
+        const Guarded y(static_cast<std::int64_t>(prepared_bytes(ActKind::q8, Batch::tiles, width, tokens)),
+                        64);
         args.y = y.data();
         run(entry, &args, s.step, threads);
         EXPECT_TRUE(y.intact());

@@ -46,6 +46,7 @@ int check(const KernelEntry& entry) {
     case KernelOp::attention_merge:
       return check_attention(entry);
     case KernelOp::rows_dot:
+    case KernelOp::batch_dot:
       return check_rows_dot(entry);
     case KernelOp::unpack_tiles:
       return check_unpack_tiles(entry);

@@ -11,7 +11,8 @@ Matrix::Matrix(const Way& way, std::int64_t n, const Activations& x, std::int64_
       residual(rng.normals(n * rows)),
       product(residual.size()),
       bound(residual.size()) {
-  const Leaf& leaf = way.leaf;
+  Leaf leaf = way.leaf;
+  if (in_batch(way.batch, rows)) leaf.act = ActKind::f32, leaf.isa = Isa::accelerate;
   const std::int64_t k = x.width, bytes = row_bytes(leaf.type, k);
   ref_entry(KernelOp::rows_dot, leaf.type)
       .rows_dot({.weight = weights.data(),
@@ -28,8 +29,9 @@ Matrix::Matrix(const Way& way, std::int64_t n, const Activations& x, std::int64_
     const std::byte* row = weights.data() + j * bytes;
     decode_row(leaf.type, row, w.data(), k);
     for (std::int64_t m = 0; m < rows; ++m)
-      bound[static_cast<std::size_t>(m * n + j)] =
-          way.tiles ? tile_bound(leaf.type, row, w, x.row(m)) : dot_bound(leaf, row, w, x.row(m));
+      bound[static_cast<std::size_t>(m * n + j)] = way.batch == Batch::tiles
+                                                       ? tile_bound(leaf.type, row, w, x.row(m))
+                                                       : dot_bound(leaf, row, w, x.row(m));
   }
 }
 

@@ -8,10 +8,10 @@
 
 namespace medlar::kernels::testing {
 
-// A leaf for few rows, or the matrix unit's.
+// A leaf for few rows, and what batches have.
 struct Way {
   Leaf leaf;
-  bool tiles = false;
+  Batch batch = Batch::none;
 };
 
 // n weight rows by the rows of x, each product with its bound; and biases and residuals that fit.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "formats/all.h"
+#include "kernels/cpu/isas.h"
 #include "kernels/cpu/table.h"
 
 #if defined(MEDLAR_HAS_EMULATED_TILES)
@@ -194,6 +195,9 @@ std::vector<std::span<const KernelEntry>> tables_here() {
   const CpuFeatures features = detect_cpu_features();
   if (!runs_here(Isa::amx, features) && runs_here(Isa::avx512, features) && features.avx512vbmi)
     tables.push_back(amx_emulated::entries());
+#endif
+#if defined(MEDLAR_HAS_CBLAS)
+  if (runs_here(Isa::avx2, detect_cpu_features())) tables.push_back(accelerate::entries());
 #endif
   return tables;
 }

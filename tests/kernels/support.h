@@ -85,7 +85,7 @@ float bf16_at(const std::byte* p);
 std::vector<Isa> isas_here();
 
 // Their tables; and where there is no matrix unit but all else that its kernels need, those kernels on
-// emulated tiles.
+// emulated tiles; and the products of some CBLAS in the place of Accelerate's.
 std::vector<std::span<const KernelEntry>> tables_here();
 // The one that `entry` is in.
 std::span<const KernelEntry> table_of(const KernelEntry& entry);

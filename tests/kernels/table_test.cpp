@@ -71,10 +71,10 @@ TEST(Activations, RowsAreWholeCacheLines) {
 }
 
 TEST(Activations, TilesTakeWholeTiles) {
-  EXPECT_EQ(prepared_bytes(ActKind::q8, false, 256, 100), 100 * 448u);
-  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 256, 8), 8 * 448u);
-  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 256, 17), 32 * 512u);
-  EXPECT_EQ(prepared_bytes(ActKind::q8, true, 32, 100), 100 * 448u);  // a step of few rows still fits
+  EXPECT_EQ(prepared_bytes(ActKind::q8, Batch::none, 256, 100), 100 * 448u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, Batch::tiles, 256, 8), 8 * 448u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, Batch::tiles, 256, 17), 32 * 512u);
+  EXPECT_EQ(prepared_bytes(ActKind::q8, Batch::tiles, 32, 100), 100 * 448u);  // a step of few rows still fits
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ def test_a_synthetic_model_has_no_name_while_it_is_measured(medlar, tmp_path):
 
 def test_wrong_usage(medlar, tmp_path):
     assert "llama-1b" in medlar.fail("synth", "llama-2b:q4_0", tmp_path / "x", code=2)
-    assert "moe-4b-a0.6b" in medlar.fail("synth", "moe-a3b:q4_0", tmp_path / "x", code=2)
+    assert "moe-4b-a0.6b" in medlar.fail("synth", "moe-a9b:q4_0", tmp_path / "x", code=2)
     medlar.fail("bench", "-p", "8", code=2)
     medlar.fail("bench", "--synthetic", "llama-1b", code=2)
     assert not list(tmp_path.iterdir())

@@ -61,6 +61,7 @@ TEST(Synth, ShapesHaveThePublishedNumberOfParameters) {
   EXPECT_EQ(parameters(parse_synth("llama-1b:f16")), 1'235'814'400);
   EXPECT_EQ(parameters(parse_synth("llama-3b:f16")), 3'212'749'824);
   EXPECT_EQ(parameters(parse_synth("llama-8b:f16")), 8'030'261'248);
+  EXPECT_EQ(parameters(parse_synth("moe-a3b:f16")), 30'532'122'624);
 }
 
 // As its name says: 3.9 billion, of which a token uses 0.6.
@@ -106,7 +107,7 @@ TEST(Synth, NamesThatDoNotExistAreRefusedWithTheOnesThatDo) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"llama-1b", "llama-1b:q4_k_m"}, {"", "SHAPE:TYPE"},
       {"llama-9b:q4_0", "llama-8b"},   {":", "llama-8b"},
-      {"llama-1b:q9", "q4_k_m"},       {"moe-a3b:q4_0", "moe-4b-a0.6b"}};
+      {"llama-1b:q9", "q4_k_m"},       {"moe-a9b:q4_0", "moe-4b-a0.6b"}};
   for (const auto& [text, hint] : cases) {
     try {
       parse_synth(text);
