@@ -31,6 +31,8 @@ struct EngineOptions {
   std::optional<DType> k_type, v_type;
   int threads = 0;  // 0: the machine's performance cores
   int batch = 512;  // tokens read at once
+  int sequences = 1;  // timelines at once, each of up to `context` tokens (scheduler.h)
+  std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
   Device device = Device::automatic;
   bool exact = false;  // f32 activations and f32 KV: slower, for comparing
   bool fuse = true;
