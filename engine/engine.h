@@ -29,9 +29,9 @@ struct EngineOptions {
   std::int64_t context = 0;  // tokens a session can hold; 0: the model's own, at most kDefaultContext
   // Of the KV cache; unset: q8_0, or f16 where a head is no whole number of its blocks.
   std::optional<DType> k_type, v_type;
-  int threads = 0;  // 0: the machine's performance cores
-  int batch = 512;  // tokens read at once
-  int sequences = 1;  // timelines at once, each of up to `context` tokens (scheduler.h)
+  int threads = 0;         // 0: the machine's performance cores
+  int batch = 512;         // tokens read at once
+  int sequences = 1;       // timelines at once, each of up to `context` tokens (scheduler.h)
   std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
   Device device = Device::automatic;
   bool exact = false;  // f32 activations and f32 KV: slower, for comparing

@@ -13,10 +13,12 @@ Timeline::Timeline(const ir::Graph& graph, runtime::Program& program, std::int64
       program_(program),
       context_(context),
       batch_(batch),
-      cache_(make_cache()),
+      tree_(make_tree()),
       positions_(static_cast<std::size_t>(batch)),
       sequences_(static_cast<std::size_t>(batch), 0),
-      rows_(static_cast<std::size_t>(batch)) {}
+      rows_(static_cast<std::size_t>(batch)) {
+  tree_.begin(0, {}, {});
+}
 
 std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, std::int64_t context,
                                                        int batch) {
@@ -26,34 +28,33 @@ std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, s
   return pages;
 }
 
-KvCache Timeline::make_cache() const {
+PageTree Timeline::make_tree() {
   const auto pages = Timeline::pages(graph_, context_, batch_);
   const auto windows = graph_.group_windows();
-  return KvCache({.windows = {windows.begin(), windows.end()},
-                  .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
-                  .max_sequences = 1,
-                  .max_positions = context_});
+  return PageTree({.windows = {windows.begin(), windows.end()},
+                   .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
+                   .max_sequences = 1,
+                   .max_positions = context_,
+                   .copy_page = [&program = program_](int group, std::int32_t from, std::int32_t to) {
+                     program.copy_page(group, from, to);
+                   }});
 }
 
 std::int64_t Timeline::rewind_to(std::span<const std::int32_t> prompt) {
-  const auto shared =
-      std::mismatch(tokens_.begin(), tokens_.end(), prompt.begin(), prompt.end()).first - tokens_.begin();
+  tree_.end(0);
   // The last token is always read: its logits are what the caller wants.
-  std::int64_t keep = std::max<std::int64_t>(0, std::min<std::int64_t>(shared, std::ssize(prompt) - 1));
-  if (!cache_.truncate(0, keep)) {
-    cache_.clear(0);
-    keep = 0;
-  }
-  tokens_.resize(static_cast<std::size_t>(keep));
+  const std::int64_t keep = tree_.begin(0, {}, prompt.first(prompt.empty() ? 0 : prompt.size() - 1)).cached;
+  tree_.forget_unused();
+  tokens_.assign(prompt.begin(), prompt.begin() + keep);
   for (int group = 0; group < static_cast<int>(graph_.group_windows().size()); ++group)
-    program_.release_pages(group, cache_.take_released(group));
+    program_.release_pages(group, tree_.take_released(group));
   return keep;
 }
 
 std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Logits logits) {
   const std::int64_t at = std::ssize(tokens_), count = std::ssize(tokens);
   MEDLAR_ASSERT(count > 0 && count <= batch_);
-  if (at + count > context_ || !cache_.extend(0, count))
+  if (at + count > context_ || !tree_.extend(0, tokens))
     throw Error(ErrorKind::limit, fmt::format("the context of {} tokens is full", context_),
                 "use a larger --ctx");
   std::iota(positions_.begin(), positions_.begin() + count, static_cast<std::int32_t>(at));
@@ -67,7 +68,7 @@ std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Lo
                      .rows = rows_.data(),
                      .pages = {}};
   for (int group = 0; group < static_cast<int>(graph_.group_windows().size()); ++group)
-    step.pages[group] = cache_.table(group);
+    step.pages[group] = tree_.table(group);
   program_.run(step);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   return program_.logits();

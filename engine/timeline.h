@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/kv_cache.h"
+#include "engine/page_tree.h"
 #include "ir/graph.h"
 #include "runtime/backend.h"
 
@@ -36,13 +36,13 @@ class Timeline {
   std::span<const float> append(std::span<const std::int32_t> tokens, Logits logits);
 
  private:
-  KvCache make_cache() const;
+  PageTree make_tree();
 
   const ir::Graph& graph_;
   runtime::Program& program_;
   std::int64_t context_;
   int batch_;
-  KvCache cache_;
+  PageTree tree_;
   std::vector<std::int32_t> tokens_;
   std::vector<std::int32_t> positions_, sequences_, rows_;  // of the step being run
 };

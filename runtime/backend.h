@@ -57,6 +57,8 @@ class Program {
   // (R, vocab) of the last step, f32, on the host.
   virtual std::span<const float> logits() const = 0;
   virtual const MemoryPlan& memory() const = 0;
+  // Copies the keys and values of a page of the cache to another of its group, in every layer.
+  virtual void copy_page(int group, std::int32_t from, std::int32_t to) = 0;
   // Gives the memory of pages nobody uses back to the system.
   virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
   // What each step runs, in order.

@@ -62,15 +62,19 @@ class CpuProgram final : public Program {
   }
   const MemoryPlan& memory() const override { return memory_; }
 
+  void copy_page(int group, std::int32_t from, std::int32_t to) override {
+    each_part(group, [&](std::size_t offset, std::size_t bytes) {
+      std::byte* base = kv_memory_.data() + offset;
+      std::memcpy(base + static_cast<std::size_t>(to) * bytes, base + static_cast<std::size_t>(from) * bytes,
+                  bytes);
+    });
+  }
+
   void release_pages(int group, std::span<const std::int32_t> pages) override {
-    for (const auto* parts : {&kv_.k, &kv_.v})
-      for (std::size_t layer = 0; layer < parts->size(); ++layer) {
-        if (groups_[layer] != group) continue;
-        const KvLayout::Part& part = (*parts)[layer];
-        const auto bytes = static_cast<std::size_t>(part.pages.page_bytes);
-        for (std::int32_t page : pages)
-          kv_memory_.release(part.offset + static_cast<std::size_t>(page) * bytes, bytes);
-      }
+    each_part(group, [&](std::size_t offset, std::size_t bytes) {
+      for (std::int32_t page : pages)
+        kv_memory_.release(offset + static_cast<std::size_t>(page) * bytes, bytes);
+    });
   }
 
   std::vector<CallInfo> calls() const override {
@@ -91,6 +95,15 @@ class CpuProgram final : public Program {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
+  template <class Fn>
+  void each_part(int group, Fn fn) {
+    for (const auto* parts : {&kv_.k, &kv_.v})
+      for (std::size_t layer = 0; layer < parts->size(); ++layer)
+        if (groups_[layer] == group)
+          fn((*parts)[layer].offset, static_cast<std::size_t>((*parts)[layer].pages.page_bytes));
+  }
 
   MemoryPlan measure(const ir::Graph& graph) {
     for (const ir::KvLayer& layer : graph.kv_layers()) groups_.push_back(layer.group);

@@ -71,13 +71,19 @@ class GpuProgram final : public Program {
   std::span<const float> logits() const override { return logits_; }
   const MemoryPlan& memory() const override { return memory_; }
 
+  void copy_page(int group, std::int32_t from, std::int32_t to) override {
+    each_part(group, [&](std::size_t offset, std::size_t bytes) {
+      std::vector<std::byte> page(bytes);
+      device_.read(*kv_, offset + static_cast<std::size_t>(from) * bytes, page);
+      device_.write(*kv_, offset + static_cast<std::size_t>(to) * bytes, page);
+    });
+  }
+
   void release_pages(int group, std::span<const std::int32_t> pages) override {
-    for (std::size_t i = 0; i < kv_parts_.size(); ++i) {
-      if (graph_.kv_layers()[i / 2].group != group) continue;
-      const auto bytes = static_cast<std::size_t>(kv_parts_[i].page_bytes);
+    each_part(group, [&](std::size_t offset, std::size_t bytes) {
       for (std::int32_t page : pages)
-        device_.discard(*kv_, kv_parts_[i].offset + static_cast<std::size_t>(page) * bytes, bytes);
-    }
+        device_.discard(*kv_, offset + static_cast<std::size_t>(page) * bytes, bytes);
+    });
   }
 
   std::vector<CallInfo> calls() const override {
@@ -100,6 +106,14 @@ class GpuProgram final : public Program {
   }
 
  private:
+  // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
+  template <class Fn>
+  void each_part(int group, Fn fn) {
+    for (std::size_t i = 0; i < kv_parts_.size(); ++i)
+      if (graph_.kv_layers()[i / 2].group == group)
+        fn(kv_parts_[i].offset, static_cast<std::size_t>(kv_parts_[i].page_bytes));
+  }
+
   struct List {
     std::unique_ptr<CommandList> commands;
     std::size_t output = 0;           // offset of the logits in the arena

@@ -1,0 +1,65 @@
+// Answer: what follows from logits, one token at a time, until the answer ends.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/sampler/sampler.h"
+#include "engine/stop_filter.h"
+#include "text/token_stream.h"
+
+namespace medlar {
+
+// One answer to one prompt. Copies nothing of the tokenizer, which must outlive it.
+class Answer {
+ public:
+  // Throws as validate() does.
+  Answer(const text::Tokenizer& tokenizer, std::int64_t vocab, GenerateOptions options);
+
+  // The prompt that is answered; time counts from here.
+  void begin(std::span<const std::int32_t> prompt);
+  // It has been read, all but the `cached` tokens.
+  void prompt_read(std::int64_t cached);
+
+  // Samples a token after logits (vocab). Nothing: the answer has ended.
+  std::optional<std::int32_t> next(std::span<const float> logits);
+  void end(FinishReason reason, std::string message = {});
+  bool done() const { return done_; }
+
+  // Prompt and answer so far.
+  std::span<const std::int32_t> timeline() const { return timeline_; }
+  const Generation& so_far() const { return out_; }
+  // Once done: hands over what was held back, and the whole.
+  Generation finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::int32_t choose(std::span<const float> logits);
+  void take(std::int32_t token, std::span<const float> logits);
+  void emit(std::string text);
+
+  const text::Tokenizer& tokenizer_;
+  GenerateOptions options_;
+  Sampler sampler_;
+  text::TextStream stream_;
+  StopFilter stops_;
+  std::vector<std::int32_t> timeline_;
+  Generation out_;
+  bool done_ = false;
+  Clock::time_point start_;
+  std::optional<Clock::time_point> first_, last_;
+};
+
+// The error where a prompt of `tokens` leaves no room in a context of that size, or nothing.
+void check_fits(std::int64_t tokens, std::int64_t context);
+
+// What an answer says that ends because no token more fits.
+std::string context_full(std::int64_t context);
+
+}  // namespace medlar

@@ -1,0 +1,356 @@
+#include "engine/page_tree.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace medlar {
+namespace {
+
+constexpr std::size_t kShownTokens = 16;  // of a divergence
+
+std::int64_t pages_for(std::int64_t positions) { return (positions + kPageTokens - 1) / kPageTokens; }
+
+}  // namespace
+
+std::int32_t kv_pages_needed(std::int64_t tokens, std::int64_t window, std::int64_t batch) {
+  const std::int64_t all = pages_for(tokens);
+  if (window == 0) return static_cast<std::int32_t>(all);
+  // The window, the batch being written, the slack, and a partly used page at either end.
+  return static_cast<std::int32_t>(std::min(all, pages_for(window + batch + kRewindSlack) + 2));
+}
+
+struct PageTree::Node {
+  Node* parent = nullptr;  // null: a root
+  std::vector<Node*> children;
+  std::size_t index = 0;   // in nodes_
+  std::int64_t depth = 0;  // pages before it
+  int users = 0;           // sequences that go through it
+  std::uint64_t last_used = 0;
+  std::int64_t count = 0;
+  std::array<std::int32_t, kPageTokens> tokens{};
+  std::array<std::int32_t, kMaxKvGroups> page{};  // -1: none, or slid away
+
+  std::int64_t shared_with(std::span<const std::int32_t> other) const {
+    const auto end = tokens.begin() + count;
+    return std::mismatch(tokens.begin(), end, other.begin(), other.end()).first - tokens.begin();
+  }
+};
+
+PageTree::PageTree(PageTreeOptions options)
+    : options_(std::move(options)),
+      stride_(pages_for(options_.max_positions)),
+      sequences_(at(options_.max_sequences)) {
+  MEDLAR_ASSERT(options_.windows.size() == options_.pages.size() && options_.windows.size() <= kMaxKvGroups);
+  for (std::size_t i = 0; i < options_.windows.size(); ++i) {
+    Group group{options_.windows[i],
+                options_.pages[i],
+                std::vector<std::int32_t>(at(options_.max_sequences * stride_), -1),
+                std::vector<std::int32_t>(at(options_.pages[i])),
+                {}};
+    std::iota(group.free.rbegin(), group.free.rend(), 0);  // page 0 is taken first
+    groups_.push_back(std::move(group));
+  }
+}
+
+PageTree::~PageTree() = default;
+
+kernels::PageTable PageTree::table(int group) const {
+  return {groups_[at(group)].table.data(), static_cast<std::int32_t>(stride_)};
+}
+
+// The longest path of whole pages, and of a page after it the part that fits.
+PageTree::Found PageTree::find(const Node& root, std::span<const std::int32_t> tokens) const {
+  Found found;
+  for (const Node* node = &root;;) {
+    Node* best = nullptr;
+    std::int64_t most = 0;
+    for (Node* child : node->children) {
+      const std::int64_t shared = child->shared_with(tokens.subspan(at(found.length)));
+      if (shared > most) best = child, most = shared;
+    }
+    if (!best) return found;
+    found.length += most;
+    if (most < kPageTokens) {
+      found.part = best, found.part_tokens = most;
+      return found;
+    }
+    found.path.push_back(best);
+    node = best;
+  }
+}
+
+// Leaves pages off the end until every group with a window has what the next token sees.
+void PageTree::shorten_to_complete(Found& found) const {
+  const auto complete = [&] {
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      if (groups_[g].window == 0) continue;
+      const std::int64_t first = std::max<std::int64_t>(0, found.length - groups_[g].window + 1);
+      for (std::int64_t i = first / kPageTokens; i < pages_for(found.length); ++i) {
+        const Node* node = i < std::ssize(found.path) ? found.path[at(i)] : found.part;
+        if (node->page[g] < 0) return false;
+      }
+    }
+    return true;
+  };
+  while (!complete()) {
+    if (!found.part) found.path.pop_back();
+    found.part = nullptr, found.part_tokens = 0;
+    found.length = std::ssize(found.path) * kPageTokens;
+  }
+}
+
+std::optional<Divergence> PageTree::divergence(const Node& root, const Found& found) const {
+  Divergence d{found.length, {}};
+  const Node* node = found.part ? found.part : found.path.empty() ? &root : found.path.back();
+  std::int64_t from = found.part ? found.part_tokens : node->count;
+  while (node && d.cached.size() < kShownTokens) {
+    for (; from < node->count && d.cached.size() < kShownTokens; ++from)
+      d.cached.push_back(node->tokens[at(from)]);
+    const auto latest = std::ranges::max_element(node->children, {}, &Node::last_used);
+    node = latest == node->children.end() ? nullptr : *latest;
+    from = 0;
+  }
+  if (d.cached.empty()) return std::nullopt;  // it goes on where a timeline ended
+  return d;
+}
+
+PageTree::Begun PageTree::begin(int s, std::string_view scope, std::span<const std::int32_t> tokens) {
+  Sequence& sequence = sequences_[at(s)];
+  MEDLAR_ASSERT(sequence.path.empty());
+  auto root = roots_.find(scope);
+  if (root == roots_.end()) root = roots_.emplace(scope, std::make_unique<Node>()).first;
+  sequence.root = root->second.get();
+  ++sequence.root->users;
+  ++clock_;
+  Found found = find(*sequence.root, tokens);
+  Begun begun;
+  if (found.length < std::ssize(tokens)) begun.divergence = divergence(*sequence.root, found);
+  shorten_to_complete(found);
+  for (Node* node : found.path) push(s, *node);
+  sequence.length = std::ssize(found.path) * kPageTokens;
+  if (found.part) take_part(s, *found.part, found.part_tokens);
+  begun.cached = sequence.length;
+  return begun;
+}
+
+// The first `tokens` of a page: the page itself where it has no more of them and nobody else uses it, else a
+// copy; where there is no page for one, a page that nobody uses gives up the rest of its own.
+void PageTree::take_part(int s, Node& part, std::int64_t tokens) {
+  Sequence& sequence = sequences_[at(s)];
+  const bool own = part.users == 0 && part.children.empty();
+  Node* node = own && part.count == tokens ? &part : nullptr;
+  if (!node) {
+    ++part.users;
+    node = new_node(*part.parent, &part);
+    --part.users;
+    if (node) {
+      std::copy_n(part.tokens.begin(), tokens, node->tokens.begin());
+      for (std::size_t g = 0; g < groups_.size(); ++g)
+        if (part.page[g] >= 0) options_.copy_page(static_cast<int>(g), part.page[g], node->page[g]);
+    } else if (own) {
+      node = &part;
+    } else {
+      return;
+    }
+    node->count = tokens;
+  }
+  push(s, *node);
+  sequence.length += tokens;
+}
+
+std::int64_t PageTree::cached(std::string_view scope, std::span<const std::int32_t> tokens) const {
+  const auto root = roots_.find(scope);
+  if (root == roots_.end()) return 0;
+  Found found = find(*root->second, tokens);
+  shorten_to_complete(found);
+  return std::ssize(found.path) * kPageTokens;
+}
+
+void PageTree::push(int s, Node& node) {
+  Sequence& sequence = sequences_[at(s)];
+  ++node.users;
+  node.last_used = clock_;
+  const std::int64_t i = std::ssize(sequence.path);
+  for (std::size_t g = 0; g < groups_.size(); ++g) groups_[g].table[at(s * stride_ + i)] = node.page[g];
+  sequence.path.push_back(&node);
+}
+
+bool PageTree::extend(int s, std::span<const std::int32_t> tokens) {
+  Sequence& sequence = sequences_[at(s)];
+  MEDLAR_ASSERT(sequence.root);
+  const std::size_t have = sequence.path.size();
+  const std::int64_t want = pages_for(sequence.length + std::ssize(tokens));
+  if (want > stride_) return false;
+  ++clock_;
+  while (std::ssize(sequence.path) < want) {
+    Node* node = new_node(sequence.path.empty() ? *sequence.root : *sequence.path.back(), nullptr);
+    if (!node) {
+      for (; sequence.path.size() > have; sequence.path.pop_back()) remove(*sequence.path.back());
+      return false;
+    }
+    push(s, *node);
+  }
+  for (const std::int32_t token : tokens) {
+    Node& node = *sequence.path[at(sequence.length++ / kPageTokens)];
+    node.tokens[at(node.count++)] = token;
+  }
+  for (Node* node : sequence.path) node->last_used = clock_;
+  return true;
+}
+
+bool PageTree::fork(int from, int to) {
+  const Sequence& source = sequences_[at(from)];
+  Sequence& sequence = sequences_[at(to)];
+  MEDLAR_ASSERT(source.root && sequence.path.empty() && !sequence.root);
+  ++clock_;
+  sequence.root = source.root;
+  ++sequence.root->users;
+  for (Node* node : source.path) {
+    if (node->count == kPageTokens)
+      push(to, *node);
+    else
+      take_part(to, *node, node->count);
+  }
+  sequence.length = source.length;
+  const bool whole = sequence.path.size() == source.path.size();
+  if (!whole) end(to);
+  return whole;
+}
+
+void PageTree::end(int s) {
+  Sequence& sequence = sequences_[at(s)];
+  if (!sequence.root) return;
+  for (std::size_t i = sequence.path.size(); i-- > 0;) {
+    Node& node = *sequence.path[i];
+    for (Group& group : groups_) group.table[at(s * stride_) + i] = -1;
+    --node.users;
+    if (node.users == 0 && node.count == 0) remove(node);
+  }
+  --sequence.root->users;
+  if (sequence.root->users == 0 && sequence.root->children.empty())
+    std::erase_if(roots_, [&](const auto& entry) { return entry.second.get() == sequence.root; });
+  sequence = {};
+}
+
+// Unused nodes have unused children only, so going from the last to the first of them in depth would do; to
+// remove leaves until there are none is simpler.
+void PageTree::forget_unused() {
+  for (bool removed = true; removed;) {
+    removed = false;
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+      if (i >= nodes_.size() || nodes_[i]->users > 0 || !nodes_[i]->children.empty()) continue;
+      remove(*nodes_[i]);
+      removed = true;
+    }
+  }
+  std::erase_if(roots_, [](const auto& e) { return e.second->users == 0 && e.second->children.empty(); });
+}
+
+PageTree::Node* PageTree::new_node(Node& parent, const Node* like) {
+  auto node = std::make_unique<Node>();
+  node->parent = &parent;
+  node->index = nodes_.size();
+  node->depth = parent.parent ? parent.depth + 1 : 0;
+  node->last_used = clock_;
+  node->page.fill(-1);
+  Node& added = *node;
+  // In the tree before its pages are there, so that nothing that it hangs on is evicted for them.
+  parent.children.push_back(&added);
+  nodes_.push_back(std::move(node));
+  added.users = 1;
+  for (int g = 0; g < static_cast<int>(groups_.size()); ++g) {
+    if (like && like->page[at(g)] < 0) continue;
+    added.page[at(g)] = allocate(g);
+    if (added.page[at(g)] >= 0) continue;
+    remove(added);
+    return nullptr;
+  }
+  added.users = 0;
+  return &added;
+}
+
+std::int32_t PageTree::allocate(int group) {
+  Group& g = groups_[at(group)];
+  if (g.free.empty() && !evict(group)) return -1;
+  const std::int32_t page = g.free.back();
+  g.free.pop_back();
+  std::erase(g.released, page);
+  return page;
+}
+
+// A sequence still sees the node's page, or will write to it.
+bool PageTree::needed(const Node& node, int group) const {
+  const std::int64_t window = groups_[at(group)].window;
+  if (node.users == 0) return false;
+  if (window == 0) return true;
+  for (const Sequence& s : sequences_) {
+    if (node.depth >= std::ssize(s.path) || s.path[at(node.depth)] != &node) continue;
+    if (node.depth >= std::max<std::int64_t>(0, s.length - window + 1) / kPageTokens) return true;
+  }
+  // Being made: in no path yet.
+  return std::ranges::none_of(sequences_, [&](const Sequence& s) {
+    return node.depth < std::ssize(s.path) && s.path[at(node.depth)] == &node;
+  });
+}
+
+// Frees a page: of a group with a window any that is not needed; else of a leaf, as what hangs on a page is
+// worth nothing without it.
+bool PageTree::evict(int group) {
+  const bool slides = groups_[at(group)].window > 0;
+  Node* victim = nullptr;
+  for (const auto& node : nodes_) {
+    if (node->page[at(group)] < 0 || needed(*node, group) || (!slides && !node->children.empty())) continue;
+    if (!victim || std::pair(node->last_used, node->depth) < std::pair(victim->last_used, victim->depth))
+      victim = node.get();
+  }
+  if (!victim) return false;
+  if (slides)
+    drop_page(*victim, group);
+  else
+    remove(*victim);
+  return true;
+}
+
+void PageTree::drop_page(Node& node, int group) {
+  Group& g = groups_[at(group)];
+  std::int32_t& page = node.page[at(group)];
+  if (page < 0) return;
+  g.free.push_back(page);
+  g.released.push_back(page);
+  page = -1;
+  for (std::size_t s = 0; s < sequences_.size(); ++s) {
+    const auto& path = sequences_[s].path;
+    if (node.depth < std::ssize(path) && path[at(node.depth)] == &node)
+      g.table[s * at(stride_) + at(node.depth)] = -1;
+  }
+}
+
+void PageTree::remove(Node& node) {
+  MEDLAR_ASSERT(node.children.empty());
+  for (int g = 0; g < static_cast<int>(groups_.size()); ++g) drop_page(node, g);
+  std::erase(node.parent->children, &node);
+  const std::size_t index = node.index;
+  std::swap(nodes_[index], nodes_.back());
+  nodes_[index]->index = index;
+  nodes_.pop_back();
+}
+
+PageTree::Usage PageTree::usage() const {
+  Usage most;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    Usage u{.pages = groups_[g].pages};
+    for (const auto& node : nodes_)
+      if (node->page[g] >= 0) ++(node->users > 0 ? u.used : u.kept);
+    if (g == 0 || groups_[g].window == 0) most = u;
+  }
+  return most;
+}
+
+std::vector<std::int32_t> PageTree::take_released(int group) {
+  return std::exchange(groups_[at(group)].released, {});
+}
+
+}  // namespace medlar
