@@ -118,21 +118,55 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
     chat_template.emplace(make_chat_template(description.chat_template, *tokenizer, file.name()));
 
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
+  if (o.cache > 0) context = std::min(context, o.cache);
   threads = o.threads > 0 ? o.threads : probe().default_threads();
-  options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
+  options.sequences = std::max(o.sequences, 1);
+  options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, std::max<std::int64_t>(context, 1)));
+  options.batch = std::max(options.batch, options.sequences);
   // Enough rows to score quickly, within a few MB of logits.
   score_rows = static_cast<int>(
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
   backend = make_backend(o.device, threads);
   program = backend->lower(model.graph, {.max_tokens = options.batch,
-                                         .max_logit_rows = score_rows,
-                                         .max_sequences = 1,
+                                         .max_logit_rows = std::max(score_rows, options.sequences),
+                                         .max_sequences = options.sequences,
                                          .k_type = kv_type(o, o.k_type, model.config.head_dim),
                                          .v_type = kv_type(o, o.v_type, model.config.v_dim),
-                                         .kv_pages = Timeline::pages(model.graph, context, options.batch),
+                                         .kv_pages = kv_pages(),
                                          .fuse = o.fuse,
                                          .exact = o.exact});
   load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+void Engine::Impl::claim() {
+  if (open.exchange(true))
+    throw Error(ErrorKind::limit, "this engine already has an open session",
+                "close it first, or load the model again");
+}
+
+PageTreeOptions Engine::Impl::page_tree_options() {
+  const auto windows = model.graph.group_windows();
+  const auto pages = kv_pages();
+  return {.windows = {windows.begin(), windows.end()},
+          .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
+          .max_sequences = options.sequences,
+          .max_positions = context,
+          .copy_page = [this](int group, std::int32_t from, std::int32_t to) {
+            program->copy_page(group, from, to);
+          }};
+}
+
+std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages() const {
+  if (options.sequences == 1 && options.cache == 0)
+    return Timeline::pages(model.graph, context, options.batch);
+  std::array<std::int32_t, kMaxKvGroups> pages{};
+  const std::int64_t tokens = options.cache > 0 ? options.cache : context;
+  // A partly used page of each sequence.
+  const std::int32_t all = kv_pages_needed(tokens, 0, options.batch) + options.sequences;
+  const auto windows = model.graph.group_windows();
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    pages[i] = std::min(all, options.sequences * kv_pages_needed(context, windows[i], options.batch));
+  return pages;
 }
 
 void Engine::Impl::check_file() const {

@@ -27,9 +27,14 @@ struct Engine::Impl {
   std::unique_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
   std::mutex running;             // one step at a time
-  std::atomic<bool> open{false};  // a session exists
+  std::atomic<bool> open{false};  // a session or a scheduler exists
 
   Impl(const std::filesystem::path& path, const EngineOptions& options);
+  // Whoever runs steps is the only one. Throws Error(limit) when there is one.
+  void claim();
+  // Of all sequences, for the program's pages.
+  PageTreeOptions page_tree_options();
+  std::array<std::int32_t, kMaxKvGroups> kv_pages() const;
   // Throws Error(io) when the mapped file was truncated or overwritten.
   void check_file() const;
 };

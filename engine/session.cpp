@@ -111,9 +111,7 @@ std::span<const std::int32_t> Session::tokens() const { return impl_->timeline.t
 void Session::reset() { impl_->timeline.rewind_to({}); }
 
 Session Engine::open_session() {
-  if (impl_->open.exchange(true))
-    throw Error(ErrorKind::limit, "this engine already has an open session",
-                "close it first, or load the model again");
+  impl_->claim();
   return Session(std::make_unique<Session::Impl>(shared_from_this()));
 }
 

@@ -1,0 +1,153 @@
+#include "engine/scheduler.h"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "engine/impl.h"
+#include "engine/scheduler_loop.h"
+
+namespace medlar {
+
+struct Scheduler::Impl {
+  std::shared_ptr<Engine> engine;
+  SchedulerOptions options;
+  std::int64_t cache_tokens = 0;
+  SchedulerLoop loop;  // the thread's alone
+
+  std::mutex mutex;  // of what follows
+  std::condition_variable changed;
+  std::map<Id, std::shared_ptr<Job>> jobs;  // that have not ended
+  std::vector<std::shared_ptr<Job>> submitted;
+  SchedulerStatus status;
+  Id last_id = 0;
+  bool closed = false, stopping = false;
+  std::thread thread;
+
+  Impl(std::shared_ptr<Engine> e, const SchedulerOptions& o)
+      : engine(std::move(e)), options(o), loop((engine->impl_->claim(), *engine->impl_), o) {
+    loop.add_to(status);
+    cache_tokens = status.cache_tokens;
+    thread = std::thread([this] { run(); });
+  }
+  ~Impl() {
+    close(true);
+    thread.join();
+    engine->impl_->open = false;
+  }
+
+  void run() {
+    for (;;) {
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return stopping || !jobs.empty(); });
+        if (jobs.empty()) return;
+        for (auto& job : std::exchange(submitted, {})) loop.add(std::move(job));
+      }
+      const auto ended = loop.round();
+      const std::lock_guard lock(mutex);
+      for (const auto& job : ended) jobs.erase(job->id);
+      loop.add_to(status);
+      if (!ended.empty()) changed.notify_all();
+    }
+  }
+
+  // No new jobs; those there are end when they are done, or soon.
+  void close(bool soon) {
+    const std::lock_guard lock(mutex);
+    closed = true;
+    if (soon) stopping = true;
+    for (const auto& [id, job] : jobs)
+      if (soon) job->cancelled = true;
+    changed.notify_all();
+  }
+
+  std::shared_ptr<Job> make_job(Request&& request) const;
+};
+
+namespace {
+
+void check(const Request& request, const EngineOptions& options, std::int64_t room, std::int64_t vocab) {
+  check_fits(std::ssize(request.prompt), room);
+  for (const std::int32_t token : request.prompt)
+    if (token < 0 || token >= vocab)
+      throw Error(ErrorKind::usage,
+                  fmt::format("the prompt holds token {}, and the model has {}", token, vocab),
+                  "use the model's own tokenizer");
+  if (request.choices < 1 || request.choices > options.sequences)
+    throw Error(ErrorKind::limit, fmt::format("{} answers were asked for at once", request.choices),
+                fmt::format("ask for 1 to {}", options.sequences));
+}
+
+}  // namespace
+
+std::shared_ptr<Job> Scheduler::Impl::make_job(Request&& request) const {
+  const Engine::Impl& e = *engine->impl_;
+  check(request, e.options, std::min(e.context, cache_tokens), e.model.config.vocab);
+  auto job = std::make_shared<Job>();
+  job->request = std::move(request);
+  job->choices.resize(static_cast<std::size_t>(job->request.choices));
+  for (int i = 0; i < job->request.choices; ++i) {
+    Choice& choice = job->choices[static_cast<std::size_t>(i)];
+    GenerateOptions o = job->request.options;
+    o.sampler.seed += static_cast<std::uint64_t>(i);
+    o.cancel = nullptr, o.on_prompt = nullptr;
+    o.on_text = [&choice](std::string_view text) {
+      const auto& probs = choice.answer->so_far().logprobs;
+      const auto fresh = std::span(probs).subspan(std::exchange(choice.told_probs, probs.size()));
+      choice.job->emit(TextDelta{choice.index, text, fresh});
+    };
+    choice.job = job.get(), choice.index = i;
+    choice.answer = std::make_unique<Answer>(*e.tokenizer, e.model.config.vocab, std::move(o));
+    choice.answer->begin(job->request.prompt);
+  }
+  return job;
+}
+
+Scheduler::Scheduler(std::shared_ptr<Engine> engine, const SchedulerOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(engine), options)) {}
+Scheduler::~Scheduler() = default;
+
+Scheduler::Id Scheduler::submit(Request request) {
+  std::shared_ptr<Job> job = impl_->make_job(std::move(request));
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->closed)
+    throw Error(ErrorKind::limit, "no more requests are taken: shutting down", "try again later");
+  if (std::ssize(impl_->jobs) - impl_->status.active >= impl_->options.queue)
+    throw Error(ErrorKind::limit, fmt::format("{} requests are waiting already", impl_->options.queue),
+                "try again later, or allow a longer queue");
+  job->id = ++impl_->last_id;
+  impl_->jobs.emplace(job->id, job);
+  impl_->submitted.push_back(std::move(job));
+  impl_->changed.notify_all();
+  return impl_->last_id;
+}
+
+void Scheduler::cancel(Id id) {
+  const std::lock_guard lock(impl_->mutex);
+  if (const auto job = impl_->jobs.find(id); job != impl_->jobs.end()) job->second->cancelled = true;
+}
+
+void Scheduler::drain(std::chrono::steady_clock::time_point deadline) {
+  impl_->close(false);
+  const auto done = [&] { return impl_->jobs.empty(); };
+  {
+    std::unique_lock lock(impl_->mutex);
+    if (impl_->changed.wait_until(lock, deadline, done)) return;
+    for (const auto& [id, job] : impl_->jobs) job->cancelled = true;
+    impl_->changed.wait(lock, done);
+  }
+}
+
+SchedulerStatus Scheduler::status() const {
+  const std::lock_guard lock(impl_->mutex);
+  SchedulerStatus status = impl_->status;
+  status.waiting = static_cast<int>(impl_->jobs.size()) - status.active;
+  return status;
+}
+
+const Engine& Scheduler::engine() const { return *impl_->engine; }
+
+}  // namespace medlar

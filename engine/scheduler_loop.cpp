@@ -1,0 +1,345 @@
+#include "engine/scheduler_loop.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace medlar {
+namespace {
+
+constexpr std::size_t kShownTokens = 16;  // on either side of a cache miss
+
+std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+std::span<const std::int32_t> all_but_last(const std::vector<std::int32_t>& tokens) {
+  return std::span(tokens).first(tokens.size() - 1);
+}
+
+std::int64_t shared(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+}
+
+}  // namespace
+
+SchedulerLoop::SchedulerLoop(Engine::Impl& engine, const SchedulerOptions& options)
+    : engine_(engine), tree_(engine.page_tree_options()), pace_(options.slowdown) {
+  for (int s = engine.options.sequences; s-- > 0;) free_sequences_.push_back(s);
+}
+
+std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {
+  try {
+    end_cancelled();
+    expire();
+    resume();
+    admit();
+    step();
+  } catch (const Error& error) {
+    // The cache may hold what was never computed.
+    for (const auto& job : active_) fail(*job, error);
+    tree_.forget_unused();
+  }
+  return take_ended();
+}
+
+void SchedulerLoop::end_cancelled() {
+  const auto end_job = [&](Job& job) {
+    if (!job.cancelled) return;
+    for (Choice& choice : job.choices) {
+      if (choice.ended) continue;
+      choice.answer->end(FinishReason::cancelled);
+      end(choice);
+    }
+  };
+  for (const auto& job : active_) end_job(*job);
+  for (const auto& job : waiting_) end_job(*job);
+}
+
+void SchedulerLoop::expire() {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& job : waiting_)
+    if (job->request.deadline && now > *job->request.deadline)
+      fail(*job, Error(ErrorKind::limit, "the request waited in the queue past its deadline",
+                       "try again later, or allow it more time"));
+}
+
+// --- admission
+
+int SchedulerLoop::active_of(const std::string& client) const {
+  return static_cast<int>(
+      std::ranges::count_if(active_, [&](const auto& job) { return job->request.client == client; }));
+}
+
+// Of those that can be admitted now, one of the first in priority, then of a client with the fewest active
+// requests, then the oldest.
+std::list<std::shared_ptr<Job>>::iterator SchedulerLoop::next_waiting() {
+  auto best = waiting_.end();
+  int fewest = 0;
+  for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
+    const Job& job = **it;
+    if (job.choices[0].ended) continue;
+    const int active = active_of(job.request.client);
+    if (best != waiting_.end() &&
+        std::pair(job.request.priority, active) >= std::pair((*best)->request.priority, fewest))
+      continue;
+    if (follows_a_reader(job)) continue;
+    best = it, fewest = active;
+  }
+  return best;
+}
+
+// Somebody reads just now what it would have to read itself.
+bool SchedulerLoop::follows_a_reader(const Job& job) const {
+  const auto prompt = all_but_last(job.request.prompt);
+  std::int64_t most = 0;
+  for (const auto& other : active_) {
+    const Choice& reader = other->choices[0];
+    if (reader.read || reader.ended || other->request.scope != job.request.scope) continue;
+    const std::int64_t common = shared(prompt, other->request.prompt);
+    if (common > reader.length) most = std::max(most, common);
+  }
+  return most >= kPageTokens && most / kPageTokens * kPageTokens > tree_.cached(job.request.scope, prompt);
+}
+
+bool SchedulerLoop::fits(const Job& job) const {
+  if (std::ssize(free_sequences_) < std::ssize(job.choices)) return false;
+  if (active_.empty()) return true;
+  const PageTree::Usage usage = tree_.usage();
+  const std::int64_t cached = tree_.cached(job.request.scope, all_but_last(job.request.prompt));
+  // What it reads, and a page to answer into for it and for everybody.
+  const std::int64_t needed = pages_for(std::ssize(job.request.prompt)) - cached / kPageTokens +
+                              std::ssize(job.choices) + std::ssize(active_);
+  return usage.pages - usage.used >= needed;
+}
+
+void SchedulerLoop::admit() {
+  for (;;) {
+    const auto next = next_waiting();
+    if (next == waiting_.end() || !fits(**next)) return;
+    active_.push_back(std::move(*next));
+    waiting_.erase(next);
+    start(*active_.back());
+  }
+}
+
+void SchedulerLoop::start(Job& job) {
+  for (Choice& choice : job.choices) {
+    choice.sequence = free_sequences_.back();
+    choice.admitted = ++admissions_;
+    free_sequences_.pop_back();
+  }
+  Choice& first = job.choices[0];
+  const PageTree::Begun begun =
+      tree_.begin(first.sequence, job.request.scope, all_but_last(job.request.prompt));
+  first.begun = true;
+  first.length = job.cached = begun.cached;
+  prompt_tokens_ += std::ssize(job.request.prompt);
+  cached_tokens_ += job.cached;
+  job.emit(Started{std::ssize(job.request.prompt), job.cached, explain(job, begun.divergence)});
+}
+
+std::optional<CacheMiss> SchedulerLoop::explain(const Job& job,
+                                                const std::optional<Divergence>& divergence) const {
+  if (!divergence) return std::nullopt;
+  const std::span prompt(job.request.prompt);
+  const auto at = static_cast<std::size_t>(divergence->position);
+  const auto alike = prompt.subspan(at - std::min(at, kShownTokens), std::min(at, kShownTokens));
+  std::vector<std::int32_t> cached(alike.begin(), alike.end()), given = cached;
+  cached.insert(cached.end(), divergence->cached.begin(), divergence->cached.end());
+  const auto rest = prompt.subspan(at, std::min(kShownTokens, prompt.size() - at));
+  given.insert(given.end(), rest.begin(), rest.end());
+  const auto text = [&](const auto& tokens) { return engine_.tokenizer->decode(tokens, {.special = true}); };
+  return CacheMiss{divergence->position, text(cached), text(given)};
+}
+
+// Those that lost their pages, when there is room for what they had.
+void SchedulerLoop::resume() {
+  for (const auto& job : active_) {
+    for (Choice& choice : job->choices) {
+      if (choice.ended || choice.sequence >= 0 || free_sequences_.empty()) continue;
+      const PageTree::Usage usage = tree_.usage();
+      const std::int64_t needed = pages_for(std::ssize(choice.answer->timeline())) + std::ssize(active_);
+      const bool alone = std::ssize(free_sequences_) == engine_.options.sequences;
+      if (!alone && usage.pages - usage.used < needed) continue;
+      choice.sequence = free_sequences_.back();
+      free_sequences_.pop_back();
+      choice.admitted = ++admissions_;
+      const auto timeline = choice.answer->timeline();
+      choice.length =
+          tree_.begin(choice.sequence, job->request.scope, timeline.first(timeline.size() - 1)).cached;
+    }
+  }
+}
+
+// --- steps
+
+// Those with something to run: who answers first, then who reads, by priority and age. Background reads only
+// when nobody else does.
+std::vector<Choice*> SchedulerLoop::runnable() {
+  std::vector<Choice*> choices;
+  for (const auto& job : active_)
+    for (Choice& choice : job->choices)
+      if (!choice.ended && choice.sequence >= 0 && choice.begun) choices.push_back(&choice);
+  const auto rank = [](const Choice* c) {
+    return std::tuple(!c->answering(), c->job->background(), c->admitted);
+  };
+  std::ranges::sort(choices, {}, rank);
+  const bool interactive_reads =
+      std::ranges::any_of(choices, [](Choice* c) { return !c->answering() && !c->job->background(); });
+  if (interactive_reads)
+    std::erase_if(choices, [](Choice* c) { return !c->answering() && c->job->background(); });
+  return choices;
+}
+
+void SchedulerLoop::step() {
+  StepBatch batch(engine_.options.batch);
+  stepping_.clear();
+  const std::vector<Choice*> choices = runnable();
+  const std::int64_t answering = std::ranges::count_if(choices, [](Choice* c) { return c->answering(); });
+  std::int64_t reading = 0;
+  for (Choice* choice : choices) {
+    if (choice->ended || choice->sequence < 0) continue;  // lost its pages to one before
+    std::int64_t room = batch.room();
+    if (!choice->answering())
+      room = std::min(room, pace_.reading(answering, engine_.options.batch) - reading);
+    const std::int64_t tokens = std::min<std::int64_t>(room, std::ssize(choice->missing()));
+    if (tokens <= 0 || !add(batch, *choice, tokens)) continue;
+    if (!choice->answering()) reading += tokens;
+  }
+  if (batch.empty()) return;
+
+  const auto start = std::chrono::steady_clock::now();
+  const std::span<const float> logits =
+      batch.run(*engine_.program, tree_, static_cast<int>(engine_.model.graph.group_windows().size()));
+  pace_.observe(answering, reading, std::chrono::steady_clock::now() - start);
+  ++steps_;
+  engine_.check_file();
+  const auto vocab = static_cast<std::size_t>(engine_.model.config.vocab);
+  std::size_t row = 0;
+  for (Choice* choice : stepping_) {
+    choice->length = tree_.length(choice->sequence);
+    if (!choice->read)
+      choice->job->emit(PromptProgress{choice->length - choice->job->cached,
+                                       std::ssize(choice->job->request.prompt) - choice->job->cached});
+    if (choice->missing().empty()) sample(*choice, logits.subspan(row++ * vocab, vocab));
+  }
+}
+
+// Puts the choice's next tokens into the batch. Where the cache is full, others lose their pages for it, the
+// youngest first; one that is alone ends.
+bool SchedulerLoop::add(StepBatch& batch, Choice& choice, std::int64_t tokens) {
+  const auto some = choice.missing().first(static_cast<std::size_t>(tokens));
+  while (!tree_.extend(choice.sequence, some)) {
+    if (Choice* other = victim(choice)) {
+      release(*other);
+      ++preempted_;
+      continue;
+    }
+    if (!stepping_.empty()) return false;
+    choice.answer->end(FinishReason::length,
+                       fmt::format("the cache of {} tokens is full; nothing was dropped. A larger --cache "
+                                   "makes room",
+                                   tree_.usage().pages * kPageTokens));
+    end(choice);
+    return false;
+  }
+  batch.add(choice.sequence, choice.length, some, some.size() == choice.missing().size());
+  stepping_.push_back(&choice);
+  return true;
+}
+
+Choice* SchedulerLoop::victim(const Choice& choice) const {
+  Choice* youngest = nullptr;
+  const auto rank = [](const Choice& c) { return std::pair(c.job->background(), c.admitted); };
+  for (const auto& job : active_)
+    for (Choice& other : job->choices) {
+      if (&other == &choice || other.ended || other.sequence < 0 || other.length == 0 ||
+          std::ranges::count(stepping_, &other) > 0)
+        continue;
+      if (!youngest || rank(other) > rank(*youngest)) youngest = &other;
+    }
+  return youngest;
+}
+
+void SchedulerLoop::sample(Choice& choice, std::span<const float> logits) {
+  Job& job = *choice.job;
+  const bool first = !choice.read;
+  if (first) {
+    choice.read = true;
+    choice.answer->prompt_read(job.cached);
+    if (choice.index == 0) share_prompt(job, logits);
+  }
+  if (choice.answer->next(logits)) ++generated_tokens_;
+  if (!choice.answer->done() && choice.length >= engine_.context)
+    choice.answer->end(FinishReason::length, context_full(engine_.context));
+  if (choice.answer->done()) end(choice);
+}
+
+// The other answers to the prompt begin where the first does; where there is no page for that, they read the
+// part that is not shared.
+void SchedulerLoop::share_prompt(Job& job, std::span<const float> logits) {
+  const Choice& first = job.choices[0];
+  for (Choice& choice : std::span(job.choices).subspan(1)) {
+    if (choice.ended) continue;
+    choice.begun = true;
+    if (tree_.fork(first.sequence, choice.sequence)) {
+      choice.length = first.length;
+      sample(choice, logits);
+    } else {
+      choice.length =
+          tree_.begin(choice.sequence, job.request.scope, all_but_last(job.request.prompt)).cached;
+    }
+  }
+}
+
+// --- ends
+
+void SchedulerLoop::release(Choice& choice) {
+  if (choice.sequence < 0) return;
+  tree_.end(choice.sequence);
+  free_sequences_.push_back(std::exchange(choice.sequence, -1));
+  choice.length = 0;
+}
+
+void SchedulerLoop::end(Choice& choice) {
+  release(choice);
+  choice.ended = true;
+  choice.job->emit(Finished{choice.index, choice.answer->finish()});
+}
+
+void SchedulerLoop::fail(Job& job, const Error& error) {
+  bool told = false;
+  for (Choice& choice : job.choices) {
+    if (choice.ended) continue;
+    release(choice);
+    choice.ended = true;
+    if (!std::exchange(told, true)) job.emit(Failed{error});
+  }
+}
+
+std::vector<std::shared_ptr<Job>> SchedulerLoop::take_ended() {
+  std::vector<std::shared_ptr<Job>> ended;
+  const auto over = [&](const std::shared_ptr<Job>& job) {
+    if (!std::ranges::all_of(job->choices, &Choice::ended)) return false;
+    ended.push_back(job);
+    return true;
+  };
+  std::erase_if(active_, over);
+  std::erase_if(waiting_, over);
+  return ended;
+}
+
+void SchedulerLoop::add_to(SchedulerStatus& status) const {
+  const PageTree::Usage usage = tree_.usage();
+  status.active = static_cast<int>(active_.size());
+  status.waiting = static_cast<int>(waiting_.size());
+  status.cache_tokens = usage.pages * kPageTokens;
+  status.cache_used = (usage.used + usage.kept) * kPageTokens;
+  status.cache_shared = usage.kept * kPageTokens;
+  status.prompt_tokens = prompt_tokens_, status.cached_tokens = cached_tokens_;
+  status.generated_tokens = generated_tokens_;
+  status.steps = steps_, status.preempted = preempted_;
+}
+
+}  // namespace medlar

@@ -1,0 +1,61 @@
+// The scheduler's work, one round at a time, by one thread. Internal to engine/.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/impl.h"
+#include "engine/page_tree.h"
+#include "engine/scheduler_job.h"
+#include "engine/step_batch.h"
+
+namespace medlar {
+
+class SchedulerLoop {
+ public:
+  SchedulerLoop(Engine::Impl& engine, const SchedulerOptions& options);
+
+  void add(std::shared_ptr<Job> job) { waiting_.push_back(std::move(job)); }
+  // Ends what was cancelled, admits what fits, runs a step and tells the listeners. Returns the jobs that
+  // have ended.
+  std::vector<std::shared_ptr<Job>> round();
+  void add_to(SchedulerStatus& status) const;
+
+ private:
+  void end_cancelled();
+  void expire();
+  void admit();
+  std::list<std::shared_ptr<Job>>::iterator next_waiting();
+  bool fits(const Job& job) const;
+  bool follows_a_reader(const Job& job) const;
+  void start(Job& job);
+  std::optional<CacheMiss> explain(const Job& job, const std::optional<Divergence>& divergence) const;
+  void resume();
+
+  void step();
+  std::vector<Choice*> runnable();
+  bool add(StepBatch& batch, Choice& choice, std::int64_t tokens);
+  Choice* victim(const Choice& choice) const;
+  void sample(Choice& choice, std::span<const float> logits);
+  void share_prompt(Job& job, std::span<const float> logits);
+
+  void release(Choice& choice);
+  void end(Choice& choice);
+  void fail(Job& job, const Error& error);
+  std::vector<std::shared_ptr<Job>> take_ended();
+  int active_of(const std::string& client) const;
+
+  Engine::Impl& engine_;
+  std::list<std::shared_ptr<Job>> waiting_;
+  std::vector<std::shared_ptr<Job>> active_;
+  std::vector<int> free_sequences_;
+  PageTree tree_;
+  StepPace pace_;
+  std::vector<Choice*> stepping_;  // in the batch being put together
+  std::uint64_t admissions_ = 0;
+  std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0, steps_ = 0, preempted_ = 0;
+};
+
+}  // namespace medlar

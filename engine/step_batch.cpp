@@ -1,0 +1,54 @@
+#include "engine/step_batch.h"
+
+#include <algorithm>
+
+namespace medlar {
+namespace {
+
+constexpr std::int64_t kLeastReading = 8;  // tokens: a prompt always gets on
+constexpr double kNewShare = 0.25;         // of the last step in the averages
+
+void average(double& mean, double value) {
+  mean = mean == 0 ? value : (1 - kNewShare) * mean + kNewShare * value;
+}
+
+}  // namespace
+
+void StepBatch::add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, bool logits) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    tokens_.push_back(tokens[i]);
+    positions_.push_back(static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)));
+    sequences_.push_back(sequence);
+  }
+  if (logits) rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
+}
+
+std::span<const float> StepBatch::run(runtime::Program& program, const PageTree& tree, int groups) const {
+  kernels::Step step{.tokens = static_cast<std::int32_t>(tokens_.size()),
+                     .logit_rows = static_cast<std::int32_t>(rows_.size()),
+                     .token_ids = tokens_.data(),
+                     .positions = positions_.data(),
+                     .sequences = sequences_.data(),
+                     .rows = rows_.data(),
+                     .pages = {}};
+  for (int group = 0; group < groups; ++group) step.pages[group] = tree.table(group);
+  program.run(step);
+  return program.logits();
+}
+
+std::int64_t StepPace::reading(std::int64_t answering, std::int64_t room) const {
+  if (answering == 0 || room <= kLeastReading) return room;
+  if (answer_seconds_ == 0 || token_seconds_ == 0) return kLeastReading;
+  const double tokens =
+      std::min((slowdown_ - 1) * answer_seconds_ / token_seconds_, static_cast<double>(room));
+  return std::max(kLeastReading, static_cast<std::int64_t>(tokens));
+}
+
+void StepPace::observe(std::int64_t answering, std::int64_t reading, std::chrono::duration<double> time) {
+  const double seconds = time.count();
+  if (reading == 0) return average(answer_seconds_, seconds);
+  const double rest = answering > 0 ? std::max(seconds - answer_seconds_, 0.1 * seconds) : seconds;
+  average(token_seconds_, rest / static_cast<double>(reading));
+}
+
+}  // namespace medlar
