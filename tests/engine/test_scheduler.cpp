@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -280,6 +281,7 @@ TEST_P(SchedulerTest, LimitsAreErrorsAtOnce) {
   scheduler.submit(std::move(r));
   late.wait();
   EXPECT_THAT(late.failed, ::testing::HasSubstr("deadline"));
+  while (scheduler.status().waiting > 0) std::this_thread::yield();
   scheduler.submit(request(text(20), options(5), queued));
   EXPECT_THROW(scheduler.submit(request(text(20), options(5), never)), Error);
   scheduler.cancel(first);
