@@ -3,7 +3,8 @@
 
 Installs each peer from its public package registry under build/compare, runs A B C A B C ..., and prints medians and
 Medlar's ratio to the fastest peer. Every run is a process of its own, so memory and load time are that run's. A peer
-that cannot be installed or run is named with the reason. With --docs the table replaces what stands between the
+that cannot be installed or run is named with the reason. What has been measured is kept round by round, so a run may be
+ended early, by --limit or by hand. With --docs the table replaces what stands between the
 markers of docs/performance.md.
 """
 
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 from peers import PEERS
 from peers.environments import FOLDER, ROOT
@@ -61,8 +63,9 @@ def installed(names, medlar):
     return engines, versions, reasons
 
 
-def compare(engines, name, job, pairs):
-    """Alternating runs. An engine that fails once is out."""
+def compare(engines, name, job, pairs, limit=None, keep=lambda results: None):
+    """Alternating runs, of which no round is begun that would end after `limit` seconds. An engine that fails once is
+    out. After each round `keep` gets the results so far."""
     results, left = Results(name), []
     read_once(job.model)
     for engine in engines:
@@ -71,7 +74,10 @@ def compare(engines, name, job, pairs):
             left.append(engine)
         except Unavailable as error:
             results.reasons[engine.name] = str(error)
+    start = time.monotonic()
     for pair in range(pairs):
+        if pair and limit and (time.monotonic() - start) * (pair + 1) / pair > limit:
+            break
         for engine in list(left):
             try:
                 results.runs.setdefault(engine.name, []).append(engine.measure(job))
@@ -80,6 +86,7 @@ def compare(engines, name, job, pairs):
                 results.runs.pop(engine.name, None)
                 left.remove(engine)
         print(f"{name}: round {pair + 1} of {pairs}", file=sys.stderr)
+        keep(results)
     if Medlar.name not in results.runs:
         sys.exit(f"compare: {results.reasons[Medlar.name]}")
     return results
@@ -100,9 +107,10 @@ HEAD = (
 
 def table(all_results, versions, reasons, o):
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    rounds = "round" if o.pairs == 1 else "rounds"
-    text = (f"Prompt of {o.prompt}, answer of {o.gen}, {o.threads} threads, batch {o.batch}, q8_0 KV cache, {o.pairs} "
-            f"alternating {rounds}; {cpu()}; {names}.\n\n{HEAD}")  # fmt: skip
+    counts = sorted({len(results.runs[Medlar.name]) for results in all_results})
+    rounds = " or ".join(map(str, counts)) + " alternating " + ("round" if counts == [1] else "rounds")
+    text = (f"Prompt of {o.prompt}, answer of {o.gen}, {o.threads} threads, batch {o.batch}, q8_0 KV cache, {rounds}; "
+            f"{cpu()}; {names}.\n\n{HEAD}")  # fmt: skip
     notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     for results in all_results:
         text += "".join(row(results, engine, o) for engine in results.runs) + ratio_row(results)
@@ -160,6 +168,8 @@ def arguments():
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     parser.add_argument("-b", "--batch", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=5, help="rounds in which each engine runs once")
+    parser.add_argument("--limit", type=float, metavar="SECONDS",
+                        help="of each model: begin no round that would end later; one is always run")  # fmt: skip
     parser.add_argument("--json", type=pathlib.Path, help="write every run into this file")
     parser.add_argument("--docs", nargs="?", const="compare", metavar="SECTION",
                         help="write the table into docs/performance.md, between this section's markers")  # fmt: skip
@@ -176,6 +186,11 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     engines, versions, reasons = installed(o.peers, Medlar(o.medlar.resolve()))
     results = []
+
+    def keep(last):
+        if o.json:
+            o.json.write_text(json.dumps([dataclasses.asdict(r) for r in [*results, last]], indent=1))
+
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         for name in [*o.models, *o.synthetic]:
             path = pathlib.Path(name)
@@ -183,13 +198,11 @@ def main():
                 path = pathlib.Path(folder) / (name.replace(":", "-") + ".gguf")
                 subprocess.run([o.medlar, "synth", name, path], check=True)
             job = Job(path.resolve(), o.prompt, o.gen, o.threads, o.batch)
-            results.append(compare(engines, path.name, job, o.pairs))
+            results.append(compare(engines, path.name, job, o.pairs, o.limit, keep))
             if name in o.synthetic:
                 path.unlink()
     text = table(results, versions, reasons, o)
     print(text, end="")
-    if o.json:
-        o.json.write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=1))
     if o.docs:
         write_docs(o.docs, text)
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import threading
@@ -75,5 +76,6 @@ def watch(command, env=None, cwd=None):
         said = errors.read().decode(errors="replace")
     if code != 0:
         name, tail = pathlib.Path(command[0]).name, said[-TAIL_BYTES:].strip()
-        raise Failed(f"{name}: exit code {code} after {seconds:.0f} s: {tail}")
+        end = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+        raise Failed(f"{name}: {end} after {seconds:.0f} s: {tail}")
     return Watched(output, said, first_ms, peaks.peak["RssAnon"], peaks.peak["RssFile"])

@@ -32,7 +32,10 @@ def python_with(name, packages, env=None):
     python, stamp = folder / "bin" / "python", folder / "packages.txt"
     wanted = "\n".join(packages)
     if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(folder, with_pip=True)
+        try:
+            venv.create(folder, with_pip=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Unavailable(f"{name}: no virtual environment with pip can be made here: {error}") from error
         install(" ".join(packages), [python, "-m", "pip", "install", "--disable-pip-version-check", *packages], env)
         stamp.write_text(wanted)
     return python

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import time
 import types
 
 import pytest
@@ -76,6 +77,21 @@ def test_who_fails_or_refuses_is_named(job):
     assert "- c on m.gguf: no such shape\n" in text and "- b on m.gguf: exit code 3: out of luck\n" in text
 
 
+def test_no_round_is_begun_that_would_end_too_late(job):
+    class Slow(Scripted):
+        def measure(self, job):
+            time.sleep(0.2)
+            return super().measure(job)
+
+    kept = []
+    medlar = Slow("medlar", [(1, 1)] * 9, [])
+    results = compare.compare([medlar], "m.gguf", job, 9, 0.5, lambda so_far: kept.append(len(so_far.runs["medlar"])))
+    assert kept == [1, 2] and len(results.runs["medlar"]) == 2
+    options = types.SimpleNamespace(prompt=1, gen=1, threads=1, batch=1, pairs=9)
+    assert "2 alternating rounds" in compare.table([results], {}, {}, options)
+    assert len(compare.compare([medlar], "m.gguf", job, 9, 0.1).runs["medlar"]) == 1
+
+
 def test_a_child_is_watched():
     program = "import time; x = bytearray(50_000_000); time.sleep(0.2); print('{}'); print('{\"a\": 1}')"
     done = watch([sys.executable, "-c", program])
@@ -89,6 +105,8 @@ def test_a_child_is_watched():
 def test_a_child_that_fails_tells_why():
     with pytest.raises(Failed, match="exit code 3 .*the reason"):
         watch([sys.executable, "-c", "import sys; print('the reason', file=sys.stderr); sys.exit(3)"])
+    with pytest.raises(Failed, match="SIGILL after"):
+        watch([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGILL)"])
     with pytest.raises(Failed, match="no-such-program"):
         watch(["/no-such-program"])
 
