@@ -134,7 +134,8 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
                                          .v_type = kv_type(o, o.v_type, model.config.v_dim),
                                          .kv_pages = kv_pages(),
                                          .fuse = o.fuse,
-                                         .exact = o.exact});
+                                         .exact = o.exact,
+                                         .batch_invariant = o.batch_invariant});
   load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 

@@ -36,6 +36,8 @@ struct EngineOptions {
   Device device = Device::automatic;
   bool exact = false;  // f32 activations and f32 KV: slower, for comparing
   bool fuse = true;
+  // An answer does not depend on what else is answered at the same time (runtime::ProgramOptions).
+  bool batch_invariant = false;
 };
 
 inline constexpr std::int64_t kDefaultContext = 32768;

@@ -126,6 +126,7 @@ struct RowsDot {
   float* y;
   std::int64_t ldy;
   std::span<std::byte> scratch;  // this thread's
+  bool uniform = false;          // a row's result must not depend on how many rows there are
 };
 using RowsDotFn = void (*)(const RowsDot&);
 
@@ -168,6 +169,7 @@ struct LinearArgs {
   int outs;
   LinearOut out[kMaxLinearOuts];
   Activation glu;
+  bool uniform;  // as RowsDot's
   // In a batch of tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
   // it, whose k is out[0].n, a multiple of 32. Then out[0] has no residual. Or null.
   std::byte* next;
@@ -190,6 +192,7 @@ struct Routing {
   const float* weights;  // (rows, experts)
   RowCount rows;
   std::int64_t experts, used;
+  bool uniform = false;  // as RowsDot's
 };
 
 // The matrices of all experts, one after the other.
@@ -288,6 +291,7 @@ struct AttentionArgs {
   // Where threads leave what they have of work that they share, (threads, 2, attention_partial_floats), for
   // attention_merge, which then follows with the same arguments. Null: nothing is split, nothing follows.
   float* partials;
+  bool uniform = false;  // a token's result must not depend on those beside it
 };
 
 inline constexpr std::int64_t kAttentionRows = 64;  // query rows, tokens times heads, of a partial result

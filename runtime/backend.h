@@ -26,6 +26,9 @@ struct ProgramOptions {
   std::array<std::int32_t, kernels::kMaxKvGroups> kv_pages{};
   bool fuse = true;
   bool exact = false;  // keep activations f32 in products instead of quantizing them
+  // A token's results do not depend, to the bit, on what else is in its steps, nor on how its text was cut
+  // into steps. Slower: no matrix unit, and one row costs what several do.
+  bool batch_invariant = false;
   bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };
 

@@ -31,7 +31,8 @@ template <class Fn>
 void each_unit(const AttentionArgs& a, const Step& step, Fn fn) {
   const int64_t group = a.heads / a.k.heads;
   const int64_t parts = (group + kAttentionRows - 1) / kAttentionRows;
-  const int64_t most = greatest(1, least(kMaxBlockTokens, kAttentionRows * parts / group));
+  // Values' numbers are rounded by the largest scale that the block sees of a page (codes.h).
+  const int64_t most = a.uniform ? 1 : greatest(1, least(kMaxBlockTokens, kAttentionRows * parts / group));
   for (int64_t kv_head = 0; kv_head < a.k.heads; ++kv_head) {
     Unit unit{.begin = 0, .end = 0, .kv_head = kv_head, .head = 0, .heads = 0, .first_page = 0, .pages = 0};
     for (; unit.begin < step.tokens; unit.begin = unit.end) {

@@ -195,7 +195,7 @@ void row_values(DType type, const std::byte* from, int64_t n, float* to) {
 }
 
 void dot_f32(DType type, const RowsDot& a) {
-  if (a.rows >= kF32PanelFrom && a.scratch.size() >= kPanelBytes) return by_panels(type, a);
+  if ((a.uniform || a.rows >= kF32PanelFrom) && a.scratch.size() >= kPanelBytes) return by_panels(type, a);
   int64_t m = 0;
   for (; m + 4 <= a.rows; m += 4) direct<4>(type, a, m);
   for (; m < a.rows; ++m) direct<1>(type, a, m);

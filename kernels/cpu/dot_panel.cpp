@@ -225,7 +225,8 @@ void dot_by_panels(DType type, const RowsDot& a) {
 }
 
 void dot_q8(DType type, const RowsDot& a) {
-  if (a.rows >= kPanelFrom && a.scratch.size() >= sizeof(Scratch)) return dot_by_panels(type, a);
+  if ((a.uniform || a.rows >= kPanelFrom) && a.scratch.size() >= sizeof(Scratch))
+    return dot_by_panels(type, a);
   dot_direct(type, a);
 }
 

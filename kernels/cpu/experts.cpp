@@ -89,8 +89,8 @@ int64_t max_rows(const Routing& r, int max_tokens) { return r.rows == RowCount::
 int64_t tile_floats(int64_t rows) { return least(least(rows, kRowChunk) * kMaxColumns, kTileFloats); }
 size_t tile_bytes(int64_t rows) { return static_cast<size_t>(tile_floats(rows)) * sizeof(float); }
 
-size_t dot_scratch(ActKind kind, int64_t rows) {
-  return rows < kPanelFrom ? 0 : kind == ActKind::f32 ? dot_f32_scratch() : dot_q8_scratch();
+size_t dot_scratch(ActKind kind, int64_t rows, bool uniform) {
+  return rows < kPanelFrom && !uniform ? 0 : kind == ActKind::f32 ? dot_f32_scratch() : dot_q8_scratch();
 }
 
 // Rows `columns` of an expert's matrix (n, k) by `rows` prepared rows.
@@ -98,6 +98,7 @@ struct Product {
   const ExpertMatrices& matrices;
   int64_t n, k;
   std::span<std::byte> scratch;
+  bool uniform;
 
   void operator()(int64_t expert, Range columns, const std::byte* x, int64_t rows, float* y,
                   int64_t ldy) const {
@@ -111,7 +112,8 @@ struct Product {
          .rows = rows,
          .y = y,
          .ldy = ldy,
-         .scratch = scratch});
+         .scratch = scratch,
+         .uniform = uniform});
   }
 };
 
@@ -143,7 +145,8 @@ size_t expert_glu_scratch(const void* args, int max_tokens) {
   const auto& a = *static_cast<const ExpertGluArgs*>(args);
   const int64_t rows = max_rows(a.routing, max_tokens);
   return Pairs::bytes(a.routing, rows) + tile_bytes(rows) +
-         static_cast<size_t>(least(rows, kRowChunk)) * act_bytes(a.kind, a.k) + dot_scratch(a.kind, rows);
+         static_cast<size_t>(least(rows, kRowChunk)) * act_bytes(a.kind, a.k) +
+         dot_scratch(a.kind, rows, a.routing.uniform);
 }
 
 void expert_glu(const void* args, const Step& step, const Slice& slice) {
@@ -154,7 +157,8 @@ void expert_glu(const void* args, const Step& step, const Slice& slice) {
   const Pairs pairs(a.routing, rows, scratch.take(Pairs::bytes(a.routing, rows)));
   float* ups = scratch.take_tile(rows);
   std::byte* gathered = scratch.take(static_cast<size_t>(least(rows, kRowChunk)) * x_bytes);
-  const Product gates{a.gate, a.n, a.k, scratch.left}, up{a.up, a.n, a.k, scratch.left};
+  const Product gates{a.gate, a.n, a.k, scratch.left, a.routing.uniform};
+  const Product up{a.up, a.n, a.k, scratch.left, a.routing.uniform};
   each_share(pairs, a.routing.experts, a.n, slice, [&](int64_t e, Range columns) {
     const int32_t* rows_of = pairs.row + pairs.begin[e];
     int64_t there = -1;  // the chunk that is gathered
@@ -175,7 +179,7 @@ void expert_glu(const void* args, const Step& step, const Slice& slice) {
 size_t expert_sum_scratch(const void* args, int max_tokens) {
   const auto& a = *static_cast<const ExpertSumArgs*>(args);
   const int64_t rows = max_rows(a.routing, max_tokens);
-  return Pairs::bytes(a.routing, rows) + tile_bytes(rows) + dot_scratch(a.kind, rows);
+  return Pairs::bytes(a.routing, rows) + tile_bytes(rows) + dot_scratch(a.kind, rows, a.routing.uniform);
 }
 
 // Slices share the columns, so that each adds up its own.
@@ -187,7 +191,7 @@ void expert_sum(const void* args, const Step& step, const Slice& slice) {
   Scratch scratch{slice.scratch};
   const Pairs pairs(a.routing, rows, scratch.take(Pairs::bytes(a.routing, rows)));
   float* tile = scratch.take_tile(rows);
-  const Product product{a.down, a.n, a.k, scratch.left};
+  const Product product{a.down, a.n, a.k, scratch.left, a.routing.uniform};
   const auto bytes = static_cast<size_t>(mine.size()) * sizeof(float);
   for (int64_t m = 0; m < rows; ++m) {
     float* y = a.y + m * a.n + mine.begin;

@@ -45,7 +45,8 @@ struct Job {
          .rows = p.rows,
          .y = y,
          .ldy = ldy,
-         .scratch = dot_scratch});
+         .scratch = dot_scratch,
+         .uniform = a.uniform});
   }
 
   // to = from + bias + residual; `to` may be `from` or the residual.
@@ -107,9 +108,9 @@ size_t tile_bytes(const LinearArgs& a, int64_t rows, bool batch) {
 size_t linear_scratch(const void* args, int max_tokens) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   const int64_t rows = a.rows == RowCount::one ? 1 : max_tokens;
-  const size_t few = tile_bytes(a, rows, false) + (rows < kPanelFrom        ? 0
-                                                   : a.kind == ActKind::f32 ? dot_f32_scratch()
-                                                                            : dot_q8_scratch());
+  const size_t few = tile_bytes(a, rows, false) + (rows < kPanelFrom && !a.uniform ? 0
+                                                   : a.kind == ActKind::f32        ? dot_f32_scratch()
+                                                                                   : dot_q8_scratch());
   if (a.batch != Batch::floats || !in_batch(a.batch, rows)) return few;
   return static_cast<size_t>(greatest(static_cast<int64_t>(few),
                                       static_cast<int64_t>(tile_bytes(a, rows, true)) + kBatchDotScratch));

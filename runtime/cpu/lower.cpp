@@ -145,6 +145,7 @@ struct Emitter {
                     .outs = static_cast<int>(group.outs.size()),
                     .out = {},
                     .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none,
+                    .uniform = l.options_.batch_invariant,
                     .next = batch == Batch::tiles ? next_tiles(group) : nullptr};
     for (std::size_t i = 0; i < group.outs.size(); ++i) {
       const auto& out = group.outs[i];
@@ -172,7 +173,8 @@ struct Emitter {
 
   // What multiplies batches is here and can take every matrix of the group.
   Batch batch_of(const ir::LinearGroup& group) const {
-    if (l.options_.exact || type(group.input).width() % 32 != 0) return Batch::none;
+    if (l.options_.exact || l.options_.batch_invariant || type(group.input).width() % 32 != 0)
+      return Batch::none;
     const auto all_have = [&](KernelOp op) {
       return std::ranges::all_of(
           group.outs, [&](const auto& out) { return l.table_.has(op, type(in(out.linear, 1)).dtype); });
@@ -316,10 +318,11 @@ struct Emitter {
                        .softcap = o.softcap,
                        .window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window,
                        .sinks = has_input(v, 3) ? floats(in(v, 3)) : nullptr,
-                       .tiles = !l.options_.exact,
+                       .tiles = !l.options_.exact && !l.options_.batch_invariant,
                        .y = buffer(v),
-                       .partials = nullptr};
-    if (l.threads_ == 1) return call(KernelOp::attention, k.type, args);
+                       .partials = nullptr,
+                       .uniform = l.options_.batch_invariant};
+    if (l.threads_ == 1 || l.options_.batch_invariant) return call(KernelOp::attention, k.type, args);
     const int id = temporaries++;
     const auto bytes =
         static_cast<std::size_t>(2 * l.threads_ * attention_partial_floats(args.v.dim)) * sizeof(float);
@@ -337,7 +340,9 @@ struct Emitter {
     const Value gate = in(v, 2), up = in(v, 3), down = in(v, 4);
     const RowCount rows = type(v).rows;
     const std::int64_t dim = type(v).width(), ffn = type(gate).shape[1];
-    const auto routing = [&] { return Routing{buffer(in(v, 1)), rows, type(in(v, 1)).width(), o.used}; };
+    const auto routing = [&] {
+      return Routing{buffer(in(v, 1)), rows, type(in(v, 1)).width(), o.used, l.options_.batch_invariant};
+    };
     const auto act = [&](Value w) { return l.table_.rows_dot(type(w).dtype, l.options_.exact).act; };
     // One prepared input serves gate and up, in f32 where their types want different ones.
     const bool exact = l.options_.exact || act(gate) != act(up);

@@ -151,6 +151,47 @@ TEST_P(SchedulerTest, ManyAtOnceEachGetWhatTheyWouldGetAlone) {
   EXPECT_EQ(scheduler.status().waiting, 0);
 }
 
+// With quantized weights, activations and cache, where another cut of the work rounds differently.
+TEST_P(SchedulerTest, BatchInvarianceIsToTheBit) {
+  testing::write_tiny_model(folder_ / "q.gguf", {.architecture = GetParam(),
+                                                 .type = DType::q4_0,
+                                                 .dim = 128,
+                                                 .ffn = 160,
+                                                 .head_dim = 32,
+                                                 .context = 1024});
+  const auto run = [&](int sequences, int batch, int threads, int others) {
+    Scheduler scheduler(Engine::load(folder_ / "q.gguf", {.context = 512,
+                                                          .threads = threads,
+                                                          .batch = batch,
+                                                          .sequences = sequences,
+                                                          .cache = 512 * sequences,
+                                                          .batch_invariant = true}));
+    std::map<int, Listener> listeners;
+    const int compared = others / 2;
+    for (int i = 0; i <= others; ++i) {
+      GenerateOptions o = options(40, i == compared ? 99U : 5U + static_cast<unsigned>(i));
+      o.top_logprobs = 3;
+      scheduler.submit(request(i == compared ? text(90) : text(20 + 23 * i, 3 + i), o, listeners[i]));
+    }
+    for (int i = 0; i <= others; ++i) listeners[i].wait();
+    return listeners[compared].finished.at(0);
+  };
+  const Generation alone = run(1, 64, 1, 0);
+  for (const auto& [sequences, batch, threads, others] :
+       {std::array{1, 7, 1, 0}, std::array{4, 64, 1, 5}, std::array{8, 33, 2, 12},
+        std::array{3, 512, 2, 3}}) {
+    const Generation among = run(sequences, batch, threads, others);
+    EXPECT_EQ(among.tokens, alone.tokens);
+    ASSERT_EQ(among.logprobs.size(), alone.logprobs.size());
+    for (std::size_t i = 0; i < alone.logprobs.size(); ++i) {
+      ASSERT_EQ(among.logprobs[i].logprob, alone.logprobs[i].logprob)
+          << i << " with " << sequences << " sequences in batches of " << batch;
+      for (std::size_t k = 0; k < 3; ++k)
+        EXPECT_EQ(among.logprobs[i].best[k].logprob, alone.logprobs[i].best[k].logprob);
+    }
+  }
+}
+
 TEST_P(SchedulerTest, ACommonPrefixIsReadOnce) {
   Scheduler scheduler(load(4, 2000));
   const Tokens prefix = text(200);

@@ -142,6 +142,7 @@ int check_case(const KernelEntry& entry, const Case& c, const Way& way, Rng& rng
                   .outs = static_cast<int>(c.n.size()),
                   .out = {},
                   .glu = c.glu,
+                  .uniform = false,
                   .next = nullptr};
   for (std::size_t o = 0; o < c.n.size(); ++o) {
     if (o < wants.size()) wants[o].resize(matrices[o].product.size());
