@@ -170,6 +170,32 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages() const {
   return pages;
 }
 
+// The file's header, which has the tokenizer and every tensor's place, and samples of the weights; the
+// cache's types and the kernels, whose rounding differs.
+std::string Engine::Impl::identity() const {
+  constexpr std::size_t kSample = 4096, kSamples = 256;
+  std::string text =
+      fmt::format("{} {} {} {} {} {} {}", sizeof(kernels::Step),
+                  static_cast<int>(kv_type(options, options.k_type, model.config.head_dim)),
+                  static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
+                  options.batch_invariant, backend->name(), program->calls().size());
+  for (const runtime::CallInfo& call : program->calls()) text += call.kernel;
+  for (const MappedFile& part : file.parts()) {
+    const auto bytes = part.bytes();
+    const auto add = [&](std::size_t from, std::size_t count) {
+      text.append(reinterpret_cast<const char*>(bytes.data() + from), std::min(count, bytes.size() - from));
+    };
+    text += fmt::format(" {} ", bytes.size());
+    std::size_t header = bytes.size();
+    for (const gguf::Tensor& t : file.tensors())
+      if (const auto at = static_cast<std::size_t>(t.view.bytes.data() - bytes.data()); at < header)
+        header = at;
+    add(0, header);
+    for (std::size_t i = 0; i < kSamples; ++i) add(bytes.size() / kSamples * i, kSample);
+  }
+  return text;
+}
+
 void Engine::Impl::check_file() const {
   file.check();
   if (file.changed())

@@ -35,6 +35,8 @@ struct Engine::Impl {
   // Of all sequences, for the program's pages.
   PageTreeOptions page_tree_options();
   std::array<std::int32_t, kMaxKvGroups> kv_pages() const;
+  // What the bytes of a page depend on beside its tokens.
+  std::string identity() const;
   // Throws Error(io) when the mapped file was truncated or overwritten.
   void check_file() const;
 };

@@ -10,6 +10,7 @@ namespace medlar {
 namespace {
 
 constexpr std::size_t kShownTokens = 16;  // of a divergence
+constexpr std::array<bool, kMaxKvGroups> kAllGroups = {true, true, true, true};
 
 std::int64_t pages_for(std::int64_t positions) { return (positions + kPageTokens - 1) / kPageTokens; }
 
@@ -144,7 +145,9 @@ void PageTree::take_part(int s, Node& part, std::int64_t tokens) {
   Node* node = own && part.count == tokens ? &part : nullptr;
   if (!node) {
     ++part.users;
-    node = new_node(*part.parent, &part);
+    std::array<bool, kMaxKvGroups> has{};
+    for (std::size_t g = 0; g < groups_.size(); ++g) has[g] = part.page[g] >= 0;
+    node = new_node(*part.parent, has);
     --part.users;
     if (node) {
       std::copy_n(part.tokens.begin(), tokens, node->tokens.begin());
@@ -169,6 +172,22 @@ std::int64_t PageTree::cached(std::string_view scope, std::span<const std::int32
   return std::ssize(found.path) * kPageTokens;
 }
 
+std::optional<PageTree::GroupPages> PageTree::adopt(std::string_view scope,
+                                                    std::span<const std::int32_t> tokens,
+                                                    const std::array<bool, kMaxKvGroups>& has) {
+  MEDLAR_ASSERT(!tokens.empty() && tokens.size() % kPageTokens == 0);
+  auto root = roots_.find(scope);
+  if (root == roots_.end()) root = roots_.emplace(scope, std::make_unique<Node>()).first;
+  const Found found = find(*root->second, tokens);
+  if (std::ssize(found.path) != std::ssize(tokens) / kPageTokens - 1) return std::nullopt;
+  for (Node* node : found.path) node->last_used = clock_;
+  Node* node = new_node(found.path.empty() ? *root->second : *found.path.back(), has);
+  if (!node) return std::nullopt;
+  node->count = kPageTokens;
+  std::ranges::copy(tokens.last(kPageTokens), node->tokens.begin());
+  return node->page;
+}
+
 void PageTree::push(int s, Node& node) {
   Sequence& sequence = sequences_[at(s)];
   ++node.users;
@@ -186,7 +205,7 @@ bool PageTree::extend(int s, std::span<const std::int32_t> tokens) {
   if (want > stride_) return false;
   ++clock_;
   while (std::ssize(sequence.path) < want) {
-    Node* node = new_node(sequence.path.empty() ? *sequence.root : *sequence.path.back(), nullptr);
+    Node* node = new_node(sequence.path.empty() ? *sequence.root : *sequence.path.back(), kAllGroups);
     if (!node) {
       for (; sequence.path.size() > have; sequence.path.pop_back()) remove(*sequence.path.back());
       return false;
@@ -249,7 +268,7 @@ void PageTree::forget_unused() {
   std::erase_if(roots_, [](const auto& e) { return e.second->users == 0 && e.second->children.empty(); });
 }
 
-PageTree::Node* PageTree::new_node(Node& parent, const Node* like) {
+PageTree::Node* PageTree::new_node(Node& parent, const std::array<bool, kMaxKvGroups>& groups) {
   auto node = std::make_unique<Node>();
   node->parent = &parent;
   node->index = nodes_.size();
@@ -262,7 +281,7 @@ PageTree::Node* PageTree::new_node(Node& parent, const Node* like) {
   nodes_.push_back(std::move(node));
   added.users = 1;
   for (int g = 0; g < static_cast<int>(groups_.size()); ++g) {
-    if (like && like->page[at(g)] < 0) continue;
+    if (!groups[at(g)]) continue;
     added.page[at(g)] = allocate(g);
     if (added.page[at(g)] >= 0) continue;
     remove(added);

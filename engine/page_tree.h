@@ -67,6 +67,13 @@ class PageTree {
   // How many begin() would take, without a part of a page.
   std::int64_t cached(std::string_view scope, std::span<const std::int32_t> tokens) const;
 
+  // A page that nobody has computed here: the last of the whole pages `tokens`, the others of which are
+  // there. Its pages of those groups for which `has` is set, to be written at once; or nothing, where it
+  // cannot be.
+  using GroupPages = std::array<std::int32_t, kMaxKvGroups>;
+  std::optional<GroupPages> adopt(std::string_view scope, std::span<const std::int32_t> tokens,
+                                  const std::array<bool, kMaxKvGroups>& has);
+
   // Makes room for the tokens at the sequence's end. False when there are not enough pages, or more than
   // max_positions; then nothing changed. Their keys and values must be written before anyone else begins.
   bool extend(int s, std::span<const std::int32_t> tokens);
@@ -113,9 +120,8 @@ class PageTree {
   std::optional<Divergence> divergence(const Node& root, const Found& found) const;
   void take_part(int s, Node& part, std::int64_t tokens);
   void push(int s, Node& node);
-  // A child of `parent` with a page in each of the groups where `like` has one, or in all; null: no page
-  // left.
-  Node* new_node(Node& parent, const Node* like);
+  // A child of `parent` with a page in each of these groups; null: no page left.
+  Node* new_node(Node& parent, const std::array<bool, kMaxKvGroups>& groups);
   std::int32_t allocate(int group);
   bool evict(int group);
   void drop_page(Node& node, int group);

@@ -47,10 +47,12 @@ struct Scheduler::Impl {
         for (auto& job : std::exchange(submitted, {})) loop.add(std::move(job));
       }
       const auto ended = loop.round();
-      const std::lock_guard lock(mutex);
+      std::unique_lock lock(mutex);
       for (const auto& job : ended) jobs.erase(job->id);
       loop.add_to(status);
       if (!ended.empty()) changed.notify_all();
+      // Somebody waits for the disk, or for a slot that a step did not free.
+      if (!loop.stepped() && !jobs.empty()) changed.wait_for(lock, std::chrono::milliseconds(1));
     }
   }
 

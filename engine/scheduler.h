@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/prefix_store.h"
 
 namespace medlar {
 
@@ -70,6 +71,7 @@ struct SchedulerOptions {
   int queue = 256;  // requests that may wait
   // How much longer a step may become by reading prompts while others wait for their next token.
   double slowdown = 2;
+  std::optional<PrefixStoreOptions> store;  // pages on disk
 };
 
 struct SchedulerStatus {

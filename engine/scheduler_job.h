@@ -26,6 +26,8 @@ struct Choice {
   bool begun = false;          // has a path in the cache, or had one
   bool read = false;           // the prompt has been read once
   bool ended = false;          // the listener has been told
+  std::int64_t stored = 0;     // pages of the timeline that the store was given
+  PrefixStore::Name name{};    // of the last of them
   std::size_t told_probs = 0;  // of the answer's logprobs
   std::uint64_t admitted = 0;  // a number that rises
 
@@ -41,6 +43,11 @@ struct Job {
   std::vector<Choice> choices;  // the first reads the prompt for all
   std::atomic<bool> cancelled{false};
   std::int64_t cached = 0;
+  // Pages of the prompt that the store has: asked for once, and then there.
+  bool asked = false;
+  std::int64_t first_page = 0;
+  std::atomic<bool> fetched{false};
+  std::vector<PrefixStore::Page> pages;
 
   void emit(RequestEvent&& event) const {
     if (request.on_event) request.on_event(std::move(event));

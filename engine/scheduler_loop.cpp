@@ -9,7 +9,8 @@
 namespace medlar {
 namespace {
 
-constexpr std::size_t kShownTokens = 16;  // on either side of a cache miss
+constexpr std::size_t kShownTokens = 16;       // on either side of a cache miss
+constexpr std::int64_t kLeastStoredPages = 4;  // of a timeline worth keeping on disk
 
 std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
@@ -24,8 +25,12 @@ std::int64_t shared(std::span<const std::int32_t> a, std::span<const std::int32_
 }  // namespace
 
 SchedulerLoop::SchedulerLoop(Engine::Impl& engine, const SchedulerOptions& options)
-    : engine_(engine), tree_(engine.page_tree_options()), pace_(options.slowdown) {
+    : engine_(engine),
+      groups_(static_cast<int>(engine.model.graph.group_windows().size())),
+      tree_(engine.page_tree_options()),
+      pace_(options.slowdown) {
   for (int s = engine.options.sequences; s-- > 0;) free_sequences_.push_back(s);
+  if (options.store) store_.emplace(*options.store, engine.identity());
 }
 
 std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {
@@ -78,7 +83,7 @@ std::list<std::shared_ptr<Job>>::iterator SchedulerLoop::next_waiting() {
   int fewest = 0;
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     const Job& job = **it;
-    if (job.choices[0].ended) continue;
+    if (job.choices[0].ended || fetches(*it)) continue;
     const int active = active_of(job.request.client);
     if (best != waiting_.end() &&
         std::pair(job.request.priority, active) >= std::pair((*best)->request.priority, fewest))
@@ -113,6 +118,92 @@ bool SchedulerLoop::fits(const Job& job) const {
   return usage.pages - usage.used >= needed;
 }
 
+// Pages of its prompt are on their way from the store; asks for them the first time.
+bool SchedulerLoop::fetches(const std::shared_ptr<Job>& job) {
+  if (!store_ || (job->asked && job->fetched)) return false;
+  if (job->asked) return true;
+  job->asked = true;
+  const auto prompt = all_but_last(job->request.prompt);
+  job->first_page = tree_.cached(job->request.scope, prompt) / kPageTokens;
+  std::vector<PrefixStore::Name> names;
+  PrefixStore::Name name = store_->root(job->request.scope);
+  for (std::int64_t i = 0; i < std::ssize(prompt) / kPageTokens; ++i) {
+    name = store_->next(name, prompt.subspan(static_cast<std::size_t>(i * kPageTokens), kPageTokens));
+    if (i < job->first_page) continue;
+    if (!store_->has(name)) break;
+    names.push_back(name);
+  }
+  if (names.empty()) {
+    job->fetched = true;
+    return false;
+  }
+  store_->load(std::move(names), [job](std::vector<PrefixStore::Page> pages) {
+    job->pages = std::move(pages);
+    job->fetched = true;
+  });
+  return true;
+}
+
+// A page as it is stored: for each group one byte, whether it is there, and its bytes.
+struct SchedulerLoop::StoredPage {
+  std::array<bool, kMaxKvGroups> has{};
+  std::array<std::span<const std::byte>, kMaxKvGroups> parts;
+};
+
+std::optional<SchedulerLoop::StoredPage> SchedulerLoop::parse(std::span<const std::byte> page) const {
+  StoredPage stored;
+  for (int g = 0; g < groups_; ++g) {
+    if (page.empty()) return std::nullopt;
+    const auto i = static_cast<std::size_t>(g);
+    stored.has[i] = page[0] != std::byte{0};
+    const std::size_t bytes = stored.has[i] ? engine_.program->page_bytes(g) : 0;
+    if (page.size() < 1 + bytes) return std::nullopt;
+    stored.parts[i] = page.subspan(1, bytes);
+    page = page.subspan(1 + bytes);
+  }
+  return stored;
+}
+
+// What came from the store, as far as it is not there meanwhile.
+void SchedulerLoop::adopt(Job& job) {
+  const auto prompt = all_but_last(job.request.prompt);
+  std::int64_t i = job.first_page;
+  for (const PrefixStore::Page& page : std::exchange(job.pages, {})) {
+    const auto tokens = prompt.first(static_cast<std::size_t>(++i * kPageTokens));
+    if (tree_.cached(job.request.scope, tokens) == std::ssize(tokens)) continue;
+    const std::optional<StoredPage> stored = parse(page);
+    const auto pages = stored ? tree_.adopt(job.request.scope, tokens, stored->has) : std::nullopt;
+    if (!pages) return;
+    for (int g = 0; g < groups_; ++g)
+      if (stored->has[static_cast<std::size_t>(g)])
+        engine_.program->write_page(g, (*pages)[static_cast<std::size_t>(g)],
+                                    stored->parts[static_cast<std::size_t>(g)]);
+  }
+}
+
+// The whole pages of an answer's timeline that are new.
+void SchedulerLoop::store(Choice& choice) {
+  const std::int64_t pages = choice.length / kPageTokens;
+  if (!store_ || pages < kLeastStoredPages) return;
+  if (choice.stored == 0) choice.name = store_->root(choice.job->request.scope);
+  for (; choice.stored < pages; ++choice.stored) {
+    const auto first = static_cast<std::size_t>(choice.stored * kPageTokens);
+    choice.name = store_->next(choice.name, choice.answer->timeline().subspan(first, kPageTokens));
+    if (store_->has(choice.name)) continue;
+    PrefixStore::Page bytes;
+    for (int g = 0; g < groups_; ++g) {
+      const kernels::PageTable table = tree_.table(g);
+      const std::int32_t page = table.pages[choice.sequence * table.stride + choice.stored];
+      bytes.push_back(page < 0 ? std::byte{0} : std::byte{1});
+      if (page < 0) continue;
+      const std::size_t at = bytes.size();
+      bytes.resize(at + engine_.program->page_bytes(g));
+      engine_.program->read_page(g, page, std::span(bytes).subspan(at));
+    }
+    store_->save(choice.name, std::move(bytes));
+  }
+}
+
 void SchedulerLoop::admit() {
   for (;;) {
     const auto next = next_waiting();
@@ -129,6 +220,7 @@ void SchedulerLoop::start(Job& job) {
     choice.admitted = ++admissions_;
     free_sequences_.pop_back();
   }
+  adopt(job);
   Choice& first = job.choices[0];
   const PageTree::Begun begun =
       tree_.begin(first.sequence, job.request.scope, all_but_last(job.request.prompt));
@@ -207,11 +299,11 @@ void SchedulerLoop::step() {
     if (tokens <= 0 || !add(batch, *choice, tokens)) continue;
     if (!choice->answering()) reading += tokens;
   }
-  if (batch.empty()) return;
+  stepped_ = !batch.empty();
+  if (!stepped_) return;
 
   const auto start = std::chrono::steady_clock::now();
-  const std::span<const float> logits =
-      batch.run(*engine_.program, tree_, static_cast<int>(engine_.model.graph.group_windows().size()));
+  const std::span<const float> logits = batch.run(*engine_.program, tree_, groups_);
   pace_.observe(answering, reading, std::chrono::steady_clock::now() - start);
   ++steps_;
   engine_.check_file();
@@ -219,6 +311,7 @@ void SchedulerLoop::step() {
   std::size_t row = 0;
   for (Choice* choice : stepping_) {
     choice->length = tree_.length(choice->sequence);
+    store(*choice);
     if (!choice->read)
       choice->job->emit(PromptProgress{choice->length - choice->job->cached,
                                        std::ssize(choice->job->request.prompt) - choice->job->cached});

@@ -21,6 +21,7 @@ class SchedulerLoop {
   // Ends what was cancelled, admits what fits, runs a step and tells the listeners. Returns the jobs that
   // have ended.
   std::vector<std::shared_ptr<Job>> round();
+  bool stepped() const { return stepped_; }  // else there was nothing to run
   void add_to(SchedulerStatus& status) const;
 
  private:
@@ -30,6 +31,11 @@ class SchedulerLoop {
   std::list<std::shared_ptr<Job>>::iterator next_waiting();
   bool fits(const Job& job) const;
   bool follows_a_reader(const Job& job) const;
+  bool fetches(const std::shared_ptr<Job>& job);
+  void adopt(Job& job);
+  struct StoredPage;
+  std::optional<StoredPage> parse(std::span<const std::byte> page) const;
+  void store(Choice& choice);
   void start(Job& job);
   std::optional<CacheMiss> explain(const Job& job, const std::optional<Divergence>& divergence) const;
   void resume();
@@ -48,11 +54,14 @@ class SchedulerLoop {
   int active_of(const std::string& client) const;
 
   Engine::Impl& engine_;
+  int groups_;
   std::list<std::shared_ptr<Job>> waiting_;
   std::vector<std::shared_ptr<Job>> active_;
   std::vector<int> free_sequences_;
   PageTree tree_;
   StepPace pace_;
+  std::optional<PrefixStore> store_;
+  bool stepped_ = false;
   std::vector<Choice*> stepping_;  // in the batch being put together
   std::uint64_t admissions_ = 0;
   std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0, steps_ = 0, preempted_ = 0;

@@ -62,6 +62,10 @@ class Program {
   virtual const MemoryPlan& memory() const = 0;
   // Copies the keys and values of a page of the cache to another of its group, in every layer.
   virtual void copy_page(int group, std::int32_t from, std::int32_t to) = 0;
+  // The bytes of a page in every layer of its group, page_bytes(group) of them, out of the cache and into it.
+  virtual std::size_t page_bytes(int group) const = 0;
+  virtual void read_page(int group, std::int32_t page, std::span<std::byte> to) const = 0;
+  virtual void write_page(int group, std::int32_t page, std::span<const std::byte> from) = 0;
   // Gives the memory of pages nobody uses back to the system.
   virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
   // What each step runs, in order.

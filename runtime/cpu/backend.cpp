@@ -70,6 +70,24 @@ class CpuProgram final : public Program {
     });
   }
 
+  std::size_t page_bytes(int group) const override {
+    std::size_t total = 0;
+    each_part(group, [&](std::size_t, std::size_t bytes) { total += bytes; });
+    return total;
+  }
+  void read_page(int group, std::int32_t page, std::span<std::byte> to) const override {
+    each_part(group, [&, at = to.data()](std::size_t offset, std::size_t bytes) mutable {
+      std::memcpy(at, kv_memory_.data() + offset + static_cast<std::size_t>(page) * bytes, bytes);
+      at += bytes;
+    });
+  }
+  void write_page(int group, std::int32_t page, std::span<const std::byte> from) override {
+    each_part(group, [&, at = from.data()](std::size_t offset, std::size_t bytes) mutable {
+      std::memcpy(kv_memory_.data() + offset + static_cast<std::size_t>(page) * bytes, at, bytes);
+      at += bytes;
+    });
+  }
+
   void release_pages(int group, std::span<const std::int32_t> pages) override {
     each_part(group, [&](std::size_t offset, std::size_t bytes) {
       for (std::int32_t page : pages)
@@ -98,7 +116,7 @@ class CpuProgram final : public Program {
 
   // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
   template <class Fn>
-  void each_part(int group, Fn fn) {
+  void each_part(int group, Fn fn) const {
     for (const auto* parts : {&kv_.k, &kv_.v})
       for (std::size_t layer = 0; layer < parts->size(); ++layer)
         if (groups_[layer] == group)

@@ -79,6 +79,24 @@ class GpuProgram final : public Program {
     });
   }
 
+  std::size_t page_bytes(int group) const override {
+    std::size_t total = 0;
+    each_part(group, [&](std::size_t, std::size_t bytes) { total += bytes; });
+    return total;
+  }
+  void read_page(int group, std::int32_t page, std::span<std::byte> to) const override {
+    each_part(group, [&, at = std::size_t{0}](std::size_t offset, std::size_t bytes) mutable {
+      device_.read(*kv_, offset + static_cast<std::size_t>(page) * bytes, to.subspan(at, bytes));
+      at += bytes;
+    });
+  }
+  void write_page(int group, std::int32_t page, std::span<const std::byte> from) override {
+    each_part(group, [&, at = std::size_t{0}](std::size_t offset, std::size_t bytes) mutable {
+      device_.write(*kv_, offset + static_cast<std::size_t>(page) * bytes, from.subspan(at, bytes));
+      at += bytes;
+    });
+  }
+
   void release_pages(int group, std::span<const std::int32_t> pages) override {
     each_part(group, [&](std::size_t offset, std::size_t bytes) {
       for (std::int32_t page : pages)
@@ -108,7 +126,7 @@ class GpuProgram final : public Program {
  private:
   // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
   template <class Fn>
-  void each_part(int group, Fn fn) {
+  void each_part(int group, Fn fn) const {
     for (std::size_t i = 0; i < kv_parts_.size(); ++i)
       if (graph_.kv_layers()[i / 2].group == group)
         fn(kv_parts_[i].offset, static_cast<std::size_t>(kv_parts_[i].page_bytes));

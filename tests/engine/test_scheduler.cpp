@@ -240,6 +240,29 @@ TEST_P(SchedulerTest, TheNextTurnFindsTheLastAndAMissIsExplained) {
   EXPECT_FALSE(scoped.started->miss);
 }
 
+TEST_P(SchedulerTest, APrefixOutlivesTheProcess) {
+  const SchedulerOptions stored{.store = PrefixStoreOptions{.folder = folder_ / "pages"}};
+  const auto run = [&](const Tokens& prompt, std::string scope = "") {
+    Scheduler scheduler(load(2, 1000), stored);
+    Listener listener;
+    Request r = request(prompt, options(30), listener);
+    r.scope = std::move(scope);
+    scheduler.submit(std::move(r));
+    listener.wait();
+    EXPECT_EQ(listener.finished.at(0).tokens, alone(prompt, options(30)));
+    return listener.started->cached_tokens;
+  };
+  const Tokens longer = join(text(300), text(40, 5));
+  EXPECT_EQ(run(text(300)), 0);
+  EXPECT_EQ(run(text(300)), 256);
+  EXPECT_EQ(run(longer), 256);
+  EXPECT_EQ(run(longer), 320);
+  EXPECT_EQ(run(longer, "another key"), 0);
+  testing::write_tiny_model(folder_ / "m.gguf",
+                            {.architecture = GetParam(), .head_dim = 32, .context = 1024, .seed = 2});
+  EXPECT_EQ(run(text(300)), 0);  // another model
+}
+
 TEST_P(SchedulerTest, SeveralAnswersShareThePrompt) {
   Scheduler scheduler(load(4, 2000));
   for (const int length : {64, 100, 129}) {
