@@ -61,6 +61,7 @@ void Answer::begin(std::span<const std::int32_t> prompt) {
 void Answer::prompt_read(std::int64_t cached) {
   out_.timings.prompt_ms = milliseconds(Clock::now() - start_);
   out_.usage.cached_tokens = cached;
+  evaluated_ = std::ssize(timeline_) - cached;
 }
 
 std::optional<std::int32_t> Answer::next(std::span<const float> logits) {
@@ -75,6 +76,14 @@ void Answer::end(FinishReason reason, std::string message) {
   done_ = true;
   out_.finish = reason;
   out_.message = std::move(message);
+}
+
+void Answer::drop(std::int64_t begin, std::int64_t count) {
+  // Counted from the first token of all: what was left out before lay at the same place.
+  const std::int64_t from = out_.dropped.empty() ? begin : out_.dropped.back().end;
+  out_.dropped.push_back({from, from + count});
+  const auto first = timeline_.begin() + begin;
+  timeline_.erase(first, first + count);
 }
 
 std::int32_t Answer::choose(std::span<const float> logits) {
@@ -112,7 +121,7 @@ Generation Answer::finish() {
   }
   out_.usage.completion_tokens = std::ssize(out_.tokens);
   Timings& t = out_.timings;
-  t.prompt_tps = per_second(out_.usage.prompt_tokens - out_.usage.cached_tokens, t.prompt_ms);
+  t.prompt_tps = per_second(evaluated_, t.prompt_ms);
   if (first_) {
     t.ttft_ms = milliseconds(*first_ - start_);
     t.decode_ms = milliseconds(*last_ - *first_);

@@ -31,7 +31,9 @@ class Answer {
   void end(FinishReason reason, std::string message = {});
   bool done() const { return done_; }
 
-  // Prompt and answer so far.
+  // Leaves `count` tokens out of the timeline, from position `begin` on.
+  void drop(std::int64_t begin, std::int64_t count);
+  // Prompt and answer so far, less what was left out.
   std::span<const std::int32_t> timeline() const { return timeline_; }
   const Generation& so_far() const { return out_; }
   // Once done: hands over what was held back, and the whole.
@@ -51,6 +53,7 @@ class Answer {
   StopFilter stops_;
   std::vector<std::int32_t> timeline_;
   Generation out_;
+  std::int64_t evaluated_ = 0;  // tokens of the prompt that were read
   bool done_ = false;
   Clock::time_point start_;
   std::optional<Clock::time_point> first_, last_;

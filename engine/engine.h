@@ -95,6 +95,11 @@ struct Timings {
   double prompt_tps = 0, decode_tps = 0;
 };
 
+// Tokens [begin, end) of a timeline, counted from its first, that were left out of what the model sees.
+struct DroppedTokens {
+  std::int64_t begin = 0, end = 0;
+};
+
 struct TokenInfo {
   std::int32_t token = 0;
   float logprob = 0;
@@ -109,7 +114,8 @@ struct Generation {
   Usage usage;
   Timings timings;
   std::uint64_t seed = 0;
-  std::vector<TokenInfo> logprobs;  // with GenerateOptions::top_logprobs
+  std::vector<TokenInfo> logprobs;     // with GenerateOptions::top_logprobs
+  std::vector<DroppedTokens> dropped;  // with Overflow::shift, in the order it happened
 };
 
 class Session;

@@ -71,8 +71,21 @@ struct Scheduler::Impl {
 
 namespace {
 
+// Of a prompt that does not fit, the tokens to leave out: an answer gets a quarter of the context at most.
+std::optional<DroppedTokens> excess(const Request& request, std::int64_t room) {
+  const std::int64_t tokens = std::ssize(request.prompt);
+  if (request.overflow != Overflow::shift || tokens < room) return std::nullopt;
+  const std::int64_t wanted = request.options.max_tokens;
+  const std::int64_t answer = std::max<std::int64_t>(1, wanted < 0 ? room / 4 : std::min(wanted, room / 4));
+  return DroppedTokens{request.keep, tokens - (room - request.keep - answer)};
+}
+
 void check(const Request& request, const EngineOptions& options, std::int64_t room, std::int64_t vocab) {
-  check_fits(std::ssize(request.prompt), room);
+  if (request.overflow == Overflow::error || request.prompt.empty())
+    check_fits(std::ssize(request.prompt), room);
+  if (request.keep < 0 || request.keep > room / 2)
+    throw Error(ErrorKind::usage, fmt::format("{} first tokens cannot be kept", request.keep),
+                fmt::format("keep 0 to {}, half of the context", room / 2));
   for (const std::int32_t token : request.prompt)
     if (token < 0 || token >= vocab)
       throw Error(ErrorKind::usage,
@@ -87,9 +100,11 @@ void check(const Request& request, const EngineOptions& options, std::int64_t ro
 
 std::shared_ptr<Job> Scheduler::Impl::make_job(Request&& request) const {
   const Engine::Impl& e = *engine->impl_;
-  check(request, e.options, std::min(e.context, cache_tokens), e.model.config.vocab);
+  const std::int64_t room = std::min(e.context, cache_tokens);
+  check(request, e.options, room, e.model.config.vocab);
   auto job = std::make_shared<Job>();
   job->request = std::move(request);
+  job->dropped = excess(job->request, room);
   job->choices.resize(static_cast<std::size_t>(job->request.choices));
   for (int i = 0; i < job->request.choices; ++i) {
     Choice& choice = job->choices[static_cast<std::size_t>(i)];
@@ -104,6 +119,11 @@ std::shared_ptr<Job> Scheduler::Impl::make_job(Request&& request) const {
     choice.job = job.get(), choice.index = i;
     choice.answer = std::make_unique<Answer>(*e.tokenizer, e.model.config.vocab, std::move(o));
     choice.answer->begin(job->request.prompt);
+    if (job->dropped) choice.answer->drop(job->dropped->begin, job->dropped->end - job->dropped->begin);
+  }
+  if (const auto& d = job->dropped) {
+    auto& prompt = job->request.prompt;
+    prompt.erase(prompt.begin() + d->begin, prompt.begin() + d->end);
   }
   return job;
 }

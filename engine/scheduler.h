@@ -20,6 +20,12 @@ namespace medlar {
 
 enum class Priority : std::uint8_t { interactive, background };
 
+// What happens to a timeline that does not fit the context. Nothing is ever left out without being told.
+enum class Overflow : std::uint8_t {
+  error,  // a prompt that is too long is an error; an answer ends with FinishReason::length
+  shift,  // the first Request::keep tokens and the newest stay, what is between is left out
+};
+
 // Why a prompt was not found in the cache further than it was: the first token that differs from the longest
 // timeline of the request's scope that begins alike.
 struct CacheMiss {
@@ -35,12 +41,18 @@ struct PromptProgress {
 struct Started {
   std::int64_t prompt_tokens = 0, cached_tokens = 0;
   std::optional<CacheMiss> miss;
+  std::optional<DroppedTokens> dropped;  // of the prompt; prompt_tokens are what was kept
 };
 // More of an answer: whole characters, and nothing that may still turn into a stop string.
 struct TextDelta {
   int choice = 0;
   std::string_view text;
   std::span<const TokenInfo> logprobs;  // of the tokens since the last one, where asked for
+};
+// With Overflow::shift: the context was full, and these are left out from here on.
+struct Shifted {
+  int choice = 0;
+  DroppedTokens dropped;
 };
 struct Finished {
   int choice = 0;
@@ -50,13 +62,15 @@ struct Finished {
 struct Failed {
   Error error;
 };
-using RequestEvent = std::variant<Started, PromptProgress, TextDelta, Finished, Failed>;
+using RequestEvent = std::variant<Started, PromptProgress, TextDelta, Shifted, Finished, Failed>;
 
 struct Request {
   std::vector<std::int32_t> prompt;
   // Its callbacks and its `cancel` are not looked at: the scheduler has its own.
   GenerateOptions options;
-  int choices = 1;  // answers; with a seed, choice i has seed + i
+  Overflow overflow = Overflow::error;
+  std::int64_t keep = 0;  // first tokens that stay; at most half of the context
+  int choices = 1;        // answers; with a seed, choice i has seed + i
   Priority priority = Priority::interactive;
   std::string client;  // among whom slots are shared fairly
   std::string scope;   // timelines are shared within it only: an API key, an adapter, a template

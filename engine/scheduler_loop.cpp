@@ -228,7 +228,7 @@ void SchedulerLoop::start(Job& job) {
   first.length = job.cached = begun.cached;
   prompt_tokens_ += std::ssize(job.request.prompt);
   cached_tokens_ += job.cached;
-  job.emit(Started{std::ssize(job.request.prompt), job.cached, explain(job, begun.divergence)});
+  job.emit(Started{std::ssize(job.request.prompt), job.cached, explain(job, begun.divergence), job.dropped});
 }
 
 std::optional<CacheMiss> SchedulerLoop::explain(const Job& job,
@@ -364,9 +364,25 @@ void SchedulerLoop::sample(Choice& choice, std::span<const float> logits) {
     if (choice.index == 0) share_prompt(job, logits);
   }
   if (choice.answer->next(logits)) ++generated_tokens_;
-  if (!choice.answer->done() && choice.length >= engine_.context)
-    choice.answer->end(FinishReason::length, context_full(engine_.context));
+  if (!choice.answer->done() && choice.length >= engine_.context) {
+    if (job.request.overflow == Overflow::shift)
+      shift(choice);
+    else
+      choice.answer->end(FinishReason::length, context_full(engine_.context));
+  }
   if (choice.answer->done()) end(choice);
+}
+
+// Leaves out the older half of what need not be kept; what follows is read again, as its positions change.
+void SchedulerLoop::shift(Choice& choice) {
+  const std::int64_t keep = choice.job->request.keep;
+  choice.answer->drop(keep, (std::ssize(choice.answer->timeline()) - keep) / 2);
+  tree_.end(choice.sequence);
+  const auto timeline = choice.answer->timeline();
+  choice.length =
+      tree_.begin(choice.sequence, choice.job->request.scope, timeline.first(timeline.size() - 1)).cached;
+  choice.stored = 0;
+  choice.job->emit(Shifted{choice.index, choice.answer->so_far().dropped.back()});
 }
 
 // The other answers to the prompt begin where the first does; where there is no page for that, they read the

@@ -45,6 +45,7 @@ class SchedulerLoop {
   bool add(StepBatch& batch, Choice& choice, std::int64_t tokens);
   Choice* victim(const Choice& choice) const;
   void sample(Choice& choice, std::span<const float> logits);
+  void shift(Choice& choice);
   void share_prompt(Job& job, std::span<const float> logits);
 
   void release(Choice& choice);

@@ -28,6 +28,7 @@ class Listener {
         streamed[d->choice] += d->text;
         probs += std::ssize(d->logprobs);
       }
+      if (std::holds_alternative<Shifted>(event)) ++shifted;
       if (auto* f = std::get_if<Finished>(&event)) finished[f->choice] = std::move(f->generation);
       if (auto* f = std::get_if<Failed>(&event)) failed = f->error.what();
       ++events_;
@@ -53,6 +54,7 @@ class Listener {
   std::map<int, Generation> finished;
   std::string failed;
   std::ptrdiff_t probs = 0;
+  std::size_t shifted = 0;
 
  private:
   std::mutex mutex_;
@@ -362,6 +364,58 @@ TEST_P(SchedulerTest, AFullContextEndsTheAnswerAndSaysSo) {
   EXPECT_EQ(g.finish, FinishReason::length);
   EXPECT_THAT(g.message, ::testing::HasSubstr("512 tokens is full"));
   EXPECT_EQ(g.tokens, alone(text(400), options(-1)));
+}
+
+// What a shift gives is what a prompt of the tokens that were left would have given.
+TEST_P(SchedulerTest, AShiftOnRequestReportsWhatItDropped) {
+  Scheduler scheduler(load(2, 1200));
+  Listener listener;
+  Request r = request(text(450), options(300), listener);
+  r.overflow = Overflow::shift;
+  r.keep = 10;
+  scheduler.submit(std::move(r));
+  listener.wait();
+  const Generation& g = listener.finished[0];
+  EXPECT_EQ(g.tokens.size(), 300U);
+  ASSERT_FALSE(g.dropped.empty());
+  EXPECT_EQ(listener.shifted, g.dropped.size());
+  const Tokens whole = join(text(450), g.tokens);
+  std::int64_t end = 10;
+  for (const DroppedTokens& d : g.dropped) {
+    EXPECT_EQ(d.begin, end);
+    EXPECT_GT(d.end, d.begin);
+    end = d.end;
+  }
+  // At the first shift the timeline was one token longer than the context.
+  EXPECT_EQ(g.dropped[0].end, 10 + (513 - 10) / 2);
+  const std::size_t said = 513 - 450;
+  Tokens left(whole.begin(), whole.begin() + 10);
+  left.insert(left.end(), whole.begin() + g.dropped[0].end, whole.begin() + 513);
+  const Tokens next = alone(left, options(50));
+  EXPECT_EQ(next, Tokens(g.tokens.begin() + said, g.tokens.begin() + said + 50));
+}
+
+TEST_P(SchedulerTest, ALongPromptIsCutOnRequestAndSaysSo) {
+  Scheduler scheduler(load(1, 0));
+  Listener listener;
+  Request r = request(text(1000), options(20), listener);
+  r.overflow = Overflow::shift;
+  r.keep = 50;
+  scheduler.submit(std::move(r));
+  listener.wait();
+  ASSERT_TRUE(listener.started->dropped);
+  const DroppedTokens d = *listener.started->dropped;
+  EXPECT_EQ(d.begin, 50);
+  EXPECT_EQ(d.end - d.begin, 1000 - (512 - 20));
+  EXPECT_EQ(listener.started->prompt_tokens + (d.end - d.begin), 1000);
+  const Tokens whole = text(1000);
+  Tokens kept(whole.begin(), whole.begin() + 50);
+  kept.insert(kept.end(), whole.begin() + d.end, whole.end());
+  EXPECT_EQ(listener.finished[0].tokens, alone(kept, options(20)));
+  EXPECT_EQ(listener.finished[0].usage.prompt_tokens, 1000);
+  Request wrong = request(text(20), options(1), listener);
+  wrong.keep = 300;
+  EXPECT_THROW(scheduler.submit(std::move(wrong)), Error);
 }
 
 TEST_P(SchedulerTest, DrainLetsAnswersEnd) {
