@@ -76,7 +76,8 @@ struct Request {
   std::string scope;   // timelines are shared within it only: an API key, an adapter, a template
   // By when it must have been admitted; else it fails with Error(limit).
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  // On the scheduler's thread; must return soon and must not call the scheduler. Last comes one Failed, or a
+  // On the scheduler's thread; must return soon, must not throw, and must not call the
+  // scheduler. Last comes one Failed, or a
   // Finished of each choice.
   std::function<void(RequestEvent&&)> on_event;
 };

@@ -205,7 +205,7 @@ void SchedulerLoop::store(Choice& choice) {
 }
 
 void SchedulerLoop::admit() {
-  for (;;) {
+  while (!free_sequences_.empty()) {
     const auto next = next_waiting();
     if (next == waiting_.end() || !fits(**next)) return;
     active_.push_back(std::move(*next));
