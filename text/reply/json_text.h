@@ -10,7 +10,6 @@ namespace medlar::reply {
 
 // Appends a part of a string's contents, escaped as JSON demands and no further.
 void append_escaped(std::string& out, std::string_view text);
-void append_utf8(std::string& out, char32_t code_point);
 
 // `text` as a JSON string.
 std::string quoted(std::string_view text);

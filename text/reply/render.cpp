@@ -48,29 +48,6 @@ std::string_view next_token(std::string_view json) {
   return json.substr(0, end + 1);
 }
 
-// A JSON value in another notation, token by token.
-std::string translated(std::string_view json, const CallLayout& layout, Notation notation) {
-  std::string out;
-  while (!json.empty()) {
-    const std::string_view token = next_token(json);
-    json.remove_prefix(token.size());
-    const bool key = trim(json).starts_with(':');
-    if (token.front() == '"') {
-      const std::string text = unquoted(token);
-      if (notation == Notation::keywords) {
-        out += quoted(text);
-      } else {
-        out += key && is_plain_key(text) ? text : in_quote(text, layout.quote);
-      }
-    } else if (notation == Notation::pairs) {
-      if (!is_space(token.front())) out += token;
-    } else {
-      out += token == "true" ? "True" : token == "false" ? "False" : token == "null" ? "None" : token;
-    }
-  }
-  return out;
-}
-
 std::string written_members(const Call& call, const CallLayout& layout, Notation notation) {
   const bool keywords = notation == Notation::keywords;
   std::string out;
@@ -79,7 +56,7 @@ std::string written_members(const Call& call, const CallLayout& layout, Notation
     if (keywords && !is_plain_key(member.key)) cannot_write("parameter");
     out += is_plain_key(member.key) ? member.key : in_quote(member.key, layout.quote);
     out += keywords ? "=" : ":";
-    out += translated(member.value, layout, notation);
+    out += render_value(member.value, layout, notation);
   }
   return out;
 }
@@ -159,6 +136,29 @@ std::string written_hole(Hole hole, const Call& call, const CallLayout& layout, 
 }
 
 }  // namespace
+
+// Token by token.
+std::string render_value(std::string_view json, const CallLayout& layout, Notation notation) {
+  std::string out;
+  while (!json.empty()) {
+    const std::string_view token = next_token(json);
+    json.remove_prefix(token.size());
+    const bool key = trim(json).starts_with(':');
+    if (token.front() == '"') {
+      const std::string text = unquoted(token);
+      if (notation == Notation::keywords) {
+        out += quoted(text);
+      } else {
+        out += key && is_plain_key(text) ? text : in_quote(text, layout.quote);
+      }
+    } else if (notation == Notation::pairs) {
+      if (!is_space(token.front())) out += token;
+    } else {
+      out += token == "true" ? "True" : token == "false" ? "False" : token == "null" ? "None" : token;
+    }
+  }
+  return out;
+}
 
 std::string render(const CallFormat& format, std::span<const Call> calls) {
   if (calls.empty()) return {};

@@ -3,9 +3,11 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "text/reply/format.h"
 #include "text/reply/reply.h"
+#include "text/reply/value_reader.h"
 
 namespace medlar::reply {
 
@@ -13,5 +15,8 @@ namespace medlar::reply {
 // Error(usage) for arguments that are no JSON object, Error(unsupported) for what the format cannot write: a
 // value that contains the marker which would end it, or a name of other characters than names have.
 std::string render(const CallFormat& format, std::span<const Call> calls);
+
+// A JSON value in the notation of $keywords or $pairs. Throws as render().
+std::string render_value(std::string_view json, const CallLayout& layout, Notation notation);
 
 }  // namespace medlar::reply

@@ -11,8 +11,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int kSchemaDepth = 16;
-
 std::uint8_t named_type(std::string_view name) {
   if (name == "string") return Types::text;
   if (name == "number" || name == "integer") return Types::number;
@@ -58,47 +56,63 @@ std::uint8_t type_of(std::string_view literal) {
   }
 }
 
-std::uint8_t allowed(const json::value& schema, const json::value& root, int depth);
+// Follows a schema no further than a number of steps: references may go in circles.
+class Walk {
+ public:
+  explicit Walk(const json::value& root) : root_(root) {}
 
-template <class List>
-std::uint8_t any_of(const List& list, auto&& bits_of) {
-  std::uint8_t bits = 0;
-  for (const json::value& item : list) bits |= bits_of(item);
-  return bits == 0 ? static_cast<std::uint8_t>(Types::any) : bits;
-}
-
-std::uint8_t allowed(const json::value& schema, const json::value& root, int depth) {
-  const json::object* object = schema.if_object();
-  if (object == nullptr || depth == 0) return Types::any;
-  std::uint8_t bits = Types::any;
-  if (const json::value* ref = object->if_contains("$ref"); ref != nullptr && ref->is_string()) {
-    const json::string& path = ref->get_string();
-    boost::system::error_code none;
-    const json::value* target = path.starts_with('#') ? root.find_pointer(path.subview(1), none) : nullptr;
-    if (target != nullptr) bits &= allowed(*target, root, depth - 1);
-  }
-  if (const json::value* type = object->if_contains("type")) {
-    if (type->is_string()) bits &= named_type(type->get_string());
-    if (type->is_array()) {
-      bits &= any_of(type->get_array(), [](const json::value& item) -> std::uint8_t {
-        return item.is_string() ? named_type(item.get_string()) : static_cast<std::uint8_t>(Types::any);
-      });
+  std::uint8_t allowed(const json::value& schema) {
+    const json::object* object = schema.if_object();
+    if (object == nullptr || --steps_ < 0) return Types::any;
+    std::uint8_t bits = Types::any;
+    if (const json::value* ref = object->if_contains("$ref")) bits &= referred(*ref);
+    if (const json::value* type = object->if_contains("type")) {
+      bits &= type->is_array() ? any_of(type->get_array(), stated_type) : stated_type(*type);
     }
+    if (const json::array* list = list_at(*object, "enum")) {
+      bits &= any_of(*list, [](const json::value& item) { return type_of(item); });
+    }
+    if (const json::value* value = object->if_contains("const")) bits &= type_of(*value);
+    const auto of_schema = [&](const json::value& item) { return allowed(item); };
+    for (const char* key : {"anyOf", "oneOf"}) {
+      if (const json::array* list = list_at(*object, key)) bits &= any_of(*list, of_schema);
+    }
+    if (const json::array* list = list_at(*object, "allOf")) {
+      for (const json::value& item : *list) bits &= allowed(item);
+    }
+    const json::value* nullable = object->if_contains("nullable");
+    if (nullable != nullptr && *nullable == true) bits |= Types::null;
+    return bits == 0 ? static_cast<std::uint8_t>(Types::any) : bits;
   }
-  if (const json::value* list = object->if_contains("enum"); list != nullptr && list->is_array()) {
-    bits &= any_of(list->get_array(), [](const json::value& item) { return type_of(item); });
+
+ private:
+  static const json::array* list_at(const json::object& object, std::string_view key) {
+    const json::value* list = object.if_contains(key);
+    return list == nullptr ? nullptr : list->if_array();
   }
-  if (const json::value* value = object->if_contains("const")) bits &= type_of(*value);
-  for (const char* key : {"anyOf", "oneOf"}) {
-    const json::value* list = object->if_contains(key);
-    if (list == nullptr || !list->is_array()) continue;
-    bits &=
-        any_of(list->get_array(), [&](const json::value& item) { return allowed(item, root, depth - 1); });
+
+  static std::uint8_t stated_type(const json::value& name) {
+    return name.is_string() ? named_type(name.get_string()) : static_cast<std::uint8_t>(Types::any);
   }
-  const json::value* nullable = object->if_contains("nullable");
-  if (nullable != nullptr && nullable->is_bool() && nullable->get_bool()) bits |= Types::null;
-  return bits == 0 ? static_cast<std::uint8_t>(Types::any) : bits;
-}
+
+  template <class BitsOf>
+  static std::uint8_t any_of(const json::array& list, BitsOf bits_of) {
+    std::uint8_t bits = 0;
+    for (const json::value& item : list) bits |= bits_of(item);
+    return bits == 0 ? static_cast<std::uint8_t>(Types::any) : bits;
+  }
+
+  std::uint8_t referred(const json::value& ref) {
+    const json::string* path = ref.if_string();
+    if (path == nullptr || !path->starts_with('#')) return Types::any;
+    boost::system::error_code none;
+    const json::value* target = root_.find_pointer(path->subview(1), none);
+    return target == nullptr ? static_cast<std::uint8_t>(Types::any) : allowed(*target);
+  }
+
+  const json::value& root_;
+  int steps_ = 200;
+};
 
 // Python's True, None, ['a'] as JSON; empty where the text is no such literal.
 std::string python_literal(std::string_view text, int max_depth) {
@@ -118,7 +132,7 @@ const Tool* find_tool(std::span<const Tool> tools, std::string_view name) {
 }
 
 Types schema_types(const json::value& schema, const json::value& root) {
-  return {allowed(schema, root, kSchemaDepth)};
+  return {Walk(root).allowed(schema)};
 }
 
 Types parameter_types(const Tool* tool, std::string_view parameter) {

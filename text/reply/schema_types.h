@@ -25,7 +25,8 @@ const Tool* find_tool(std::span<const Tool> tools, std::string_view name);
 // Everything is allowed where the schema does not say. `tool` may be null.
 Types parameter_types(const Tool* tool, std::string_view parameter);
 
-// What a schema allows, by its type, enum, const, anyOf, oneOf and local $ref. `root` resolves references.
+// What a schema allows, by its type, enum, const, anyOf, oneOf, allOf and local $ref. `root` resolves
+// references.
 Types schema_types(const boost::json::value& schema, const boost::json::value& root);
 
 // A parameter's value as a model wrote it between two tags, as JSON: a literal of a type that is allowed, or

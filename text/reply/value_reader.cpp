@@ -4,6 +4,7 @@
 
 #include "text/reply/json_text.h"
 #include "text/reply/pattern.h"
+#include "text/unicode.h"
 
 namespace medlar::reply {
 namespace {
@@ -338,7 +339,7 @@ void ValueReader::end_code(std::string& out) {
     return;
   }
   std::string character;
-  append_utf8(character, code_);
+  text::append_utf8(character, code_);
   append(character, out);
 }
 
