@@ -11,6 +11,7 @@
 #include "tests/text/reply_support.h"
 #include "text/chat_template.h"
 #include "text/reply/detect.h"
+#include "text/reply/tools_as_text.h"
 
 namespace medlar::reply {
 namespace {
@@ -258,6 +259,74 @@ TEST_F(ReplyTemplates, ReasoningThatTheyOpenIsReasoning) {
                                             .variables = {{"enable_thinking", true}}});
     EXPECT_EQ(opened_by(format, prompt), opened) << name << prompt;
   }
+}
+
+// A conversation with two calls, their results, and a further question.
+json::array conversation_with_calls() {
+  return json::parse(R"([
+      {"role": "user", "content": "Weather?"},
+      {"role": "assistant", "content": "Let me see.", "tool_calls": [
+          {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{\"city\": \"Paris\"}"}},
+          {"id": "2", "type": "function", "function": {"name": "now", "arguments": {}}}]},
+      {"role": "tool", "tool_call_id": "1", "content": "Rain."},
+      {"role": "tool", "tool_call_id": "2", "content": "Noon."},
+      {"role": "user", "content": "And tomorrow?"}])")
+      .as_array();
+}
+
+TEST_F(ReplyTemplates, ToolsAreToldInWordsWhereATemplateKnowsNone) {
+  for (const std::string_view name :
+       {"google-gemma-2-2b-it", "HuggingFaceTB-SmolLM3-3B", "LFM2.5-Instruct"}) {
+    SCOPED_TRACE(name);
+    const std::string template_source = source(name);
+    const ReplyFormat format = detect(template_source);
+    const json::array tools = tools_json({{"look", {{"type", "object"}}}, {"now", nullptr}});
+    const std::string text =
+        text::ChatTemplate(template_source)
+            .render({.messages = tools_as_text(format, conversation_with_calls(), tools), .tools = tools});
+    EXPECT_NE(text.find("\"look\""), text.npos);
+    EXPECT_NE(text.find("Rain."), text.npos);
+    const std::size_t asked = text.find("Let me see.");
+    const std::size_t answered = text.find("Rain.");
+    ASSERT_LT(asked, answered);
+    const Reply reply = parse(format, text.substr(asked, answered - asked));
+    EXPECT_EQ(reply.calls,
+              (std::vector<Call>{{"", "look", "{\"city\": \"Paris\"}", 0}, {"", "now", "{}", 1}}));
+    EXPECT_FALSE(reply.malformed);
+  }
+}
+
+TEST(ReplyToolsAsText, LeavesAloneWhatTheTemplateWrites) {
+  ReplyFormat format = format_of("hermes");
+  format.template_has_tools = format.template_has_calls = true;
+  EXPECT_EQ(tools_as_text(format, conversation_with_calls(), {}), conversation_with_calls());
+}
+
+TEST(ReplyToolsAsText, DescribesToolsInTheSystemMessageOrBeforeTheFirstQuestion) {
+  const json::array tools = tools_json({{"now", nullptr}});
+  const auto first = [&](const json::array& messages) {
+    return std::string(tools_as_text(format_of("generic"), messages, tools).at(0).at("content").as_string());
+  };
+  EXPECT_TRUE(
+      first({{{"role", "system"}, {"content", "Be brief."}}}).starts_with("Be brief.\n\nYou can call"));
+  EXPECT_TRUE(first({{{"role", "user"}, {"content", "Time?"}}}).ends_with("\n\nTime?"));
+  EXPECT_TRUE(first({{{"role", "assistant"}, {"content", "Hello."}}}).starts_with("You can call"));
+}
+
+TEST(ReplyToolsAsText, RefusesCallsThatAreNone) {
+  const auto refuses = [](const char* messages) {
+    try {
+      tools_as_text(format_of("generic"), json::parse(messages).as_array(), {});
+      return false;
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::usage;
+    }
+  };
+  EXPECT_TRUE(refuses(R"(["text"])"));
+  EXPECT_TRUE(refuses(R"([{"role": "assistant", "tool_calls": ["text"]}])"));
+  EXPECT_TRUE(refuses(R"([{"role": "assistant", "tool_calls": [{"function": {}}]}])"));
+  EXPECT_TRUE(
+      refuses(R"([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "no"}}]}])"));
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ bool CallReader::take_literal(char c) {
 bool CallReader::take_name(char c) {
   if (name_.empty() && is_space(c)) return true;
   if (!is_name(c)) {
-    if (end_name()) enter(step_ + 1);
+    end_name() ? enter(step_ + 1) : fail();
     return false;
   }
   name_ += c;
@@ -113,13 +113,10 @@ bool CallReader::take_name(char c) {
 
 bool CallReader::end_name() {
   const std::string_view suffix = name_suffix(program_->call[step_].text);
-  const bool good = name_.size() > suffix.size() && name_.ends_with(suffix);
-  if (!good) {
-    fail();
-    return false;
-  }
+  if (name_.size() <= suffix.size() || !name_.ends_with(suffix)) return false;
   name_.resize(name_.size() - suffix.size());
-  return true;
+  // Where no marker says that this is a call, the name has to be one of the tools'.
+  return !program_->layout->at_start || tools_.empty() || find_tool(tools_, name_) != nullptr;
 }
 
 bool CallReader::take_index(char c) {
@@ -178,7 +175,8 @@ void CallReader::enter(std::size_t step) {
       arguments_ = ValueReader(notation, program_->layout->quote, limits_->depth);
       break;
     case Hole::object:
-      arguments_ = ObjectReader(object_keys(program_->layout->object), program_->layout->at_start, *limits_);
+      arguments_ =
+          ObjectReader(object_keys(program_->layout->object), program_->layout->at_start, tools_, *limits_);
       break;
     case Hole::parameters:
       arguments_ =
@@ -194,62 +192,66 @@ bool CallReader::fixed_from(std::size_t step) const {
                      [](const Step& s) { return s.hole == Hole::none; });
 }
 
-// Where no marker says that this is a call, the name has to be one of the tools'.
-void CallReader::begin(std::string& arguments) {
-  if (begun_) return;
-  begun_ = true;
-  if (!program_->layout->at_start || tools_.empty() || find_tool(tools_, name_) != nullptr) return;
-  arguments.clear();
-  fail();
+std::size_t CallReader::feed_arguments(std::string_view text, std::string& arguments) {
+  if (auto* object = std::get_if<ObjectReader>(&arguments_)) return feed_object(*object, text, arguments);
+  if (auto* parameters = std::get_if<ParametersReader>(&arguments_)) {
+    return feed_parameters(*parameters, text, arguments);
+  }
+  if (auto* value = std::get_if<ValueReader>(&arguments_)) return feed_value(*value, text, arguments);
+  return feed_code(text, arguments);
 }
 
-std::size_t CallReader::feed_arguments(std::string_view text, std::string& arguments) {
-  const Hole hole = program_->call[step_].hole;
-  std::size_t taken = 0;
-  if (auto* object = std::get_if<ObjectReader>(&arguments_)) {
-    taken = object->feed(text, arguments);
-    name_ = object->name();
-    id_ = object->id();
-    if (object->begun()) begin(arguments);
-    if (object->state() == ObjectReader::State::bad) fail();
-    if (object->state() == ObjectReader::State::done && state_ == State::reading) enter(step_ + 1);
-  } else if (auto* parameters = std::get_if<ParametersReader>(&arguments_)) {
-    taken = parameters->feed(text, arguments);
-    if (parameters->begun()) begin(arguments);
-    if (parameters->state() == ParametersReader::State::bad) fail();
-    if (parameters->state() == ParametersReader::State::done && state_ == State::reading) {
-      const std::string_view next = first_word(program_->call[step_].text);
-      const std::size_t seen = parameters->next_taken();
-      enter(step_ + 1);
-      for (const char c : next.substr(0, seen)) literal_.take(c);
-    }
-  } else if (auto* value = std::get_if<ValueReader>(&arguments_)) {
-    while (hole == Hole::json && !begun_ && taken < text.size() && is_space(text[taken])) ++taken;
-    if (taken == text.size()) return taken;
-    if (!begun_ && hole == Hole::json && text[taken] != '{') {
-      fail();
-      return taken;
-    }
-    if (!begun_ && hole != Hole::json) {
-      const Tool* tool = find_tool(tools_, name_);
-      value->open_members([tool](std::string_view key) { return parameter_types(tool, key).only_text(); },
-                          arguments);
-    }
-    begin(arguments);
-    if (state_ == State::bad) return taken;
-    taken += value->feed(text.substr(taken), arguments);
-    if (value->state() == ValueReader::State::bad) fail();
-    if (value->state() == ValueReader::State::done && state_ == State::reading) enter(step_ + 1);
-  } else {  // $code
-    if (!begun_) {
-      name_ = code_tool(tools_);
-      arguments += "{\"code\": \"";
-      begin(arguments);
-    }
-    append_escaped(arguments, text);
-    taken = text.size();
+std::size_t CallReader::feed_object(ObjectReader& object, std::string_view text, std::string& arguments) {
+  const std::size_t taken = object.feed(text, arguments);
+  name_ = object.name();
+  id_ = object.id();
+  begun_ = object.begun();
+  if (object.state() == ObjectReader::State::bad) fail();
+  if (object.state() == ObjectReader::State::done) enter(step_ + 1);
+  return taken;
+}
+
+std::size_t CallReader::feed_parameters(ParametersReader& parameters, std::string_view text,
+                                        std::string& arguments) {
+  const std::size_t taken = parameters.feed(text, arguments);
+  begun_ = parameters.begun();
+  if (parameters.state() == ParametersReader::State::bad) fail();
+  if (parameters.state() == ParametersReader::State::done) {
+    const std::string_view next = first_word(program_->call[step_].text);
+    const std::size_t seen = parameters.next_taken();
+    enter(step_ + 1);
+    for (const char c : next.substr(0, seen)) literal_.take(c);
   }
   return taken;
+}
+
+std::size_t CallReader::feed_value(ValueReader& value, std::string_view text, std::string& arguments) {
+  const bool members = program_->call[step_].hole != Hole::json;
+  if (!begun_ && !members && is_space(text.front())) return 1;
+  if (!begun_ && !members && text.front() != '{') {
+    fail();
+    return 0;
+  }
+  if (!begun_ && members) {
+    const Tool* tool = find_tool(tools_, name_);
+    value.open_members([tool](std::string_view key) { return parameter_types(tool, key).only_text(); },
+                       arguments);
+  }
+  begun_ = true;
+  const std::size_t taken = value.feed(text, arguments);
+  if (value.state() == ValueReader::State::bad) fail();
+  if (value.state() == ValueReader::State::done) enter(step_ + 1);
+  return taken;
+}
+
+std::size_t CallReader::feed_code(std::string_view text, std::string& arguments) {
+  if (!begun_) {
+    name_ = code_tool(tools_);
+    arguments += "{\"code\": \"";
+    begun_ = true;
+  }
+  append_escaped(arguments, text);
+  return text.size();
 }
 
 }  // namespace medlar::reply

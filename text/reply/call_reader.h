@@ -54,7 +54,6 @@ class CallReader {
 
  private:
   void enter(std::size_t step);
-  void begin(std::string& arguments);
   void fail() { state_ = State::bad; }
   bool take(char c);
   bool take_literal(char c);
@@ -62,6 +61,10 @@ class CallReader {
   bool take_index(char c);
   bool take_any(char c);
   std::size_t feed_arguments(std::string_view text, std::string& arguments);
+  std::size_t feed_object(ObjectReader& object, std::string_view text, std::string& arguments);
+  std::size_t feed_parameters(ParametersReader& parameters, std::string_view text, std::string& arguments);
+  std::size_t feed_value(ValueReader& value, std::string_view text, std::string& arguments);
+  std::size_t feed_code(std::string_view text, std::string& arguments);
   bool fixed_from(std::size_t step) const;
   bool end_name();
 

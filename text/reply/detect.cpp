@@ -90,7 +90,8 @@ ReplyFormat detect(string_view source, std::span<const std::string> special_toke
   return {.calls = &call_format(choose(kCallRules, "generic")),
           .reasoning = &reasoning_format(choose(kReasoningRules, "none")),
           .special_tokens = {special_tokens.begin(), special_tokens.end()},
-          .template_has_tools = in_template("tools")};
+          .template_has_tools = in_template("tools"),
+          .template_has_calls = in_template("tool_calls")};
 }
 
 }  // namespace medlar::reply

@@ -1,11 +1,16 @@
 #include "text/reply/object_reader.h"
 
 #include "text/reply/json_text.h"
+#include "text/reply/schema_types.h"
 
 namespace medlar::reply {
 
-ObjectReader::ObjectReader(ObjectKeys keys, bool strict, const Limits& limits)
-    : keys_(keys), strict_(strict), limits_(&limits), reader_(Notation::json, {}, limits.depth) {}
+ObjectReader::ObjectReader(ObjectKeys keys, bool strict, std::span<const Tool> tools, const Limits& limits)
+    : keys_(keys),
+      strict_(strict),
+      tools_(tools),
+      limits_(&limits),
+      reader_(Notation::json, {}, limits.depth) {}
 
 std::size_t ObjectReader::feed(std::string_view text, std::string& arguments) {
   std::size_t i = 0;
@@ -29,7 +34,7 @@ std::size_t ObjectReader::feed(std::string_view text, std::string& arguments) {
     }
     std::string& out = streaming_ ? arguments_ : text_;
     i += reader_.feed(text.substr(i), out);
-    if (out.size() > limits_->call_bytes || reader_.state() == ValueReader::State::bad) {
+    if (reader_.state() == ValueReader::State::bad) {
       fail();
     } else if (reader_.state() == ValueReader::State::done) {
       in_key ? end_key() : end_value(arguments);
@@ -107,6 +112,7 @@ void ObjectReader::end_value(std::string& arguments) {
     if (!is_text || begun_) return fail();
     name_ = unquoted(text_);
     if (name_.empty() || name_.size() > limits_->name_bytes) return fail();
+    if (strict_ && !tools_.empty() && find_tool(tools_, name_) == nullptr) return fail();
   } else if (part_ == Part::id) {
     id_ = is_text ? unquoted(text_) : text_;
     if (id_.size() > limits_->name_bytes) return fail();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,9 +16,9 @@ class ObjectReader {
  public:
   enum class State { reading, done, bad };
 
-  // `strict`: only the keys of a call may appear, and arguments have to. Where nothing marks a call, this is
-  // what tells it from other JSON.
-  ObjectReader(ObjectKeys keys, bool strict, const Limits& limits);
+  // `strict`: only the keys of a call may appear, arguments have to, and the name is that of a tool if there
+  // are any. Where nothing marks a call, this is what tells it from other JSON.
+  ObjectReader(ObjectKeys keys, bool strict, std::span<const Tool> tools, const Limits& limits);
 
   std::size_t feed(std::string_view text, std::string& arguments);
   State state() const { return state_; }
@@ -41,6 +42,7 @@ class ObjectReader {
 
   ObjectKeys keys_;
   bool strict_;
+  std::span<const Tool> tools_;
   const Limits* limits_;
 
   State state_ = State::reading;

@@ -160,10 +160,9 @@ void ParametersReader::release_break(std::string& arguments) {
 void ParametersReader::append(std::string_view text, std::string& arguments) {
   if (streaming_) {
     append_escaped(arguments, text);
-    return;
+  } else {
+    buffer_ += text;
   }
-  buffer_ += text;
-  if (buffer_.size() > limits_->call_bytes) fail();
 }
 
 void ParametersReader::end_value(std::string& arguments) {

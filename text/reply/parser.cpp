@@ -44,15 +44,14 @@ void ReplyParser::add_markers(const ReplyFormat& format) {
       add_marker({text, Marker::Kind::end_of_reasoning, 0, true});
     }
   }
-  std::stable_sort(markers_.begin(), markers_.end(),
-                   [](const Marker& a, const Marker& b) { return a.text.size() > b.text.size(); });
 }
 
 void ReplyParser::add_marker(Marker marker) {
   marker.only_special =
       std::find(special_tokens_.begin(), special_tokens_.end(), marker.text) != special_tokens_.end();
   starts_[static_cast<unsigned char>(marker.text.front())] = true;
-  markers_.push_back(marker);
+  const auto shorter = [&](const Marker& other) { return other.text.size() < marker.text.size(); };
+  markers_.insert(std::find_if(markers_.begin(), markers_.end(), shorter), marker);
 }
 
 std::vector<Delta> ReplyParser::push(std::string_view piece, bool special) {
@@ -127,6 +126,11 @@ ReplyParser::Match ReplyParser::match(std::size_t at, bool last) {
 
 void ReplyParser::enter(const Marker& marker, std::size_t at) {
   emit(at);
+  if (marker.kind == Marker::Kind::calls && reply_.calls.size() >= options_.limits.calls) {
+    reply_.malformed = true;
+    emit(at + marker.text.size());
+    return;
+  }
   if (marker.kind == Marker::Kind::calls) {
     attempts_.clear();
     for (const Marker& other : markers_) {
@@ -160,6 +164,7 @@ void ReplyParser::end_reasoning() {
 bool ReplyParser::try_unmarked(std::size_t at) {
   at_start_ = false;
   attempts_.clear();
+  if (reply_.calls.size() >= options_.limits.calls) return false;
   for (std::size_t i = programs_.size(); i-- > 0;) {
     if (programs_[i].marker.empty() && programs_[i].start == text_[at]) attempts_.push_back(i);
   }
@@ -173,7 +178,8 @@ bool ReplyParser::try_unmarked(std::size_t at) {
 
 void ReplyParser::next_attempt() {
   pos_ = run_begin_;
-  run_.emplace(programs_[attempts_.back()], options_.tools, options_.limits);
+  run_.emplace(programs_[attempts_.back()], options_.tools, options_.limits,
+               options_.limits.calls - reply_.calls.size());
   attempts_.pop_back();
 }
 
@@ -195,7 +201,6 @@ bool ReplyParser::run(bool last) {
 void ReplyParser::handle(const RunReader::Event& event) {
   if (event.arguments.empty() && !event.call_ended) return;
   if (!announced_) {
-    if (reply_.calls.size() >= options_.limits.calls) return fail_run(false);
     announced_ = true;
     reply_.calls.push_back({run_->call().id(), run_->call().name(), {}, next_index_++});
     const Call& call = reply_.calls.back();

@@ -21,7 +21,8 @@ struct ReplyFormat {
   // Texts of the vocabulary's special tokens. A marker that is one of them counts only where it was sampled
   // as that token; one that is not counts wherever it is spelled.
   std::vector<std::string> special_tokens = {};
-  bool template_has_tools = false;  // the chat template writes tools and calls itself
+  bool template_has_tools = false;  // the chat template describes tools itself
+  bool template_has_calls = false;  // and writes the calls of earlier turns
 };
 
 struct ReplyOptions {

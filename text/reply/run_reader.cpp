@@ -4,10 +4,12 @@
 
 namespace medlar::reply {
 
-RunReader::RunReader(const Program& program, std::span<const Tool> tools, const Limits& limits)
+RunReader::RunReader(const Program& program, std::span<const Tool> tools, const Limits& limits,
+                     std::size_t calls_left)
     : program_(&program),
       tools_(tools),
       limits_(&limits),
+      calls_left_(calls_left),
       literal_(program.layout->open),
       call_(program, tools, limits) {
   if (literal_.ended()) begin_call({});
@@ -118,7 +120,7 @@ void RunReader::begin_call(std::string_view beginning) {
   call_ = CallReader(*program_, tools_, *limits_);
   std::string none;
   call_.feed(beginning, none);
-  if (call_.state() == CallReader::State::bad) state_ = State::failed;
+  if (call_.state() == CallReader::State::bad || calls_left_-- == 0) state_ = State::failed;
   call_taken_ = beginning.size();
   at_ = At::call;
 }

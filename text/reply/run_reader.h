@@ -26,7 +26,9 @@ class RunReader {
     bool call_ended = false;
   };
 
-  RunReader(const Program& program, std::span<const Tool> tools, const Limits& limits);
+  // `calls_left`: how many calls there may be, at least one.
+  RunReader(const Program& program, std::span<const Tool> tools, const Limits& limits,
+            std::size_t calls_left);
 
   Event feed(std::string_view text);
   Event finish();
@@ -54,6 +56,7 @@ class RunReader {
   const Program* program_;
   std::span<const Tool> tools_;
   const Limits* limits_;
+  std::size_t calls_left_;
   State state_ = State::reading;
   At at_ = At::open;
   Literal literal_;
