@@ -14,46 +14,42 @@ struct Example {
   std::string_view opened = "";
 };
 
-const std::vector<Example>& examples() {
-  static const std::vector<Example> kExamples = {
-      {"think", "<think>\nHm.\n\nYes.\n</think>\n\nHello.\n", "Hm.\n\nYes.", "Hello.\n"},
-      {"think", "Hm.\n</think>\n\nHello.", "Hm.", "Hello.", "<think>"},
-      {"think", "<think></think>Hello.", "", "Hello."},
-      {"think", "</think>\n\nHello.", "", "Hello."},
-      {"think", "Hello.", "", "Hello."},
-      {"think", "  Hello <b>.\n", "", "  Hello <b>.\n"},
-      {"think", "<think>Never ends", "Never ends", ""},
-      {"think", "<think>a < b </thin c</think>d", "a < b </thin c", "d"},
-      {"think", "<think>a</think>b\n<think>c</think>\nd", "a\nc", "b\n\nd"},
-      {"think", "a </think> b", "", "a </think> b"},
-      {"think-response", "<think>Hm.</think>\n<response>Hello.</response>", "Hm.", "Hello."},
-      {"think-answer", "<think>Hm.</think><answer>\nHello.\n</answer>", "Hm.", "Hello.\n"},
-      {"mistral", "[THINK]Hm [a].[/THINK]Hello.", "Hm [a].", "Hello."},
-      {"command", "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Hello.<|END_RESPONSE|>", "Hm.",
-       "Hello."},
-      {"command", "Hm.<|END_THINKING|><|START_TEXT|>Hello.<|END_TEXT|>", "Hm.", "Hello.",
-       "<|START_THINKING|>"},
-      {"gemma4", "<|channel>thought\nHm.\n<channel|>Hello.", "Hm.", "Hello."},
-      {"seed", "<seed:think>\nHm.\n</seed:think>Hello.", "Hm.", "Hello."},
-      {"apertus", "<|inner_prefix|>Hm.<|inner_suffix|>Hello.", "Hm.", "Hello."},
-      {"granite", "Here is my thought process:\n\nHm.\n\nHere is my response:\nHello.", "Hm.", "Hello."},
-      {"thought", "<thought>Hm.</thought>Hello.", "Hm.", "Hello."},
-      {"harmony",
-       "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.<|return|"
-       ">",
-       "Hm.", "Hello.", "<|start|>assistant"},
-      {"harmony", "<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>Hello.",
-       "Hm.", "Hello.", "<|start|>assistant"},
-      {"harmony", "<|channel|>commentary<|message|>First I look.<|end|>", "", "First I look.",
-       "<|start|>assistant"},
-      {"harmony", "Hello.", "", "Hello.", "<|start|>assistant"},
-      {"none", "<think>Hm.</think>", "", "<think>Hm.</think>"},
-  };
-  return kExamples;
-}
+constexpr Example kExamples[] = {
+    {"think", "<think>\nHm.\n\nYes.\n</think>\n\nHello.\n", "Hm.\n\nYes.", "Hello.\n"},
+    {"think", "Hm.\n</think>\n\nHello.", "Hm.", "Hello.", "<think>"},
+    {"think", "<think></think>Hello.", "", "Hello."},
+    {"think", "</think>\n\nHello.", "", "Hello."},
+    {"think", "Hello.", "", "Hello."},
+    {"think", "  Hello <b>.\n", "", "  Hello <b>.\n"},
+    {"think", "<think>Never ends", "Never ends", ""},
+    {"think", "<think>a < b </thin c</think>d", "a < b </thin c", "d"},
+    {"think", "<think>a</think>b\n<think>c</think>\nd", "a\nc", "b\n\nd"},
+    {"think", "a </think> b", "", "a </think> b"},
+    {"think-response", "<think>Hm.</think>\n<response>Hello.</response>", "Hm.", "Hello."},
+    {"think-answer", "<think>Hm.</think><answer>\nHello.\n</answer>", "Hm.", "Hello.\n"},
+    {"mistral", "[THINK]Hm [a].[/THINK]Hello.", "Hm [a].", "Hello."},
+    {"command", "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Hello.<|END_RESPONSE|>", "Hm.",
+     "Hello."},
+    {"command", "Hm.<|END_THINKING|><|START_TEXT|>Hello.<|END_TEXT|>", "Hm.", "Hello.", "<|START_THINKING|>"},
+    {"gemma4", "<|channel>thought\nHm.\n<channel|>Hello.", "Hm.", "Hello."},
+    {"seed", "<seed:think>\nHm.\n</seed:think>Hello.", "Hm.", "Hello."},
+    {"apertus", "<|inner_prefix|>Hm.<|inner_suffix|>Hello.", "Hm.", "Hello."},
+    {"granite", "Here is my thought process:\n\nHm.\n\nHere is my response:\nHello.", "Hm.", "Hello."},
+    {"thought", "<thought>Hm.</thought>Hello.", "Hm.", "Hello."},
+    {"harmony",
+     "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.<|return|"
+     ">",
+     "Hm.", "Hello.", "<|start|>assistant"},
+    {"harmony", "<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>Hello.", "Hm.",
+     "Hello.", "<|start|>assistant"},
+    {"harmony", "<|channel|>commentary<|message|>First I look.<|end|>", "", "First I look.",
+     "<|start|>assistant"},
+    {"harmony", "Hello.", "", "Hello.", "<|start|>assistant"},
+    {"none", "<think>Hm.</think>", "", "<think>Hm.</think>"},
+};
 
 TEST(ReplyReasoning, IsSplitOffHoweverTheTextIsCut) {
-  for (const Example& example : examples()) {
+  for (const Example& example : kExamples) {
     SCOPED_TRACE(testing::Message() << example.format << ": " << example.text);
     const Reply reply = parse_every_cut(format_of("hermes", example.format), example.text,
                                         {.opened = std::string(example.opened)});

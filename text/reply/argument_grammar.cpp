@@ -1,3 +1,4 @@
+// Rules for arguments: a hole for JSON Schema where they are JSON, each parameter in turn where they are not.
 #include "text/reply/argument_grammar.h"
 
 #include <algorithm>

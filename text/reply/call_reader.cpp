@@ -1,3 +1,4 @@
+// Walks the steps of a layout: fixed text, the name, and one reader for the arguments.
 #include "text/reply/call_reader.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The signs by which formats are known, in the order in which they are looked for.
 #include "text/reply/detect.h"
 
 #include <algorithm>

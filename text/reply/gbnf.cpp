@@ -1,3 +1,4 @@
+// Literals and character classes escaped, and text without a word as the automaton that looks for it.
 #include "text/reply/gbnf.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Strings are escaped and read, objects taken apart, by the reader of values.
 #include "text/reply/json_text.h"
 
 #include <boost/json/parse.hpp>

@@ -1,3 +1,4 @@
+// Keys decide what becomes of values; arguments wait until the name is known.
 #include "text/reply/object_reader.h"
 
 #include "text/reply/json_text.h"

@@ -1,3 +1,4 @@
+// Text is written as it comes where the schema allows nothing else, other values when they are complete.
 #include "text/reply/parameters_reader.h"
 
 #include "text/reply/json_text.h"

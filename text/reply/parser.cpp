@@ -1,3 +1,4 @@
+// Looks for markers in what has come, and hands calls to the layouts whose marker it is, one after the other.
 #include "text/reply/parser.h"
 
 #include <algorithm>

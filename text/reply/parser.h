@@ -18,8 +18,8 @@ namespace medlar::reply {
 struct ReplyFormat {
   const CallFormat* calls;
   const ReasoningFormat* reasoning;
-  // Texts of the vocabulary's special tokens. A marker that is one of them counts only where it was sampled
-  // as that token; one that is not counts wherever it is spelled.
+  // Texts of the vocabulary's special tokens: what push() is told to be special. A marker that is one of them
+  // counts only where it was sampled as that token; one that is not counts wherever it is spelled.
   std::vector<std::string> special_tokens = {};
   bool template_has_tools = false;  // the chat template describes tools itself
   bool template_has_calls = false;  // and writes the calls of earlier turns
@@ -42,6 +42,8 @@ std::string opened_by(const ReplyFormat& format, std::string_view prompt);
 class ReplyParser {
  public:
   explicit ReplyParser(const ReplyFormat& format, ReplyOptions options = {});
+  ReplyParser(const ReplyParser&) = delete;
+  ReplyParser& operator=(const ReplyParser&) = delete;
 
   // `piece` is whole UTF-8; `special`: it is the text of one special token.
   std::vector<Delta> push(std::string_view piece, bool special = false);

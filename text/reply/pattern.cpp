@@ -1,3 +1,4 @@
+// Patterns are split at their holes, and fixed text is matched word by word.
 #include "text/reply/pattern.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Fills the holes of the first layout, and refuses what would not be read again.
 #include "text/reply/render.h"
 
 #include <string_view>

@@ -1,3 +1,4 @@
+// After each call comes what closes them all, or another call that may begin alike.
 #include "text/reply/run_reader.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// A walk through the schema with a budget of steps, and the literals that text may spell.
 #include "text/reply/schema_types.h"
 
 #include <boost/json/value.hpp>

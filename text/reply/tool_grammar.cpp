@@ -1,3 +1,4 @@
+// The first layout with each tool's name and rules in its holes, after the reasoning that may precede it.
 #include "text/reply/tool_grammar.h"
 
 #include <algorithm>

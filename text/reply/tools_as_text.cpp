@@ -1,3 +1,4 @@
+// Messages are rewritten one by one; results that follow each other become one.
 #include "text/reply/tools_as_text.h"
 
 #include <boost/json/object.hpp>

@@ -1,3 +1,4 @@
+// A pushdown automaton over bytes; what it emits is JSON already.
 #include "text/reply/value_reader.h"
 
 #include <utility>
