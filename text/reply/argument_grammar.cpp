@@ -74,7 +74,7 @@ std::vector<ArgumentGrammar::Parameter> ArgumentGrammar::parameters(const Tool& 
   const json::value* properties = schema == nullptr ? nullptr : schema->if_contains("properties");
   if (properties == nullptr || !properties->is_object()) return result;
   for (const auto& [key, value] : properties->get_object()) {
-    result.push_back({std::string(key), with_definitions(value, *schema),
+    result.push_back({std::string(key), with_definitions(value, *schema), resolved(value, tool.parameters),
                       schema_types(value, tool.parameters), is_required(*schema, key),
                       fmt::format("value-{}-{}", number, result.size())});
   }
@@ -99,7 +99,7 @@ std::string ArgumentGrammar::tagged_parameter(const Parameter& parameter) {
   const auto add = [&](const std::string& expression, bool is_text) {
     ways.push_back(tagged_steps(parameter, expression, is_text));
   };
-  const std::vector<json::value> values = listed_values(parameter.schema);
+  const std::vector<json::value> values = listed_values(parameter.target);
   for (const json::value& one : values) {
     const bool is_text = one.is_string();
     add(gbnf_literal(is_text ? std::string(one.get_string()) : json::serialize(one)), is_text);
@@ -155,14 +155,14 @@ std::string ArgumentGrammar::listed(const std::vector<Parameter>& parameters, No
 
 std::string ArgumentGrammar::literal_value(const Parameter& parameter, Notation notation) {
   std::vector<std::string> ways;
-  for (const json::value& value : listed_values(parameter.schema)) {
+  for (const json::value& value : listed_values(parameter.target)) {
     ways.push_back(gbnf_literal(render_value(json::serialize(value), layout_, notation)));
   }
   if (!ways.empty()) return gbnf_choice(ways);
   const std::string any = any_value(notation);
   const std::string_view kind = notation == Notation::keywords ? "python" : "pair";
   if (parameter.types.bits == Types::any) return any;
-  const json::object* schema = parameter.schema.if_object();
+  const json::object* schema = parameter.target.if_object();
   const json::value* type = schema == nullptr ? nullptr : schema->if_contains("type");
   if (type != nullptr && *type == "integer") return std::string(kInteger);
   const std::pair<std::uint8_t, std::string_view> kNames[] = {

@@ -28,7 +28,8 @@ class ArgumentGrammar {
  private:
   struct Parameter {
     std::string key;
-    boost::json::value schema;
+    boost::json::value schema;  // for a hole: with the definitions that it refers to
+    boost::json::value target;  // what its reference leads to
     Types types;
     bool required = false;
     std::string rule;  // of its value

@@ -57,6 +57,14 @@ std::uint8_t type_of(std::string_view literal) {
   }
 }
 
+// What the schema's $ref points to within `root`; null where there is none.
+const json::value* referred(const json::object& schema, const json::value& root) {
+  const json::value* ref = schema.if_contains("$ref");
+  if (ref == nullptr || !ref->is_string() || !ref->get_string().starts_with('#')) return nullptr;
+  boost::system::error_code none;
+  return root.find_pointer(ref->get_string().subview(1), none);
+}
+
 // Follows a schema no further than a number of steps: references may go in circles.
 class Walk {
  public:
@@ -66,7 +74,7 @@ class Walk {
     const json::object* object = schema.if_object();
     if (object == nullptr || --steps_ < 0) return Types::any;
     std::uint8_t bits = Types::any;
-    if (const json::value* ref = object->if_contains("$ref")) bits &= referred(*ref);
+    if (const json::value* target = referred(*object, root_)) bits &= allowed(*target);
     if (const json::value* type = object->if_contains("type")) {
       bits &= type->is_array() ? any_of(type->get_array(), stated_type) : stated_type(*type);
     }
@@ -103,14 +111,6 @@ class Walk {
     return bits == 0 ? static_cast<std::uint8_t>(Types::any) : bits;
   }
 
-  std::uint8_t referred(const json::value& ref) {
-    const json::string* path = ref.if_string();
-    if (path == nullptr || !path->starts_with('#')) return Types::any;
-    boost::system::error_code none;
-    const json::value* target = root_.find_pointer(path->subview(1), none);
-    return target == nullptr ? static_cast<std::uint8_t>(Types::any) : allowed(*target);
-  }
-
   const json::value& root_;
   int steps_ = 200;
 };
@@ -134,6 +134,17 @@ const Tool* find_tool(std::span<const Tool> tools, std::string_view name) {
 
 Types schema_types(const json::value& schema, const json::value& root) {
   return {Walk(root).allowed(schema)};
+}
+
+const json::value& resolved(const json::value& schema, const json::value& root) {
+  constexpr int kLongestChain = 16;
+  const json::value* at = &schema;
+  for (int i = 0; i < kLongestChain && at->is_object(); ++i) {
+    const json::value* target = referred(at->get_object(), root);
+    if (target == nullptr) break;
+    at = target;
+  }
+  return *at;
 }
 
 Types parameter_types(const Tool* tool, std::string_view parameter) {

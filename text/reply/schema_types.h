@@ -29,6 +29,9 @@ Types parameter_types(const Tool* tool, std::string_view parameter);
 // references.
 Types schema_types(const boost::json::value& schema, const boost::json::value& root);
 
+// What a schema's local $ref leads to; the schema itself where it has none.
+const boost::json::value& resolved(const boost::json::value& schema, const boost::json::value& root);
+
 // A parameter's value as a model wrote it between two tags, as JSON: a literal of a type that is allowed, or
 // else a string.
 std::string value_json(std::string_view text, Types types, int max_depth);
