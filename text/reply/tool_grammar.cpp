@@ -104,7 +104,7 @@ class Builder {
 
   // An expression, and fixed text that belongs to its end. The first bytes of the text may be left out.
   struct Written {
-    std::string expression, text;
+    std::string expression{}, text{};
     std::size_t skipped = 0;
 
     void put(std::string_view next) {
