@@ -9,6 +9,12 @@
 
 namespace medlar::kernels::MEDLAR_ISA {
 
+// Vectors of codes whose values share a scale.
+template <int kSub>
+constexpr int sharing() {
+  return kSub * Codes::kVectors > 64 ? kSub * Codes::kVectors / 64 : 1;
+}
+
 // fma(vector of codes times the outliers among its values, their scales, sum): `at` is its first value's
 // place in the group, kBytes how many it has, scale what its lanes' codes are multiplied with.
 template <bool kWide, int kBytes, class Vector>
@@ -32,6 +38,16 @@ MEDLAR_INLINE bool any_outlier(const Q8Group* const (&x)[kRows], int64_t group, 
   unsigned all = 0;
   for (int r = 0; r < kRows; ++r) all |= x[r][group].outliers;
   return (all >> first & ((1u << count) - 1)) != 0;
+}
+
+// The sum of products of the vectors of w from kVector on, which share a scale: as many as kSub values fill.
+template <bool kWide, int kVector, int kSub>
+MEDLAR_INLINE I shared_products(const Codes& w, const int8_t* x) {
+  constexpr int kBytes = 64 / Codes::kVectors;
+  I sum = splat_int(0);
+  for (int v = 0; v < sharing<kSub>(); ++v)
+    sum = dot4<kWide>(sum, w.v[kVector + v], load_bytes(x + kBytes * v));
+  return sum;
 }
 
 // Independent sums of each row, so that few rows do not wait for one addition after the other.
@@ -86,16 +102,20 @@ struct Direct32 {
     constexpr int kStart = 64 * kPart + kBytes * kVector;
     const Q8Group& group = x[r][g];
     const int place = static_cast<int>(block * kActBlock) + kStart;
-    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + place)));
-    F& sum = sums.template at<kPart * Codes::kVectors + kVector>(r);
+    constexpr int kNext = kVector + sharing<32>();
+    const F products = to_float(shared_products<W::kWide, kVector, 32>(w, group.q + place));
+    F& sum = sums.template at<(kPart * Codes::kVectors + kVector) / sharing<32>()>(r);
     sum = fma(products, spread<32, kStart>(scale), sum);
-    if constexpr (kOutliers)
-      sum = add_outliers<W::kWide, kBytes>(group, place, w.v[kVector], spread<32, kStart>(w_scale), sum);
-    if constexpr (kVector + 1 < Codes::kVectors) add<kOutliers, kPart, kVector + 1>(w, w_scale, scale, r);
+    if constexpr (kOutliers) {
+      for (int v = kVector; v < kNext; ++v)
+        sum = add_outliers<W::kWide, kBytes>(group, place + kBytes * (v - kVector), w.v[v],
+                                             spread<32, kStart>(w_scale), sum);
+    }
+    if constexpr (kNext < Codes::kVectors) add<kOutliers, kPart, kNext>(w, w_scale, scale, r);
   }
 
   // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
-  template <int kBlocks>
+  template <int kBlocks, int kChain = 0>
   MEDLAR_INLINE void step(const std::byte* p, int64_t first_block) {
     block = first_block;
     const Scales32 w = W::template scales<(kBlocks + 1) / 2 * 2>(p);
@@ -108,14 +128,41 @@ struct Direct32 {
       }
     }
     if (any_outlier(x, g, block, kBlocks)) {
-      parts<true, kBlocks>(p, w.scale, scale);
+      parts<true, kBlocks, kChain>(p, w.scale, scale);
     } else {
-      parts<false, kBlocks>(p, w.scale, scale);
+      parts<false, kBlocks, kChain>(p, w.scale, scale);
     }
   }
 
-  template <bool kOutliers, int kBlocks>
+#if defined(MEDLAR_HALVES)
+  // Four blocks by halves.
+  template <bool kOutliers, int kChain>
+  MEDLAR_INLINE void fours(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
+    const auto w = nibbles_of_four<W::kBlockBytes, W::kNibbles>(p);
+    for (int r = 0; r < kRows; ++r) {
+      const Q8Group& group = x[r][g];
+      const auto values = halves_of_four(group.q + block * kActBlock);
+      const I products = dot4<false>(dot4<false>(splat_int(0), w.low, values.low), w.high, values.high);
+      F& sum = sums.template at<kChain>(r);
+      sum = fma(to_float(products), spread_of_four(scale[r]), sum);
+      if constexpr (!kOutliers) continue;
+      for (int b = 0; b < 4; ++b) {
+        if ((group.outliers >> (block + b) & 1) == 0) continue;
+        const int at = group.at[block + b];
+        const F code =
+            to_float(dot4<false>(splat_int(0), at < 16 ? w.low : w.high, one_byte(16 * b + at % 16)));
+        sum = fma(code, spread_of_four(w_scale) * splat(group.outlier[block + b]), sum);
+      }
+    }
+  }
+#endif
+
+  template <bool kOutliers, int kBlocks, int kChain>
   MEDLAR_INLINE void parts(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
+#if defined(MEDLAR_HALVES)
+    if constexpr (kBlocks == 4 && requires { W::kNibbles; })
+      return fours<kOutliers, kChain>(p, w_scale, scale);
+#endif
     part<kOutliers, 0>(p, w_scale, scale);
     if constexpr (kBlocks > 2) part<kOutliers, 1>(p, w_scale, scale);
   }
@@ -125,7 +172,7 @@ struct Direct32 {
     for (; (g + 1) * kActGroup <= k; ++g, w += 8 * kBytes) {
       for (int line = 0; line < 8 * kBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
       step<4>(w, 0);
-      step<4>(w + 4 * kBytes, 4);
+      step<4, 1>(w + 4 * kBytes, 4);
     }
     const int64_t left = (k - g * kActGroup) / kActBlock;
     int64_t done = 0;
@@ -144,7 +191,7 @@ struct Direct32 {
     }
   }
 
-  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r)) - sum4(offsets[r]); }
+  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r) - extend(offsets[r])); }
 };
 
 // The same of blocks of 256.
@@ -165,14 +212,16 @@ struct Direct256 {
                          int r) {
     constexpr int kBytes = 64 / Codes::kVectors;
     constexpr int kStart = 64 * kPart + kBytes * kVector;
-    const F products = to_float(dot4<W::kWide>(splat_int(0), w.v[kVector], load_bytes(group.q + kStart)));
-    F& sum = sums.template at<kPart * Codes::kVectors + kVector>(r);
+    constexpr int kNext = kVector + sharing<W::kSub>();
+    const F products = to_float(shared_products<W::kWide, kVector, W::kSub>(w, group.q + kStart));
+    F& sum = sums.template at<(kPart * Codes::kVectors + kVector) / sharing<W::kSub>()>(r);
     sum = fma(products, spread<W::kSub, kStart>(scale), sum);
-    if constexpr (kOutliers)
-      sum =
-          add_outliers<W::kWide, kBytes>(group, kStart, w.v[kVector], spread<W::kSub, kStart>(w_scale), sum);
-    if constexpr (kVector + 1 < Codes::kVectors)
-      add<kOutliers, kPart, kVector + 1>(w, w_scale, scale, group, r);
+    if constexpr (kOutliers) {
+      for (int v = kVector; v < kNext; ++v)
+        sum = add_outliers<W::kWide, kBytes>(group, kStart + kBytes * (v - kVector), w.v[v],
+                                             spread<W::kSub, kStart>(w_scale), sum);
+    }
+    if constexpr (kNext < Codes::kVectors) add<kOutliers, kPart, kNext>(w, w_scale, scale, group, r);
   }
 
   template <bool kOutliers, int kPart = 0>

@@ -297,11 +297,8 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+MEDLAR_INLINE F extend(Quad v) { return _mm256_zextps128_ps256(v); }  // with zeros
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
-MEDLAR_INLINE float sum4(Quad v) {
-  const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
-  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 // Four bytes at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE __m128i words4(const std::byte* p) {

@@ -225,11 +225,8 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+MEDLAR_INLINE F extend(Quad v) { return _mm512_zextps128_ps512(v); }  // with zeros
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
-MEDLAR_INLINE float sum4(Quad v) {
-  const __m128 s = _mm_add_ps(v, _mm_movehl_ps(v, v));
-  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 // Four bytes at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE __m128i words4(const std::byte* p) {
@@ -241,16 +238,37 @@ MEDLAR_INLINE __m128i words4(const std::byte* p) {
   }
   return _mm_unpacklo_epi64(_mm_unpacklo_epi32(w[0], w[1]), _mm_unpacklo_epi32(w[2], w[3]));
 }
+// 64 bytes from p on that words4() with kCount of 4 wants, in one vector where they lie within it.
+template <int kStride>
+MEDLAR_INLINE __m128i near_words4(const std::byte* p) {
+  static_assert(kStride % 2 == 0 && 3 * kStride + 4 <= 64);
+  const __m512i all = _mm512_loadu_si512(p);
+  if constexpr (kStride % 4 == 0)
+    return _mm512_castsi512_si128(
+        _mm512_permutexvar_epi32(_mm512_setr_epi32(0, kStride / 4, 2 * kStride / 4, 3 * kStride / 4, 0, 0, 0,
+                                                   0, 0, 0, 0, 0, 0, 0, 0, 0),
+                                 all));
+  constexpr int k = kStride / 2;
+  const __m128i index = _mm_setr_epi16(0, 1, k, k + 1, 2 * k, 2 * k + 1, 3 * k, 3 * k + 1);
+  return _mm512_castsi512_si128(_mm512_permutexvar_epi16(_mm512_castsi128_si512(index), all));
+}
 // f16 at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE Quad halves4(const std::byte* p) {
   const __m128i first = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
+  if constexpr (kCount == 4 && kStride % 2 == 0 && 3 * kStride + 4 <= 64)
+    return _mm_cvtph_ps(_mm_shuffle_epi8(near_words4<kStride>(p), first));
   return _mm_cvtph_ps(_mm_shuffle_epi8(words4<kStride, kCount>(p), first));
 }
 // The same, and of those that follow each.
 template <int kStride, int kCount>
 MEDLAR_INLINE void pairs_of_halves(const std::byte* p, Quad& first, Quad& second) {
-  const __m256 both = _mm256_cvtph_ps(words4<kStride, kCount>(p));
+  __m128i words;
+  if constexpr (kCount == 4 && kStride % 2 == 0 && 3 * kStride + 4 <= 64)
+    words = near_words4<kStride>(p);
+  else
+    words = words4<kStride, kCount>(p);
+  const __m256 both = _mm256_cvtph_ps(words);
   const __m128 low = _mm256_castps256_ps128(both), high = _mm256_extractf128_ps(both, 1);
   first = _mm_shuffle_ps(low, high, 0x88);
   second = _mm_shuffle_ps(low, high, 0xDD);
@@ -270,6 +288,42 @@ template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
   return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), _mm512_castps128_ps512(v));
 }
+// Four blocks of 32 at once, whose values i and 16 + i share a byte: the first halves of all four in one
+// vector, the second in another, so that one scale a lane serves both.
+#define MEDLAR_HALVES
+struct Halves {
+  I low, high;
+};
+// Of the 16 bytes that lie kFirst bytes into each of four blocks of kStride bytes.
+template <int kStride, int kFirst>
+MEDLAR_INLINE Halves nibbles_of_four(const std::byte* p) {
+  static_assert(kStride % 2 == 0 && 2 * kStride + 16 <= 64);
+  const __m512i three = _mm512_loadu_si512(p + kFirst);
+  const __m512i last = _mm512_loadu_si512(p + kFirst + 3 * kStride + 16 - 64);
+  __m512i all;
+  if constexpr (kStride % 4 == 0) {
+    constexpr int k = kStride / 4;
+    const __m512i index = _mm512_setr_epi32(0, 1, 2, 3, k, k + 1, k + 2, k + 3, 2 * k, 2 * k + 1, 2 * k + 2,
+                                            2 * k + 3, 28, 29, 30, 31);
+    all = _mm512_permutex2var_epi32(three, index, last);
+  } else {
+    constexpr short k = kStride / 2;
+    alignas(64) static constexpr short kIndex[32] = {
+        0,     1,         2,         3,         4,         5,         6,         7,
+        k,     k + 1,     k + 2,     k + 3,     k + 4,     k + 5,     k + 6,     k + 7,
+        2 * k, 2 * k + 1, 2 * k + 2, 2 * k + 3, 2 * k + 4, 2 * k + 5, 2 * k + 6, 2 * k + 7,
+        56,    57,        58,        59,        60,        61,        62,        63};
+    all = _mm512_permutex2var_epi16(three, _mm512_load_si512(kIndex), last);
+  }
+  const __m512i mask = _mm512_set1_epi8(15);
+  return {_mm512_and_si512(all, mask), _mm512_and_si512(_mm512_srli_epi16(all, 4), mask)};
+}
+// The activations of four blocks in the same order.
+MEDLAR_INLINE Halves halves_of_four(const int8_t* x) {
+  const __m512i first = _mm512_loadu_si512(x), second = _mm512_loadu_si512(x + 64);
+  return {_mm512_shuffle_i64x2(first, second, 0x88), _mm512_shuffle_i64x2(first, second, 0xDD)};
+}
+MEDLAR_INLINE F spread_of_four(Quad v) { return spread<16, 0>(v); }
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return _mm_castsi128_ps(

@@ -244,8 +244,8 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { vst1q_f32(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return vdupq_n_f32(v); }
+MEDLAR_INLINE F extend(Quad v) { return v; }
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return vfmaq_f32(c, a, b); }
-MEDLAR_INLINE float sum4(Quad v) { return vaddvq_f32(v); }
 // f16 at p, p + kStride, ...: kCount of them, then zeros.
 template <int kStride, int kCount>
 MEDLAR_INLINE Quad halves4(const std::byte* p) {
