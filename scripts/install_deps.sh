@@ -17,6 +17,7 @@ APT_BUILD=(
   cmake ninja-build g++ pkg-config ccache git ca-certificates
   libboost1.81-dev libboost-json1.81-dev libfmt-dev libspdlog-dev libcli11-dev libpcre2-dev libutf8proc-dev
   libcurl4-openssl-dev libssl-dev libsqlite3-dev libarchive-dev libedit-dev
+  prometheus-cpp-dev
   python3 python3-pip
 )
 APT_TESTS=(
@@ -24,7 +25,7 @@ APT_TESTS=(
   clang-19 clang-format-19 libclang-rt-19-dev lld-19 llvm-19 g++-aarch64-linux-gnu qemu-user
   man-db bash-completion zsh fish
 )
-BREW_BUILD=(cmake ninja pkgconf ccache boost fmt spdlog cli11 pcre2 utf8proc curl openssl@3 sqlite libarchive libedit)
+BREW_BUILD=(cmake ninja pkgconf ccache boost fmt spdlog cli11 pcre2 utf8proc curl openssl@3 sqlite libarchive libedit prometheus-cpp)
 BREW_TESTS=(googletest google-benchmark python@3.13 clang-format fish)
 
 # Runs a command as root, with its output shown only when it fails.

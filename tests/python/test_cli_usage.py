@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from terminal import Terminal, shown_lines
 
-COMMANDS = ["run", "chat", "pull", "list", "show", "rm", "verify", "tokenize", "template", "logits", "bench", "synth",
+COMMANDS = ["run", "chat", "serve", "pull", "list", "show", "rm", "verify", "tokenize", "template", "logits", "bench", "synth",
             "completion", "man"]
 NO_NETWORK = {
     "HF_ENDPOINT": "http://127.0.0.1:9",

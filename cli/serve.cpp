@@ -1,0 +1,189 @@
+// medlar serve: one model for many clients, over HTTP.
+#include "server/serve.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/engine_options.h"
+#include "cli/models.h"
+
+namespace medlar::cli {
+namespace {
+
+LogLevel parse_level(const std::string& name) {
+  if (name == "debug") return LogLevel::debug;
+  if (name == "info") return LogLevel::info;
+  if (name == "warning") return LogLevel::warning;
+  if (name == "error") return LogLevel::error;
+  if (name == "off") return LogLevel::off;
+  throw Error(ErrorKind::usage, fmt::format("--log: there is no level \"{}\"", name),
+              "choose one of debug, info, warning, error, off");
+}
+
+struct ServeCommand {
+  std::string model, key_file, log = "warning";
+  std::vector<std::string> aliases;
+  int parallel = 4;
+  int body_megabytes = 64, drain_seconds = 30;
+  std::int64_t cache = 0;
+  server::ListenOptions listen;
+  server::AccessOptions access;
+  EngineFlags engine;
+
+  void run(const Console& console) {
+    if (!key_file.empty()) add_keys(read_input(key_file));
+    EngineOptions engine_options = engine.options();
+    engine_options.sequences = parallel;
+    engine_options.cache = cache;
+    listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
+    listen.drain = std::chrono::seconds(drain_seconds);
+    server::ServeOptions options{
+        .listen = listen, .access = access, .log = Logger::to_stderr(parse_level(log))};
+    store::Store store = open_store();
+    const std::string reference = model.empty() ? best_model(store) : model;
+    const store::ResolvedModel resolved = resolve_or_pull(store, reference, console);
+    options.load = [&] { return load(resolved, reference, engine_options); };
+    options.on_ready = [&](const std::vector<std::string>& urls) {
+      console.write(fmt::format("Medlar serves {} at {}\n", visible(resolved.name), visible(urls.front())));
+    };
+    server::serve(options);
+  }
+
+ private:
+  // One key a line.
+  void add_keys(const std::string& text) {
+    std::size_t start = 0;
+    while (start < text.size()) {
+      const std::size_t end = std::min(text.find('\n', start), text.size());
+      std::string line = text.substr(start, end - start);
+      if (line.ends_with('\r')) line.pop_back();
+      if (!line.empty()) access.api_keys.push_back(std::move(line));
+      start = end + 1;
+    }
+    if (access.api_keys.empty())
+      throw Error(ErrorKind::usage, fmt::format("--api-key-file {}: holds no key", key_file),
+                  "write one key a line");
+  }
+
+  std::unique_ptr<server::Model> load(const store::ResolvedModel& resolved, const std::string& reference,
+                                      const EngineOptions& engine_options) const {
+    auto result = std::make_unique<server::Model>();
+    result->engine = Engine::load(resolved.path, engine_options);
+    result->scheduler = std::make_unique<Scheduler>(result->engine);
+    result->path = resolved.path;
+    result->parallel = parallel;
+    result->loaded = static_cast<std::int64_t>(std::time(nullptr));
+    result->names = aliases;
+    for (const std::string& name : {resolved.name, reference, resolved.path.stem().string()}) {
+      if (!name.empty() && std::find(result->names.begin(), result->names.end(), name) == result->names.end())
+        result->names.push_back(name);
+    }
+    return result;
+  }
+};
+
+void add_listening(CLI::App& command, ServeCommand& options) {
+  const std::string group = "Listening";
+  server::ListenOptions& listen = options.listen;
+  command.add_option("--host", listen.host, "Address to listen on; beyond this machine it needs an API key")
+      ->type_name("HOST")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--port", listen.port, "Port to listen on; 0: a free one")
+      ->type_name("PORT")
+      ->check(CLI::Range(0, 65535).description(""))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--ollama-port", listen.ollama_port,
+                  "A second port, for clients of Ollama: 11434 if no PORT is given")
+      ->type_name("PORT")
+      ->expected(0, 1)
+      ->default_str("11434")
+      ->check(CLI::Range(1, 65535).description(""))
+      ->group(group);
+  command.add_option("--unix", listen.unix_path, "Listen on a Unix socket instead")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_option("--tls-cert", listen.tls_cert, "Certificate chain (PEM): serve over TLS")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_option("--tls-key", listen.tls_key, "Its private key (PEM)")->type_name("FILE")->group(group);
+  command.add_option("--max-body", options.body_megabytes, "Megabytes that a request may have")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024).description(""))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--drain", options.drain_seconds,
+                  "Seconds that answers may still take after Ctrl-C or SIGTERM")
+      ->type_name("N")
+      ->check(CLI::Range(0, 3600).description(""))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_access(CLI::App& command, ServeCommand& options) {
+  const std::string group = "Access";
+  const auto several = [&](const char* name, std::vector<std::string>& to, const char* about,
+                           const char* type) {
+    command.add_option(name, to, about)
+        ->type_name(type)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(group);
+  };
+  several("--api-key", options.access.api_keys,
+          "Answer only those who send this key (may be given several times)", "KEY");
+  command.add_option("--api-key-file", options.key_file, "A file with one key a line")
+      ->type_name("FILE")
+      ->group(group);
+  command.add_flag("--no-api-key", options.access.no_api_key, "Let other machines in without a key")
+      ->group(group);
+  several("--allow-origin", options.access.allow_origins,
+          "Let web pages of this origin ask; *: all (may be given several times)", "ORIGIN");
+  several("--allow-host", options.access.allow_hosts,
+          "Another name this server is called by (may be given several times)", "NAME");
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, const Console& console) {
+  auto options = std::make_shared<ServeCommand>();
+  CLI::App* command = add_command(program, "serve", "Answer many clients over HTTP",
+                                  "medlar serve smollm2:135m --parallel 8");
+  command
+      ->add_option("model", options->model,
+                   "Which model, pulled if it is not here; without it the best one that is here")
+      ->type_name("MODEL");
+  command
+      ->add_option("--alias", options->aliases,
+                   "Another name that clients may ask for (may be given several times)")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--parallel", options->parallel, "Requests that are answered together")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024).description(""))
+      ->capture_default_str();
+  command->add_option("--cache", options->cache, "Tokens that all requests together can hold; 0: one context")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""));
+  command->add_option("--log", options->log, "What is told on standard error")
+      ->type_name("debug|info|warning|error|off")
+      ->capture_default_str();
+  options->engine.add_to(*command);
+  add_listening(*command, *options);
+  add_access(*command, *options);
+  command->callback([options, &console] { options->run(console); });
+}
+
+}  // namespace medlar::cli

@@ -1,0 +1,188 @@
+// Anthropic's API: POST /v1/messages and /v1/messages/count_tokens.
+#include <boost/json/object.hpp>
+
+#include "server/openai.h"
+#include "server/prompt.h"
+#include "server/routes.h"
+#include "server/structure.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+struct MessagesBody {
+  std::string model;
+  std::vector<ChatMessage> messages;
+  json::value system;
+  bool stream = false;
+  Structure structure;
+  Settings settings;
+};
+
+Form<MessagesBody> messages_form(bool generates) {
+  Form<MessagesBody> form;
+  form.field("model", &MessagesBody::model, {.about = "the name of the model", .required = true})
+      .field("messages", &MessagesBody::messages,
+             {.about = "the conversation; an assistant's message at the end is continued",
+              .max_items = 1 << 16,
+              .required = true})
+      .field("system", &MessagesBody::system, {.about = "a text, or a list of text blocks"})
+      .field("stream", &MessagesBody::stream, {.about = "send the answer as it is written"})
+      .part(structure_form(), &MessagesBody::structure)
+      .part(settings_form(), &MessagesBody::settings)
+      .set<std::vector<std::string>>(
+          "stop_sequences", {.about = "the answer ends before the first of these", .max_items = 256},
+          [](MessagesBody& body, std::vector<std::string> stops) { body.settings.stop = std::move(stops); });
+  if (generates) form.require("max_tokens");
+  return form;
+}
+
+const Form<MessagesBody>& message_form() {
+  static const Form<MessagesBody> form = messages_form(true);
+  return form;
+}
+const Form<MessagesBody>& count_form() {
+  static const Form<MessagesBody> form = messages_form(false);
+  return form;
+}
+
+std::vector<std::int32_t> prompt_of(const Model& model, MessagesBody& body) {
+  require_plain_text(body.structure);
+  for (std::size_t i = 0; i < body.messages.size(); ++i) {
+    const auto& role = body.messages[i].object["role"].get_string();
+    if (role != "user" && role != "assistant")
+      fail_at(Path{.name = "messages"}[i] / "role", "must be one of user, assistant");
+  }
+  Conversation conversation{.messages = std::move(body.messages)};
+  conversation.continue_last = conversation.messages.back().object["role"] == "assistant";
+  if (!body.system.is_null()) {
+    const std::string system = read_text_parts(body.system, {.name = "system"});
+    conversation.messages.insert(conversation.messages.begin(), {{{"role", "system"}, {"content", system}}});
+  }
+  return chat_tokens(*model.engine, conversation);
+}
+
+// What was cached is counted apart from the rest of the input.
+json::object usage_json(const Usage& usage) {
+  return {{"input_tokens", usage.prompt_tokens - usage.cached_tokens},
+          {"cache_creation_input_tokens", 0},
+          {"cache_read_input_tokens", usage.cached_tokens},
+          {"output_tokens", usage.completion_tokens}};
+}
+
+struct MessageFrame {
+  std::string id, model;
+  std::vector<std::string> stops;
+  const text::Tokenizer* tokenizer = nullptr;
+
+  json::object message(json::array content, const Usage& usage) const {
+    return {{"id", id},
+            {"type", "message"},
+            {"role", "assistant"},
+            {"model", model},
+            {"content", std::move(content)},
+            {"stop_reason", nullptr},
+            {"stop_sequence", nullptr},
+            {"usage", usage_json(usage)}};
+  }
+  // {"stop_reason", "stop_sequence"}
+  json::object end(const Generation& generation) const {
+    const std::string stop = stop_string(*tokenizer, generation, stops);
+    if (!stop.empty()) return {{"stop_reason", "stop_sequence"}, {"stop_sequence", stop}};
+    const bool full = generation.finish == FinishReason::length;
+    return {{"stop_reason", full ? "max_tokens" : "end_turn"}, {"stop_sequence", nullptr}};
+  }
+};
+
+json::object whole_message(const MessageFrame& frame, const Outcome& outcome) {
+  const Generation& generation = outcome.generations.front();
+  json::object message = frame.message({{{"type", "text"}, {"text", generation.text}}}, outcome.usage());
+  for (auto& [name, value] : frame.end(generation)) message[name] = value;
+  message["medlar"] = medlar_json(outcome);
+  return message;
+}
+
+class MessageStream : public Answer {
+ public:
+  explicit MessageStream(MessageFrame frame) : frame_(std::move(frame)) {}
+  bool streams() const override { return true; }
+
+  void begin(Exchange& exchange, const Outcome& outcome) override {
+    exchange.begin(sse_head());
+    send(exchange, "message_start", {{"message", frame_.message({}, outcome.usage())}});
+    send(exchange, "content_block_start",
+         {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}});
+  }
+  void progress(Exchange& exchange, const PromptProgress&) override { send(exchange, "ping", {}); }
+  void delta(Exchange& exchange, int, const Delta& delta) override {
+    send(exchange, "content_block_delta",
+         {{"index", 0}, {"delta", {{"type", "text_delta"}, {"text", delta.text}}}});
+  }
+  void end(Exchange& exchange, const Outcome& outcome) override {
+    send(exchange, "content_block_stop", {{"index", 0}});
+    send(exchange, "message_delta",
+         {{"delta", frame_.end(outcome.generations.front())},
+          {"usage", usage_json(outcome.usage())},
+          {"medlar", medlar_json(outcome)}});
+    send(exchange, "message_stop", {});
+    exchange.end();
+  }
+  void fail(Exchange& exchange, const ApiError& error) override {
+    exchange.send(sse("error", error_object(Dialect::anthropic, error)));
+  }
+
+ private:
+  static void send(Exchange& exchange, std::string_view event, json::object data) {
+    data["type"] = event;
+    exchange.send(sse(event, data));
+  }
+
+  MessageFrame frame_;
+};
+
+void messages(const Call& call) {
+  MessagesBody body = read_body(call, message_form());
+  Model& model = call.service.model(body.model);
+  Job job{.settings = body.settings, .dialect = Dialect::anthropic};
+  job.prompts.push_back(prompt_of(model, body));
+  const MessageFrame frame{.id = "msg_" + call.request().id,
+                           .model = body.model,
+                           .stops = body.settings.stop,
+                           .tokenizer = &model.engine->tokenizer()};
+  std::unique_ptr<Answer> answer;
+  if (body.stream) {
+    answer = std::make_unique<MessageStream>(frame);
+  } else {
+    answer = whole_answer([frame](const Outcome& outcome) { return whole_message(frame, outcome); });
+  }
+  generate(call.service, model, call.exchange, std::move(job), std::move(answer));
+}
+
+void count_tokens(const Call& call) {
+  MessagesBody body = read_body(call, count_form());
+  const Model& model = call.service.model(body.model);
+  call.reply({{"input_tokens", prompt_of(model, body).size()}});
+}
+
+}  // namespace
+
+std::span<const Route> anthropic_routes() {
+  static const std::vector<Route> routes{
+      {.method = Method::post,
+       .path = "/v1/messages",
+       .dialect = Dialect::anthropic,
+       .handler = messages,
+       .about = "Answer a conversation",
+       .body = [] { return message_form().schema(); }},
+      {.method = Method::post,
+       .path = "/v1/messages/count_tokens",
+       .dialect = Dialect::anthropic,
+       .handler = count_tokens,
+       .about = "The number of tokens that a conversation has",
+       .body = [] { return count_form().schema(); }},
+  };
+  return routes;
+}
+
+}  // namespace medlar::server

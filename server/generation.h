@@ -1,0 +1,66 @@
+// A request to the scheduler, from its submission to the last byte of its answer.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/api_error.h"
+#include "server/http.h"
+#include "server/service.h"
+#include "server/settings.h"
+
+namespace medlar::server {
+
+struct Job {
+  std::vector<std::vector<std::int32_t>> prompts;  // at least one
+  Settings settings;
+  int choices = 1;  // answers to each prompt
+  Dialect dialect = Dialect::openai;
+};
+
+struct Delta {
+  std::string text;
+  std::vector<TokenInfo> logprobs;
+};
+
+// What is known so far. Choice i of prompt p has the index p * choices + i.
+struct Outcome {
+  std::vector<Started> started;         // (prompts)
+  std::vector<Generation> generations;  // (prompts * choices), as far as they have ended
+
+  // Prompts counted once each, whatever the number of answers.
+  Usage usage() const;
+};
+
+// How a protocol writes an answer. All on the I/O thread, in this order; a whole answer needs end() only.
+class Answer {
+ public:
+  virtual ~Answer() = default;
+  // Of a stream: the first prompt has been admitted.
+  virtual void begin(Exchange& exchange, const Outcome& outcome) {}
+  virtual void progress(Exchange& exchange, const PromptProgress& progress) {}
+  virtual void delta(Exchange& exchange, int choice, const Delta& delta) {}
+  virtual void finish(Exchange& exchange, int choice, const Generation& generation) {}
+  virtual void end(Exchange& exchange, const Outcome& outcome) = 0;
+  // The error as an event of a stream that has begun; the stream ends after it.
+  virtual void fail(Exchange& exchange, const ApiError& error) {}
+  virtual bool streams() const { return false; }
+};
+
+// Which of the stop strings ended it; empty: none.
+std::string stop_string(const text::Tokenizer& tokenizer, const Generation& generation,
+                        const std::vector<std::string>& stops);
+
+// One JSON object when everything is there.
+std::unique_ptr<Answer> whole_answer(std::function<boost::json::object(const Outcome&)> write);
+
+// Submits the job; the rest happens by itself. If the client leaves, the job is cancelled. Throws ApiError
+// for what the scheduler refuses.
+void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& exchange, Job job,
+              std::unique_ptr<Answer> answer);
+
+}  // namespace medlar::server

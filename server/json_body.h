@@ -1,0 +1,32 @@
+// The JSON of a request body: strict, bounded in depth, and no key twice.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+#include <string_view>
+
+namespace medlar::server {
+
+inline constexpr std::size_t kJsonDepth = 64;
+
+// Throws ApiError(400) saying where it stops being JSON, or which key is there twice.
+boost::json::value parse_body(std::string_view body);
+
+// A place within a body, "messages[2].content": a chain on the stack, written out only for an error.
+struct Path {
+  const Path* parent = nullptr;
+  std::string_view name = {};
+  std::ptrdiff_t index = -1;
+
+  std::string text() const;
+  Path operator/(std::string_view field) const { return {this, field, -1}; }
+  Path operator[](std::size_t i) const { return {this, {}, static_cast<std::ptrdiff_t>(i)}; }
+};
+
+// Throws ApiError(400): "PLACE: MESSAGE", with the place as its param.
+[[noreturn]] void fail_at(const Path& path, std::string_view message);
+
+// What a value is, for a message: "a string", "null".
+std::string_view kind_name(const boost::json::value& value);
+
+}  // namespace medlar::server

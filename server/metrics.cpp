@@ -1,0 +1,113 @@
+#include "server/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "base/process_memory.h"
+
+namespace medlar::server {
+namespace {
+
+using prometheus::Registry;
+
+prometheus::Histogram::BucketBoundaries seconds_from(double first) {
+  prometheus::Histogram::BucketBoundaries bounds;
+  for (double bound = first; bounds.size() < 16; bound *= 2) bounds.push_back(bound);
+  return bounds;
+}
+
+prometheus::Histogram& histogram(Registry& registry, const char* name, const char* help, double first) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, seconds_from(first));
+}
+
+prometheus::Counter& counter(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Gauge& gauge(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  std::shared_ptr<Registry> registry = std::make_shared<Registry>();
+  prometheus::Family<prometheus::Counter>& requests = prometheus::BuildCounter()
+                                                          .Name("medlar_requests_total")
+                                                          .Help("Requests answered, by route and status")
+                                                          .Register(*registry);
+  prometheus::Histogram& request_seconds =
+      histogram(*registry, "medlar_request_seconds", "From a request's head to its answer's end", 0.001);
+  prometheus::Histogram& ttft =
+      histogram(*registry, "medlar_time_to_first_token_seconds", "From the request to its first text", 0.001);
+  prometheus::Histogram& itl =
+      histogram(*registry, "medlar_inter_token_seconds", "Between two pieces of a text", 0.0005);
+  prometheus::Counter& prompt_tokens = counter(*registry, "medlar_prompt_tokens_total", "Tokens of prompts");
+  prometheus::Counter& cached_tokens =
+      counter(*registry, "medlar_cached_prompt_tokens_total", "Tokens of prompts that were in the cache");
+  prometheus::Counter& generated_tokens =
+      counter(*registry, "medlar_generated_tokens_total", "Tokens written");
+  prometheus::Gauge& active = gauge(*registry, "medlar_requests_active", "Requests being answered");
+  prometheus::Gauge& waiting = gauge(*registry, "medlar_requests_waiting", "Requests in the queue");
+  prometheus::Gauge& preempted = gauge(*registry, "medlar_requests_preempted",
+                                       "Requests that had to give up their place, since the start");
+  prometheus::Gauge& steps = gauge(*registry, "medlar_engine_steps", "Steps of the model since the start");
+  prometheus::Family<prometheus::Gauge>& cache =
+      prometheus::BuildGauge()
+          .Name("medlar_kv_cache_tokens")
+          .Help("Tokens of the KV cache: capacity, held, held by nobody")
+          .Register(*registry);
+  prometheus::Family<prometheus::Gauge>& memory =
+      prometheus::BuildGauge().Name("medlar_memory_bytes").Help("Memory by category").Register(*registry);
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+void Metrics::request(std::string_view method, std::string_view route, int status, double seconds) {
+  impl_->requests
+      .Add({{"method", std::string(method)},
+            {"route", std::string(route)},
+            {"status", std::to_string(status)}})
+      .Increment();
+  impl_->request_seconds.Observe(seconds);
+}
+
+void Metrics::first_token(double seconds) { impl_->ttft.Observe(seconds); }
+void Metrics::next_token(double seconds) { impl_->itl.Observe(seconds); }
+
+void Metrics::generated(const Usage& usage) {
+  impl_->prompt_tokens.Increment(static_cast<double>(usage.prompt_tokens));
+  impl_->cached_tokens.Increment(static_cast<double>(usage.cached_tokens));
+  impl_->generated_tokens.Increment(static_cast<double>(usage.completion_tokens));
+}
+
+std::string Metrics::text(const Engine* engine, const SchedulerStatus* status) const {
+  const auto set = [](prometheus::Family<prometheus::Gauge>& family, const char* label, const char* name,
+                      auto value) { family.Add({{label, name}}).Set(static_cast<double>(value)); };
+  if (status) {
+    impl_->active.Set(status->active);
+    impl_->waiting.Set(status->waiting);
+    impl_->preempted.Set(static_cast<double>(status->preempted));
+    impl_->steps.Set(static_cast<double>(status->steps));
+    set(impl_->cache, "state", "capacity", status->cache_tokens);
+    set(impl_->cache, "state", "used", status->cache_used);
+    set(impl_->cache, "state", "shared", status->cache_shared);
+  }
+  if (engine) {
+    const runtime::MemoryPlan& plan = engine->memory_plan();
+    set(impl_->memory, "category", "weights", plan.weights);
+    set(impl_->memory, "category", "kv", plan.kv);
+    set(impl_->memory, "category", "activations", plan.activations);
+    set(impl_->memory, "category", "scratch", plan.scratch);
+  }
+  const ProcessMemory now = process_memory();
+  set(impl_->memory, "category", "resident", now.resident);
+  set(impl_->memory, "category", "resident_anonymous", now.anonymous);
+  return prometheus::TextSerializer().Serialize(impl_->registry->Collect());
+}
+
+}  // namespace medlar::server

@@ -1,0 +1,30 @@
+// What Prometheus reads: latencies, tokens, cache hits, the queue, and memory by category.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/scheduler.h"
+
+namespace medlar::server {
+
+// Any thread.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+
+  void request(std::string_view method, std::string_view route, int status, double seconds);
+  void first_token(double seconds);
+  void next_token(double seconds);
+  void generated(const Usage& usage);
+
+  // In the text form of Prometheus. `engine` and `status` are of the loaded model; null: none yet.
+  std::string text(const Engine* engine, const SchedulerStatus* status) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace medlar::server

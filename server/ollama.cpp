@@ -1,0 +1,142 @@
+// Ollama's API: the routes that tell about models.
+#include "server/ollama.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "formats/all.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+// The release of Ollama whose API this is: clients refuse to speak to older ones.
+constexpr std::string_view kSpokenVersion = "0.12.6";
+
+struct ModelBody {
+  std::string model, name;
+  std::string wanted() const { return model.empty() ? name : model; }
+};
+const Form<ModelBody>& model_form() {
+  static const Form<ModelBody> form =
+      Form<ModelBody>()
+          .field("model", &ModelBody::model, {.about = "the name of the model"})
+          .field("name", &ModelBody::name, {.about = "an older spelling of \"model\""});
+  return form;
+}
+
+std::string parameter_size(std::int64_t parameters) {
+  const auto count = static_cast<double>(parameters);
+  return parameters < 1'000'000'000 ? fmt::format("{:.2f}M", count / 1e6)
+                                    : fmt::format("{:.1f}B", count / 1e9);
+}
+
+json::object details(const Model& model) {
+  const ModelDescription& about = model.engine->description();
+  const std::string type(about.types.empty() ? "" : format_info(about.types.front().type).name);
+  return {{"parent_model", ""},
+          {"format", "gguf"},
+          {"family", about.architecture},
+          {"families", json::array{json::value(about.architecture)}},
+          {"parameter_size", parameter_size(about.parameters)},
+          {"quantization_level", type}};
+}
+
+json::object listed(const Model& model, const std::string& name) {
+  return {{"name", name},
+          {"model", name},
+          {"modified_at", ollama_time()},
+          {"size", model.engine->description().file_bytes},
+          {"digest", ""},
+          {"details", details(model)}};
+}
+
+void version(const Call& call) { call.reply({{"version", kSpokenVersion}}); }
+
+void tags(const Call& call) {
+  const Model& model = call.service.model();
+  json::array models;
+  for (const std::string& name : model.names) models.push_back(listed(model, name));
+  call.reply({{"models", std::move(models)}});
+}
+
+void ps(const Call& call) {
+  const Model& model = call.service.model();
+  json::object entry = listed(model, model.name());
+  entry["expires_at"] = "2318-01-01T00:00:00Z";  // it stays
+  entry["size_vram"] = 0;
+  entry["context_length"] = model.engine->context();
+  call.reply({{"models", json::array{std::move(entry)}}});
+}
+
+void show(const Call& call) {
+  const Model& model = call.service.model(read_body(call, model_form()).wanted());
+  const ModelDescription& about = model.engine->description();
+  const auto key = [&](std::string_view name) { return fmt::format("{}.{}", about.architecture, name); };
+  call.reply({{"modelfile", fmt::format("FROM {}\n", model.path.string())},
+              {"parameters", ""},
+              {"template", about.chat_template},
+              {"details", details(model)},
+              {"model_info",
+               {{"general.architecture", about.architecture},
+                {"general.basename", about.name},
+                {"general.parameter_count", about.parameters},
+                {key("block_count"), about.layers},
+                {key("context_length"), about.trained_context},
+                {key("embedding_length"), about.dim},
+                {key("attention.head_count"), about.heads},
+                {key("attention.head_count_kv"), about.kv_heads}}},
+              {"capabilities", {"completion"}},
+              {"modified_at", ollama_time()}});
+}
+
+void embed(const Call& call) {
+  throw ApiError(501, "embeddings are not served yet", {.hint = "this server only writes text so far"});
+}
+
+}  // namespace
+
+std::string ollama_time() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  return fmt::format("{}.{:06}Z", text, micros);
+}
+
+std::span<const Route> ollama_routes() {
+  const auto get = [](std::string_view path, Handler handler, std::string_view about) {
+    return Route{.path = path, .dialect = Dialect::ollama, .handler = handler, .about = about};
+  };
+  const auto post = [](
+                        std::string_view path, Handler handler, std::string_view about,
+                        json::object (*body)() = [] { return model_form().schema(); }) {
+    return Route{.method = Method::post,
+                 .path = path,
+                 .dialect = Dialect::ollama,
+                 .handler = handler,
+                 .about = about,
+                 .body = body};
+  };
+  static const std::vector<Route> routes{
+      get("/api/version", version, "The version of the API"),
+      get("/api/tags", tags, "The models that can be asked"),
+      get("/api/ps", ps, "The models in memory"),
+      post("/api/show", show, "One model"),
+      post("/api/generate", ollama_generate, "Answer a prompt", ollama_generate_schema),
+      post("/api/chat", ollama_chat, "Answer a conversation", ollama_chat_schema),
+      post("/api/embed", embed, "Not served yet"),
+      post("/api/embeddings", embed, "Not served yet"),
+  };
+  return routes;
+}
+
+}  // namespace medlar::server

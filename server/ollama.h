@@ -1,0 +1,19 @@
+// What the routes of Ollama's API share.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string>
+
+#include "server/routes.h"
+
+namespace medlar::server {
+
+// "2026-11-21T04:06:00.123456Z"
+std::string ollama_time();
+
+void ollama_generate(const Call& call);
+boost::json::object ollama_generate_schema();
+void ollama_chat(const Call& call);
+boost::json::object ollama_chat_schema();
+
+}  // namespace medlar::server

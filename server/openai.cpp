@@ -1,0 +1,171 @@
+#include "server/openai.h"
+
+#include <boost/json/serialize.hpp>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "server/routes.h"
+#include "text/token_stream.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+json::object model_object(const Model& model, const std::string& name) {
+  const ModelDescription& about = model.engine->description();
+  return {{"id", name},
+          {"object", "model"},
+          {"created", model.loaded},
+          {"owned_by", "medlar"},
+          {"meta",
+           {{"n_vocab", about.vocab},
+            {"n_ctx", model.engine->context()},
+            {"n_ctx_train", about.trained_context},
+            {"n_embd", about.dim},
+            {"n_params", about.parameters},
+            {"size", about.file_bytes}}}};
+}
+
+void list_models(const Call& call) {
+  const Model& model = call.service.model();
+  json::array models;
+  for (const std::string& name : model.names) models.push_back(model_object(model, name));
+  call.reply({{"object", "list"}, {"data", std::move(models)}});
+}
+
+// "%3A" and the like: clients write names with colons and slashes into the path.
+std::string percent_decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+  };
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    result += escape ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
+    if (escape) i += 2;
+  }
+  return result;
+}
+
+void show_model(const Call& call) {
+  const std::string name = percent_decoded(call.rest);
+  call.reply(model_object(call.service.model(name), name));
+}
+
+json::object token_logprob(const text::Tokenizer& tokenizer, std::int32_t token, float logprob) {
+  json::array bytes;
+  for (const char c : tokenizer.piece(token, {.special = true}))
+    bytes.push_back(static_cast<unsigned char>(c));
+  return {{"token", token_text(tokenizer, token)}, {"logprob", logprob}, {"bytes", std::move(bytes)}};
+}
+
+}  // namespace
+
+void chat_completions(const Call& call);
+json::object chat_completions_schema();
+void completions(const Call& call);
+json::object completions_schema();
+
+std::span<const Route> openai_routes() {
+  static const std::vector<Route> routes{
+      {.path = "/v1/models", .handler = list_models, .about = "The models that can be asked"},
+      {.path = "/v1/models/{model}", .handler = show_model, .about = "One model"},
+      {.method = Method::post,
+       .path = "/v1/chat/completions",
+       .handler = chat_completions,
+       .about = "Answer a conversation",
+       .body = chat_completions_schema},
+      {.method = Method::post,
+       .path = "/v1/completions",
+       .handler = completions,
+       .about = "Continue a text",
+       .body = completions_schema},
+  };
+  return routes;
+}
+
+std::int64_t unix_time() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
+std::string sse(const json::value& data) { return "data: " + json::serialize(data) + "\n\n"; }
+std::string sse(std::string_view event, const json::value& data) {
+  return fmt::format("event: {}\ndata: {}\n\n", event, json::serialize(data));
+}
+Response sse_head() {
+  return {.content_type = "text/event-stream",
+          .fields = {{"cache-control", "no-cache"}, {"x-accel-buffering", "no"}}};
+}
+
+std::string_view openai_finish(FinishReason reason) {
+  return reason == FinishReason::length ? "length" : "stop";
+}
+
+json::object openai_usage(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+json::object timings_json(const Generation& generation) {
+  const Usage& usage = generation.usage;
+  const Timings& timings = generation.timings;
+  const auto each = [](double ms, std::int64_t n) { return n > 0 ? ms / static_cast<double>(n) : 0; };
+  const std::int64_t read = usage.prompt_tokens - usage.cached_tokens;
+  return {{"cache_n", usage.cached_tokens},
+          {"prompt_n", read},
+          {"prompt_ms", timings.prompt_ms},
+          {"prompt_per_token_ms", each(timings.prompt_ms, read)},
+          {"prompt_per_second", timings.prompt_tps},
+          {"predicted_n", usage.completion_tokens},
+          {"predicted_ms", timings.decode_ms},
+          {"predicted_per_token_ms", each(timings.decode_ms, usage.completion_tokens)},
+          {"predicted_per_second", timings.decode_tps},
+          {"first_token_ms", timings.ttft_ms}};
+}
+
+json::object medlar_json(const Outcome& outcome) {
+  const Usage usage = outcome.usage();
+  json::object cache{
+      {"prompt_tokens", usage.prompt_tokens}, {"cached_tokens", usage.cached_tokens}, {"miss", nullptr}};
+  for (const Started& prompt : outcome.started) {
+    if (prompt.miss)
+      cache["miss"] = {{"position", prompt.miss->position},
+                       {"cached", prompt.miss->cached},
+                       {"given", prompt.miss->given}};
+  }
+  json::object result{{"cache", std::move(cache)}};
+  json::array messages;
+  for (const Generation& generation : outcome.generations)
+    if (!generation.message.empty()) messages.push_back(json::value(generation.message));
+  if (!messages.empty()) result["messages"] = std::move(messages);
+  if (!outcome.generations.empty()) result["seed"] = outcome.generations.front().seed;
+  return result;
+}
+
+std::string token_text(const text::Tokenizer& tokenizer, std::int32_t token) {
+  text::Utf8Stream stream;
+  std::string text = stream.push(tokenizer.piece(token, {.special = true}));
+  return text + stream.finish();
+}
+
+json::array chat_logprobs(const text::Tokenizer& tokenizer, std::span<const TokenInfo> tokens, int top) {
+  json::array result;
+  for (const TokenInfo& info : tokens) {
+    json::object entry = token_logprob(tokenizer, info.token, info.logprob);
+    json::array best;
+    for (const TokenProbability& other : info.best) {
+      if (static_cast<int>(best.size()) < top)
+        best.push_back(token_logprob(tokenizer, other.token, other.logprob));
+    }
+    entry["top_logprobs"] = std::move(best);
+    result.push_back(std::move(entry));
+  }
+  return result;
+}
+
+}  // namespace medlar::server

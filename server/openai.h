@@ -1,0 +1,35 @@
+// What the OpenAI routes share: a token's text and log probabilities, usage, timings, and server-sent events.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/generation.h"
+
+namespace medlar::server {
+
+std::int64_t unix_time();
+
+// "data: {...}\n\n"
+std::string sse(const boost::json::value& data);
+// With "event: NAME" before it.
+std::string sse(std::string_view event, const boost::json::value& data);
+Response sse_head();
+
+std::string_view openai_finish(FinishReason reason);
+boost::json::object openai_usage(const Usage& usage);
+// As llama-server reports them.
+boost::json::object timings_json(const Generation& generation);
+// {"cache": {...}}: how much of each prompt was in the cache, and why not more.
+boost::json::object medlar_json(const Outcome& outcome);
+
+// A token's bytes as valid UTF-8.
+std::string token_text(const text::Tokenizer& tokenizer, std::int32_t token);
+// [{"token", "logprob", "bytes", "top_logprobs": [...]}, ...]
+boost::json::array chat_logprobs(const text::Tokenizer& tokenizer, std::span<const TokenInfo> tokens,
+                                 int top);
+
+}  // namespace medlar::server

@@ -1,0 +1,75 @@
+// The routes as one table: dispatch, 404, 405, keys and the OpenAPI document all come from it.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api_error.h"
+#include "server/form.h"
+#include "server/http.h"
+#include "server/service.h"
+
+namespace medlar::server {
+
+enum class Entry : std::uint8_t { keyed, open };  // open: without an API key
+
+// A request with its route.
+struct Call {
+  Service& service;
+  std::shared_ptr<Exchange> exchange;
+  std::string_view rest;  // what stands for the {name} at the end of the route's path
+
+  const HttpRequest& request() const { return exchange->request(); }
+  void reply(const boost::json::value& body, int status = 200) const;
+};
+
+// What throws is answered in the route's dialect.
+using Handler = void (*)(const Call& call);
+
+struct Route {
+  Method method = Method::get;
+  std::string_view path;  // "/v1/models/{model}": the name takes the rest of the path
+  Dialect dialect = Dialect::openai;
+  Entry entry = Entry::keyed;
+  Handler handler = nullptr;
+  std::string_view about;
+  boost::json::object (*body)() = nullptr;  // its JSON Schema; null: the route has none
+};
+
+std::span<const Route> openai_routes();
+std::span<const Route> anthropic_routes();
+std::span<const Route> ollama_routes();
+std::span<const Route> llama_routes();
+
+struct Match {
+  const Route* route = nullptr;
+  std::string_view rest;
+  std::string allow;  // of a known path asked with another method: those that it has
+};
+
+class Routes {
+ public:
+  Routes();
+  // Compares bytes: nothing is decoded, folded or joined, so a path has one spelling. HEAD is served by GET.
+  Match find(Method method, std::string_view path) const;
+  // OpenAPI 3.1 of the whole table.
+  boost::json::object document() const;
+
+ private:
+  std::vector<Route> routes_;
+};
+
+// Whose errors a path gets that is not in the table.
+Dialect dialect_of(std::string_view path);
+
+// The body of a call as the form's struct. Throws ApiError(400).
+template <class Body>
+Body read_body(const Call& call, const Form<Body>& form) {
+  return form.read(parse_body(call.request().body));
+}
+
+}  // namespace medlar::server
