@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -82,10 +83,12 @@ struct ServeCommand {
     result->parallel = parallel;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
     result->names = aliases;
-    for (const std::string& name : {resolved.name, reference, resolved.path.stem().string()}) {
-      if (!name.empty() && std::find(result->names.begin(), result->names.end(), name) == result->names.end())
-        result->names.push_back(name);
-    }
+    const auto add = [&](const std::string& name) {
+      if (std::ranges::find(result->names, name) == result->names.end()) result->names.push_back(name);
+    };
+    add(resolved.name);
+    if (!std::filesystem::exists(reference)) add(reference);
+    add(resolved.path.stem().string());
     return result;
   }
 };

@@ -134,8 +134,9 @@ class MessageStream : public Answer {
 
  private:
   static void send(Exchange& exchange, std::string_view event, json::object data) {
-    data["type"] = event;
-    exchange.send(sse(event, data));
+    json::object object{{"type", event}};
+    object.insert(data.begin(), data.end());
+    exchange.send(sse(event, object));
   }
 
   MessageFrame frame_;

@@ -49,7 +49,10 @@ void check_request_line(std::string_view line) {
   if (!is_token(method)) throw Malformed(400, "the method is no token");
   if (!target.starts_with('/') || !std::ranges::all_of(target, is_visible))
     throw Malformed(400, "the target is no path");
-  if (!version.starts_with("HTTP/")) throw Malformed(400, "the request line does not end in a version");
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(version[5]) || version[6] != '.' ||
+      !digit(version[7]))
+    throw Malformed(400, "the request line does not end in a version");
   if (version != "HTTP/1.1" && version != "HTTP/1.0") throw Malformed(505, "only HTTP/1.1 is spoken here");
 }
 

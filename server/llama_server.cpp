@@ -6,7 +6,6 @@
 #include "server/prompt.h"
 #include "server/routes.h"
 #include "server/structure.h"
-#include "text/token_stream.h"
 
 namespace medlar::server {
 namespace {
@@ -221,10 +220,8 @@ const Form<DetokenizeBody>& detokenize_form() {
 
 void detokenize(const Call& call) {
   const text::Tokenizer& tokenizer = call.service.model().engine->tokenizer();
-  text::Utf8Stream stream;
-  std::string text =
-      stream.push(tokenizer.decode(read_body(call, detokenize_form()).tokens, {.special = true}));
-  call.reply({{"content", text + stream.finish()}});
+  const DetokenizeBody body = read_body(call, detokenize_form());
+  call.reply({{"content", valid_utf8(tokenizer.decode(body.tokens, {.special = true}))}});
 }
 
 struct TemplateBody {

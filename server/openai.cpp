@@ -135,8 +135,8 @@ json::object medlar_json(const Outcome& outcome) {
   for (const Started& prompt : outcome.started) {
     if (prompt.miss)
       cache["miss"] = {{"position", prompt.miss->position},
-                       {"cached", prompt.miss->cached},
-                       {"given", prompt.miss->given}};
+                       {"cached", valid_utf8(prompt.miss->cached)},
+                       {"given", valid_utf8(prompt.miss->given)}};
   }
   json::object result{{"cache", std::move(cache)}};
   json::array messages;
@@ -147,10 +147,14 @@ json::object medlar_json(const Outcome& outcome) {
   return result;
 }
 
-std::string token_text(const text::Tokenizer& tokenizer, std::int32_t token) {
+std::string valid_utf8(std::string_view bytes) {
   text::Utf8Stream stream;
-  std::string text = stream.push(tokenizer.piece(token, {.special = true}));
+  std::string text = stream.push(bytes);
   return text + stream.finish();
+}
+
+std::string token_text(const text::Tokenizer& tokenizer, std::int32_t token) {
+  return valid_utf8(tokenizer.piece(token, {.special = true}));
 }
 
 json::array chat_logprobs(const text::Tokenizer& tokenizer, std::span<const TokenInfo> tokens, int top) {

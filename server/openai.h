@@ -26,7 +26,8 @@ boost::json::object timings_json(const Generation& generation);
 // {"cache": {...}}: how much of each prompt was in the cache, and why not more.
 boost::json::object medlar_json(const Outcome& outcome);
 
-// A token's bytes as valid UTF-8.
+// What tokens say need not be whole characters: the rest becomes U+FFFD.
+std::string valid_utf8(std::string_view bytes);
 std::string token_text(const text::Tokenizer& tokenizer, std::int32_t token);
 // [{"token", "logprob", "bytes", "top_logprobs": [...]}, ...]
 boost::json::array chat_logprobs(const text::Tokenizer& tokenizer, std::span<const TokenInfo> tokens,

@@ -10,8 +10,9 @@
 namespace medlar::server {
 
 struct Structure {
+  bool parallel_tool_calls = true;
   boost::json::value response_format, functions, function_call;  // OpenAI
-  boost::json::value tools, tool_choice, parallel_tool_calls;    // OpenAI, Anthropic, Ollama
+  boost::json::value tools, tool_choice;                         // OpenAI, Anthropic, Ollama
   boost::json::value format, think;                              // Ollama
   boost::json::value thinking;                                   // Anthropic
   boost::json::value grammar, json_schema;                       // llama-server
