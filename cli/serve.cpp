@@ -1,4 +1,5 @@
 // medlar serve: one model for many clients, over HTTP.
+#include "server/describe.h"
 #include "server/serve.h"
 
 #include <algorithm>
@@ -35,15 +36,19 @@ struct ServeCommand {
   int parallel = 4;
   int body_megabytes = 64, drain_seconds = 30;
   std::int64_t cache = 0;
+  int prefix_gigabytes = 0;
+  bool batch_invariant = false, describe = false;
   server::ListenOptions listen;
   server::AccessOptions access;
   EngineFlags engine;
 
   void run(const Console& console) {
+    if (describe) return console.write(server::describe_api());
     if (!key_file.empty()) add_keys(read_input(key_file));
     EngineOptions engine_options = engine.options();
     engine_options.sequences = parallel;
     engine_options.cache = cache;
+    engine_options.batch_invariant = batch_invariant;
     listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
     listen.drain = std::chrono::seconds(drain_seconds);
     server::ServeOptions options{
@@ -51,7 +56,12 @@ struct ServeCommand {
     store::Store store = open_store();
     const std::string reference = model.empty() ? best_model(store) : model;
     const store::ResolvedModel resolved = resolve_or_pull(store, reference, console);
-    options.load = [&] { return load(resolved, reference, engine_options); };
+    SchedulerOptions scheduling;
+    if (prefix_gigabytes > 0)
+      scheduling.store = {.folder = store.options().root / "prefixes",
+                          .max_bytes = std::int64_t{prefix_gigabytes} << 30,
+                          .log = options.log};
+    options.load = [&] { return load(resolved, reference, engine_options, scheduling); };
     options.on_ready = [&](const std::vector<std::string>& urls) {
       console.write(fmt::format("Medlar serves {} at {}\n", visible(resolved.name), visible(urls.front())));
     };
@@ -75,10 +85,11 @@ struct ServeCommand {
   }
 
   std::unique_ptr<server::Model> load(const store::ResolvedModel& resolved, const std::string& reference,
-                                      const EngineOptions& engine_options) const {
+                                      const EngineOptions& engine_options,
+                                      const SchedulerOptions& scheduling) const {
     auto result = std::make_unique<server::Model>();
     result->engine = Engine::load(resolved.path, engine_options);
-    result->scheduler = std::make_unique<Scheduler>(result->engine);
+    result->scheduler = std::make_unique<Scheduler>(result->engine, scheduling);
     result->path = resolved.path;
     result->parallel = parallel;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
@@ -180,6 +191,15 @@ void add_serve(CLI::App& program, const Console& console) {
   command->add_option("--cache", options->cache, "Tokens that all requests together can hold; 0: one context")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""));
+  command
+      ->add_option(
+          "--prefix-store", options->prefix_gigabytes,
+          "Gigabytes of the disk for what was read, so that it is not read again after a restart; 0: none")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20).description(""))
+      ->capture_default_str();
+  command->add_flag("--batch-invariant", options->batch_invariant,
+                    "An answer does not depend on what else is answered at the same time");
   command->add_option("--log", options->log, "What is told on standard error")
       ->type_name("debug|info|warning|error|off")
       ->capture_default_str();

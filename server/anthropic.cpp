@@ -109,7 +109,7 @@ class MessageStream : public Answer {
   bool streams() const override { return true; }
 
   void begin(Exchange& exchange, const Outcome& outcome) override {
-    exchange.begin(sse_head());
+    exchange.begin(sse_head(outcome));
     send(exchange, "message_start", {{"message", frame_.message({}, outcome.usage())}});
     send(exchange, "content_block_start",
          {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}});

@@ -111,7 +111,10 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
       : stream_(std::move(stream)), local_(local), hub_(hub), close_idle_([this] { close(); }) {
     ++hub_.open;
   }
-  ~Connection() { --hub_.open; }
+  ~Connection() {
+    hold(0);
+    --hub_.open;
+  }
 
   asio::awaitable<void> run() {
     try {
@@ -119,14 +122,19 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
       while (co_await serve_one()) {
       }
       co_await linger();
-    } catch (const boost::system::system_error&) {
-      // The client has left, or took too long and was left.
+    } catch (const std::exception&) {
+      // The client has left, or took too long and was left; or there is no memory for it.
     }
     close();
   }
 
  private:
   PlainStream& plain() { return beast::get_lowest_layer(stream_); }
+  // Counts this many bytes of a body among those of all connections.
+  void hold(std::size_t bytes) {
+    hub_.bodies = hub_.bodies - held_ + bytes;
+    held_ = bytes;
+  }
   void close() {
     error_code ignored;
     plain().socket().close(ignored);
@@ -238,8 +246,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
       const auto [error, n] = co_await http::async_read_some(stream_, buffer_, parser, kTuple);
       if (error == beast::error::timeout) throw Malformed(408, "the body took too long");
       fail_on(error);
-      if (hub_.bodies + parser.get().body().size() > kAllBodies)
-        throw Malformed(503, "too much is being sent to this server at once");
+      hold(parser.get().body().size());
+      if (hub_.bodies > kAllBodies) throw Malformed(503, "too much is being sent to this server at once");
     }
   }
 
@@ -248,8 +256,6 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   asio::awaitable<bool> answer(HttpRequest request, const std::vector<Header>& fields,
                                Clock::time_point begin) {
     const bool head_only = request.head.method == Method::head;
-    const std::size_t body = request.body.size();
-    hub_.bodies += body;
     const auto outbox =
         std::make_shared<Outbox>(stream_.get_executor(), std::move(request), hub_.limits.waiting_bytes);
     hub_.application.handle(Outbox::exchange(outbox));
@@ -261,7 +267,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     } catch (const boost::system::system_error&) {
       failure = std::current_exception();
     }
-    hub_.bodies -= body;
+    hold(0);
     outbox->lose();  // means nothing after the end
     note(outbox->request(), failure ? 499 : status, begin);
     if (failure) std::rethrow_exception(failure);
@@ -368,6 +374,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   ConnectionHub& hub_;
   std::function<void()> close_idle_;
   beast::flat_buffer buffer_{128 << 10};
+  std::size_t held_ = 0;
   bool keep_ = false, old_client_ = false;
   bool watching_ = false, watched_end_ = false;
 };

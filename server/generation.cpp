@@ -21,7 +21,7 @@ struct OwnedDelta {
   int choice;
   Delta delta;
 };
-using OwnedEvent = std::variant<Started, PromptProgress, OwnedDelta, Finished, Failed>;
+using OwnedEvent = std::variant<Started, PromptProgress, OwnedDelta, Shifted, Finished, Failed>;
 
 OwnedEvent own(RequestEvent&& event) {
   return std::visit(
@@ -91,6 +91,7 @@ class Run : public std::enable_shared_from_this<Run> {
     last_ = Clock::now();
     answer_->delta(*exchange_, choice_of(prompt, event.choice), event.delta);
   }
+  void take(int, Shifted&) {}  // Finished tells of all that was left out
   void take(int prompt, Finished& event) {
     const int index = choice_of(prompt, event.choice);
     Generation& generation = outcome_.generations[static_cast<std::size_t>(index)];
@@ -144,7 +145,7 @@ class WholeAnswer : public Answer {
  public:
   explicit WholeAnswer(std::function<boost::json::object(const Outcome&)> write) : write_(std::move(write)) {}
   void end(Exchange& exchange, const Outcome& outcome) override {
-    exchange.reply({.body = boost::json::serialize(write_(outcome))});
+    exchange.reply({.body = boost::json::serialize(write_(outcome)), .fields = dropped_fields(outcome)});
   }
 
  private:
@@ -162,6 +163,21 @@ Usage Outcome::usage() const {
   for (const Generation& generation : generations)
     total.completion_tokens += generation.usage.completion_tokens;
   return total;
+}
+
+std::int64_t Outcome::dropped_tokens() const {
+  std::int64_t total = 0;
+  for (const Started& prompt : started)
+    if (prompt.dropped) total += prompt.dropped->end - prompt.dropped->begin;
+  for (const Generation& generation : generations)
+    for (const DroppedTokens& dropped : generation.dropped) total += dropped.end - dropped.begin;
+  return total;
+}
+
+std::vector<Header> dropped_fields(const Outcome& outcome) {
+  const std::int64_t total = outcome.dropped_tokens();
+  if (total == 0) return {};
+  return {{"x-medlar-dropped-tokens", std::to_string(total)}};
 }
 
 std::string stop_string(const text::Tokenizer& tokenizer, const Generation& generation,
@@ -194,7 +210,10 @@ void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& e
     for (std::size_t i = 0; i < job.prompts.size(); ++i)
       ids.push_back(model.scheduler->submit({.prompt = std::move(job.prompts[i]),
                                              .options = options[i],
+                                             .overflow = job.settings.overflow,
+                                             .keep = job.settings.keep,
                                              .choices = job.choices,
+                                             .priority = job.settings.priority,
                                              .client = exchange->request().client,
                                              .scope = exchange->request().client,
                                              .on_event = run->events_of(static_cast<int>(i))}));

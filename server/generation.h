@@ -34,7 +34,12 @@ struct Outcome {
 
   // Prompts counted once each, whatever the number of answers.
   Usage usage() const;
+  // All that was left out of what the model saw, of prompts and of answers.
+  std::int64_t dropped_tokens() const;
 };
+
+// "x-medlar-dropped-tokens", where there are any.
+std::vector<Header> dropped_fields(const Outcome& outcome);
 
 // How a protocol writes an answer. All on the I/O thread, in this order; a whole answer needs end() only.
 class Answer {

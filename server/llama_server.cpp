@@ -139,7 +139,7 @@ class CompletionStream : public Answer {
  public:
   explicit CompletionStream(CompletionFrame frame) : frame_(std::move(frame)) {}
   bool streams() const override { return true; }
-  void begin(Exchange& exchange, const Outcome&) override { exchange.begin(sse_head()); }
+  void begin(Exchange& exchange, const Outcome& outcome) override { exchange.begin(sse_head(outcome)); }
   void progress(Exchange& exchange, const PromptProgress&) override {
     exchange.send(": reading the prompt\n\n");
   }

@@ -123,8 +123,8 @@ class LineStream : public Answer {
  public:
   explicit LineStream(Lines lines) : lines_(std::move(lines)) {}
   bool streams() const override { return true; }
-  void begin(Exchange& exchange, const Outcome&) override {
-    exchange.begin({.content_type = "application/x-ndjson"});
+  void begin(Exchange& exchange, const Outcome& outcome) override {
+    exchange.begin({.content_type = "application/x-ndjson", .fields = dropped_fields(outcome)});
   }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     exchange.send(ndjson(lines_.line(delta.text, false)));

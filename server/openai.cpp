@@ -57,6 +57,29 @@ void show_model(const Call& call) {
   call.reply(model_object(call.service.model(name), name));
 }
 
+json::object dropped_json(const DroppedTokens& dropped) {
+  return {{"begin", dropped.begin}, {"end", dropped.end}};
+}
+
+// Positions count from the first token of a prompt; an answer's go on behind its prompt.
+json::array dropped_list(const Outcome& outcome) {
+  json::array list;
+  for (std::size_t i = 0; i < outcome.started.size(); ++i) {
+    if (!outcome.started[i].dropped) continue;
+    json::object entry = dropped_json(*outcome.started[i].dropped);
+    entry["prompt"] = i;
+    list.push_back(std::move(entry));
+  }
+  for (std::size_t i = 0; i < outcome.generations.size(); ++i) {
+    for (const DroppedTokens& dropped : outcome.generations[i].dropped) {
+      json::object entry = dropped_json(dropped);
+      entry["choice"] = i;
+      list.push_back(std::move(entry));
+    }
+  }
+  return list;
+}
+
 json::object token_logprob(const text::Tokenizer& tokenizer, std::int32_t token, float logprob) {
   json::array bytes;
   for (const char c : tokenizer.piece(token, {.special = true}))
@@ -95,9 +118,11 @@ std::string sse(const json::value& data) { return "data: " + json::serialize(dat
 std::string sse(std::string_view event, const json::value& data) {
   return fmt::format("event: {}\ndata: {}\n\n", event, json::serialize(data));
 }
-Response sse_head() {
-  return {.content_type = "text/event-stream",
-          .fields = {{"cache-control", "no-cache"}, {"x-accel-buffering", "no"}}};
+Response sse_head(const Outcome& outcome) {
+  Response head{.content_type = "text/event-stream", .fields = dropped_fields(outcome)};
+  head.fields.push_back({"cache-control", "no-cache"});
+  head.fields.push_back({"x-accel-buffering", "no"});
+  return head;
 }
 
 std::string_view openai_finish(FinishReason reason) {
@@ -139,6 +164,7 @@ json::object medlar_json(const Outcome& outcome) {
                        {"given", valid_utf8(prompt.miss->given)}};
   }
   json::object result{{"cache", std::move(cache)}};
+  if (json::array dropped = dropped_list(outcome); !dropped.empty()) result["dropped"] = std::move(dropped);
   json::array messages;
   for (const Generation& generation : outcome.generations)
     if (!generation.message.empty()) messages.push_back(json::value(generation.message));

@@ -17,13 +17,15 @@ std::int64_t unix_time();
 std::string sse(const boost::json::value& data);
 // With "event: NAME" before it.
 std::string sse(std::string_view event, const boost::json::value& data);
-Response sse_head();
+// The head of a stream of such events about this outcome.
+Response sse_head(const Outcome& outcome);
 
 std::string_view openai_finish(FinishReason reason);
 boost::json::object openai_usage(const Usage& usage);
 // As llama-server reports them.
 boost::json::object timings_json(const Generation& generation);
-// {"cache": {...}}: how much of each prompt was in the cache, and why not more.
+// {"cache": {...}, "dropped": [...], ...}: how much of each prompt was in the cache, why not more, and which
+// tokens were left out.
 boost::json::object medlar_json(const Outcome& outcome);
 
 // What tokens say need not be whole characters: the rest becomes U+FFFD.

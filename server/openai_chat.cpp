@@ -119,7 +119,7 @@ class ChatStream : public Answer {
   bool streams() const override { return true; }
 
   void begin(Exchange& exchange, const Outcome& outcome) override {
-    exchange.begin(sse_head());
+    exchange.begin(sse_head(outcome));
     for (std::size_t i = 0; i < outcome.generations.size(); ++i)
       send(exchange, chunk(static_cast<int>(i), {{"role", "assistant"}, {"content", ""}}));
   }

@@ -147,7 +147,7 @@ class CompletionStream : public Answer {
   bool streams() const override { return true; }
 
   void begin(Exchange& exchange, const Outcome& outcome) override {
-    exchange.begin(sse_head());
+    exchange.begin(sse_head(outcome));
     if (frame_.echoes.empty()) return;
     for (int i = 0; i < static_cast<int>(outcome.generations.size()); ++i)
       exchange.send(sse(frame_.object({choice_object(i, frame_.echo_of(i))})));

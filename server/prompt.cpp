@@ -118,7 +118,10 @@ GenerateOptions generate_options(const Engine& engine, const Settings& settings,
          .hint = fmt::format("start it with -c {}", context),
          .facts = {{"n_ctx", engine.context()}, {"largest_context", largest_context(engine)}}});
   const std::int64_t room = context - static_cast<std::int64_t>(prompt_tokens);
-  if (room < 1) fail_context(engine, prompt_tokens, context);
+  const bool shifts = settings.overflow == Overflow::shift && !settings.context;
+  if (room < 1 && !shifts) fail_context(engine, prompt_tokens, context);
+  if (settings.keep > engine.context() / 2)
+    fail_at({.name = "num_keep"}, fmt::format("must be at most half of the context of {}", engine.context()));
   if (prompt_tokens == 0) throw ApiError(400, "the prompt is empty", {.param = "prompt"});
   GenerateOptions options{.max_tokens = settings.max_tokens.value_or(-1),
                           .sampler = settings.sampler,

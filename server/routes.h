@@ -56,6 +56,7 @@ class Routes {
   Routes();
   // Compares bytes: nothing is decoded, folded or joined, so a path has one spelling. HEAD is served by GET.
   Match find(Method method, std::string_view path) const;
+  std::span<const Route> all() const { return routes_; }
   // OpenAPI 3.1 of the whole table.
   boost::json::object document() const;
 

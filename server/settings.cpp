@@ -82,6 +82,23 @@ Form<Settings> make_form() {
              {.about = "tokens that prompt and answer may have together", .min = 1})
       .field("n_ctx", &Settings::context, {.about = "as num_ctx", .min = 1})
       .field("ignore_eos", &Settings::ignore_end, {.about = "go on past the end of the turn"})
+      .set<std::string>(
+          "overflow",
+          {.about = "what does not fit the context: an error, or left out between the first tokens "
+                    "and the newest, and reported",
+           .choices = {"error", "shift"}},
+          [](Settings& settings, std::string name) {
+            settings.overflow = name == "shift" ? Overflow::shift : Overflow::error;
+          })
+      .field("num_keep", &Settings::keep, {.about = "with shift: first tokens that stay", .min = 0})
+      .field("n_keep", &Settings::keep, {.about = "as num_keep", .min = 0})
+      .set<std::string>("priority",
+                        {.about = "background requests wait for interactive ones",
+                         .choices = {"interactive", "background"}},
+                        [](Settings& settings, std::string name) {
+                          settings.priority =
+                              name == "background" ? Priority::background : Priority::interactive;
+                        })
       .set<Strings>("stop", {.about = "the answer ends before the first of these", .max_items = kMostStops},
                     [](Settings& settings, Strings list) { settings.stop = std::move(list.items); });
   return form;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/scheduler.h"
 #include "server/form.h"
 
 namespace medlar::server {
@@ -18,6 +18,9 @@ struct Settings {
   std::vector<std::string> stop;
   bool ignore_end = false;
   int top_logprobs = 0;
+  Overflow overflow = Overflow::error;
+  std::int64_t keep = 0;  // with Overflow::shift: first tokens that stay
+  Priority priority = Priority::interactive;
 };
 
 // With OpenAI's, Ollama's and llama-server's names: where they differ, all of them work everywhere.

@@ -66,6 +66,7 @@ def test_unix_socket(medlar, tiny, tmp_path):
             server.process.wait()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # it asks for an old version on purpose
 def test_tls(medlar, tiny, tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

@@ -154,6 +154,23 @@ def test_a_prompt_that_does_not_fit_is_told_with_numbers(client):
     assert str(body["n_prompt_tokens"]) in body["message"] and "512" in body["message"]
 
 
+def test_a_shift_is_told_in_body_header_and_stream(server):
+    body = {"messages": [{"role": "user", "content": "x" * 2000}], "overflow": "shift", "num_keep": 20, "max_tokens": 4}
+    body |= {"ignore_eos": True}
+    status, headers, answer = server.request("/v1/chat/completions", body)
+    answer = json.loads(answer)
+    dropped = answer["medlar"]["dropped"]
+    assert status == 200 and dropped[0]["begin"] == 20 and dropped[0]["prompt"] == 0
+    count = sum(part["end"] - part["begin"] for part in dropped)
+    assert int(headers["x-medlar-dropped-tokens"]) == count > 1500
+    prompt = server.json("/tokenize", {"content": server.json("/apply-template", body)["prompt"]})["tokens"]
+    in_prompt = dropped[0]["end"] - dropped[0]["begin"]
+    assert answer["usage"]["prompt_tokens"] + in_prompt == len(prompt)
+    status, headers, stream = server.request("/v1/chat/completions", body | {"stream": True})
+    assert int(headers["x-medlar-dropped-tokens"]) == in_prompt
+    assert b'"dropped":[{"begin":20,' in stream
+
+
 def test_the_end_of_the_context_ends_the_answer(client):
     answer = client.chat.completions.create(model=MODEL, messages=HELLO, **FIXED)
     assert answer.choices[0].finish_reason == "length" and answer.usage.total_tokens in (512, 513)  # nothing reads the last one
