@@ -1,5 +1,4 @@
 // medlar serve: one model for many clients, over HTTP.
-#include "server/describe.h"
 #include "server/serve.h"
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
+#include "server/describe.h"
 
 namespace medlar::cli {
 namespace {
@@ -200,6 +200,8 @@ void add_serve(CLI::App& program, const Console& console) {
       ->capture_default_str();
   command->add_flag("--batch-invariant", options->batch_invariant,
                     "An answer does not depend on what else is answered at the same time");
+  command->add_flag("--describe", options->describe,
+                    "Print the routes and their fields in Markdown, and end");
   command->add_option("--log", options->log, "What is told on standard error")
       ->type_name("debug|info|warning|error|off")
       ->capture_default_str();

@@ -69,7 +69,8 @@ std::string describe_api() {
   const json::object& common = settings.at("properties").as_object();
   std::string text = "### Routes\n\n| route | what it does |\n|---|---|\n";
   std::string bodies;
-  for (const Route& route : Routes().all()) {
+  const Routes routes;
+  for (const Route& route : routes.all()) {
     const std::string name = fmt::format("{} {}", to_string(route.method), route.path);
     text += fmt::format("| `{}` | {}{} |\n", name, route.about,
                         route.entry == Entry::open ? " (without a key, too)" : "");

@@ -54,12 +54,11 @@ Form<Sampler> sampler_form() {
       .field("mirostat_eta", &Sampler::mirostat_eta, {.about = "how fast it adapts", .min = 0, .max = 1e6})
       .field("min_keep", &Sampler::min_keep,
              {.about = "candidates that a filter always leaves", .min = 1, .max = 1 << 20})
-      .set<std::int64_t>("seed",
-                         {.about = "the same seed and prompt give the same text; -1: a new one", .min = -1},
-                         [](Sampler& sampler, std::int64_t seed) {
-                           sampler.random_seed = seed < 0;
-                           sampler.seed = static_cast<std::uint64_t>(seed);
-                         })
+      .set<Seed>("seed", {.about = "the same seed and prompt give the same text; -1: a new one", .min = -1},
+                 [](Sampler& sampler, Seed seed) {
+                   sampler.random_seed = !seed.value;
+                   sampler.seed = seed.value.value_or(0);
+                 })
       .set<BiasList>("logit_bias",
                      {.about = "added to the logits of tokens", .min = -kMostBias, .max = kMostBias},
                      [](Sampler& sampler, BiasList list) { sampler.logit_bias = std::move(list.items); });
@@ -121,6 +120,13 @@ LogitBias bias_of_pair(const json::value& pair, const Path& path, const FieldSpe
 const Form<Settings>& settings_form() {
   static const Form<Settings> form = make_form();
   return form;
+}
+
+Seed JsonType<Seed>::read(const json::value& v, const Path& path, const FieldSpec& spec) {
+  if (v.is_uint64()) return {v.get_uint64()};
+  if (v.is_int64() && v.get_int64() >= 0) return {static_cast<std::uint64_t>(v.get_int64())};
+  const std::int64_t seed = JsonType<std::int64_t>::read(v, path, spec);
+  return seed < 0 ? Seed{} : Seed{static_cast<std::uint64_t>(seed)};
 }
 
 Strings JsonType<Strings>::read(const json::value& v, const Path& path, const FieldSpec& spec) {

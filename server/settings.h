@@ -26,6 +26,16 @@ struct Settings {
 // With OpenAI's, Ollama's and llama-server's names: where they differ, all of them work everywhere.
 const Form<Settings>& settings_form();
 
+// A whole number of 64 bits, exactly; -1: none.
+struct Seed {
+  std::optional<std::uint64_t> value;
+};
+template <>
+struct JsonType<Seed> {
+  static Seed read(const boost::json::value& v, const Path& path, const FieldSpec& spec);
+  static boost::json::object schema(const FieldSpec& spec) { return form_detail::schema_of("integer", spec); }
+};
+
 // One string, or a list of them.
 struct Strings {
   std::vector<std::string> items;

@@ -90,6 +90,10 @@ TEST(Form, ReadsValuesAndKeepsDefaults) {
   EXPECT_EQ(s.sampler.logit_bias[0].bias, -std::numeric_limits<float>::infinity());
   EXPECT_EQ(s.sampler.logit_bias[1].bias, -2.5F);
   EXPECT_TRUE(settings_form().read(parse_body(R"({"seed":-1})")).sampler.random_seed);
+  EXPECT_EQ(settings_form().read(parse_body(R"({"seed":18446744073709551615})")).sampler.seed,
+            ~std::uint64_t{0});
+  EXPECT_EQ(error_of(R"({"seed":-2})").about().param, "seed");
+  EXPECT_EQ(error_of(R"({"seed":18446744073709551616})").about().param, "seed");
 }
 
 TEST(Form, SchemasShowRangesAndDefaults) {
