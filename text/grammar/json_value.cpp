@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "text/grammar/decimal.h"
 #include "text/grammar/gbnf.h"
+#include "text/unicode.h"
 
 namespace medlar::grammar {
 namespace {
@@ -127,24 +128,30 @@ Json parse_json(std::string_view text) {
   return std::move(parser.handler().result);
 }
 
-std::string quote(std::string_view text) {
+std::string quote(std::string_view text, Spelling spelling) {
   std::string out = "\"";
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const text::CodePoint c = text::decode_utf8(text, at);
     constexpr std::string_view kEscaped = "\"\\\b\f\n\r\t", kLetters = "\"\\bfnrt";
-    if (const std::size_t at = kEscaped.find(c); at != kEscaped.npos) {
+    if (const std::size_t i = c.value < 0x80 ? kEscaped.find(static_cast<char>(c.value)) : kEscaped.npos;
+        i != kEscaped.npos) {
       out += '\\';
-      out += kLetters[at];
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", c);
+      out += kLetters[i];
+    } else if (c.value < 0x20 || (spelling == Spelling::ascii && c.value > 0x7E && c.value <= 0xFFFF)) {
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(c.value));
+    } else if (spelling == Spelling::ascii && c.value > 0xFFFF) {
+      const auto offset = static_cast<std::uint32_t>(c.value) - 0x10000;
+      out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (offset >> 10), 0xDC00 + (offset & 0x3FF));
     } else {
-      out += c;
+      out += text.substr(at, c.length);
     }
+    at += c.length;
   }
   out += '"';
   return out;
 }
 
-std::string to_text(const Json& value) {
+std::string to_text(const Json& value, Spelling spelling) {
   switch (value.kind) {
     case Json::Kind::null:
       return "null";
@@ -153,7 +160,7 @@ std::string to_text(const Json& value) {
     case Json::Kind::number:
       return value.text;
     case Json::Kind::string:
-      return quote(value.text);
+      return quote(value.text, spelling);
     case Json::Kind::array:
     case Json::Kind::object:
       break;
@@ -163,10 +170,10 @@ std::string to_text(const Json& value) {
   for (std::size_t i = 0; i < value.items.size(); ++i) {
     if (i > 0) out += ',';
     if (object) {
-      out += quote(value.keys[i]);
+      out += quote(value.keys[i], spelling);
       out += ':';
     }
-    out += to_text(value.items[i]);
+    out += to_text(value.items[i], spelling);
   }
   out += object ? '}' : ']';
   return out;

@@ -22,10 +22,12 @@ struct Json {
 // Throws Error(usage) naming line and column of what is no JSON, or a member that comes twice; Error(limit).
 Json parse_json(std::string_view text);
 
-// The shortest text, as the values of "enum" and "const" are written.
-std::string to_text(const Json& value);
+// Whether characters beyond ASCII stand for themselves or are escaped.
+enum class Spelling { plain, ascii };
+// Without spaces, as the values of "enum" and "const" are written.
+std::string to_text(const Json& value, Spelling spelling = Spelling::plain);
 // A string in quotes.
-std::string quote(std::string_view text);
+std::string quote(std::string_view text, Spelling spelling = Spelling::plain);
 
 // Whether two values are equal: numbers by value, members in any order.
 bool equal(const Json& a, const Json& b);

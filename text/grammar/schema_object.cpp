@@ -150,7 +150,10 @@ Expr SchemaWriter::object(const Shape& s) {
       return l.schema->is(Json::Kind::boolean) && l.schema->boolean == l.negated;
     });
     Property property{.required = required, .possible = !never};
-    if (!never) property.member = member(rules_.bytes(quote(name)), std::move(all));
+    if (!never) {
+      const Expr plain = rules_.bytes(quote(name)), ascii = rules_.bytes(quote(name, Spelling::ascii));
+      property.member = member(rules_.choice({plain, ascii}), std::move(all));
+    }
     properties.push_back(property);
   }
   return write_members(s, properties, free_members(s, names, allowed));

@@ -34,7 +34,7 @@ SchemaWriter::SchemaWriter(const SchemaDocument& document, SchemaOptions options
   colon_ = rules_.sequence({rules_.bytes(":"), rules_.optional(rules_.bytes(" "))});
   comma_ = make_rule("comma", rules_.sequence({rules_.bytes(","), space_}));
   character_ = make_rule("character", rules_.choice({spell(CharSet::all()), [&] {
-                                                       CharSet ascii{{0x20, 0x7F}};
+                                                       CharSet ascii{{0x20, 0x7E}};
                                                        return unicode_escape(ascii);
                                                      }()}));
   const Expr quote = rules_.bytes("\"");
@@ -84,7 +84,11 @@ Expr SchemaWriter::value(Conjunction all) {
 Expr SchemaWriter::shape(const Shape& s) {
   std::vector<Expr> choices;
   if (s.values) {
-    for (const Json* v : *s.values) choices.push_back(rules_.bytes(to_text(*v)));
+    for (const Json* v : *s.values) {
+      const std::string text = to_text(*v), ascii = to_text(*v, Spelling::ascii);
+      choices.push_back(rules_.bytes(text));
+      if (ascii != text) choices.push_back(rules_.bytes(ascii));
+    }
     return rules_.choice(std::move(choices));
   }
   if (s.types & kNull) choices.push_back(rules_.bytes("null"));
@@ -130,7 +134,7 @@ Expr SchemaWriter::spell(const CharSet& set) {
   for (std::size_t i = 0; i < kEscaped.size(); ++i)
     if (set.contains(static_cast<char32_t>(kEscaped[i]))) letters.add(characters_of(kLetters.substr(i, 1)));
   if (!letters.empty()) ways.push_back(rules_.sequence({rules_.bytes("\\"), rules_.characters(letters)}));
-  CharSet rest = set.intersect(CharSet{{0, 0x1F}, {0x80, kLastCharacter}});
+  CharSet rest = set.intersect(CharSet{{0, 0x1F}, {0x7F, kLastCharacter}});
   if (!rest.empty()) ways.push_back(unicode_escape(rest));
   return rules_.choice(std::move(ways));
 }

@@ -15,7 +15,7 @@ namespace {
 // Repetitions shorter than this gain nothing from twins.
 constexpr std::uint32_t kMinTwinCopies = 4;
 // Choices of at least this many words are laid out as a tree.
-constexpr std::size_t kMinTree = 4;
+constexpr std::size_t kMinTree = 2;
 
 class Builder {
  public:
