@@ -44,6 +44,7 @@ void Machine::clear() {
   configs_.clear(), items_.clear(), active_.clear(), next_.clear();
   stacks_.clear(), frames_.clear();
   config_by_hash_.clear(), stack_by_hash_.clear();
+  work_ = 0;
   new_frames_.assign(1, {done(), kBase});
   intern_stack(new_frames_);
   intern({});  // kDead
@@ -59,6 +60,7 @@ Config Machine::compute(Config c, std::uint32_t byte_class) {
   const std::uint8_t byte = automaton_.class_byte(byte_class);
   const ConfigInfo info = configs_[c];
   reached_.clear(), visited_.clear(), many_visited_.clear();
+  work_ = 0;
   for (std::uint32_t i = 0; i < info.active_count; ++i) {
     const Item item = active_[info.active + i];
     for (const auto& e : automaton_.bytes(item.state))
@@ -72,6 +74,7 @@ Config Machine::compute(Config c, std::uint32_t byte_class) {
 
 Config Machine::below(Stack stack) {
   reached_.clear(), visited_.clear(), many_visited_.clear();
+  work_ = 0;
   const std::vector<Frame> copy(frames(stack).begin(), frames(stack).end());
   for (const Frame& f : copy) reach(f.back, f.below);
   finish_reach();
@@ -106,11 +109,17 @@ bool Machine::first_visit(Item item) {
   const auto key = [](Item i) { return (std::uint64_t{i.state} << 32) | i.stack; };
   if (many_visited_.empty())
     for (const Item& i : visited_) many_visited_.insert(key(i));
-  if (many_visited_.size() > limits_.readings)
+  spend(1);
+  return many_visited_.insert(key(item)).second;
+}
+
+// Counts the frames and items of one step.
+void Machine::spend(std::size_t work) {
+  work_ += work;
+  if (work_ > limits_.readings)
     throw Error(ErrorKind::limit,
                 fmt::format("the grammar can read this text in more than {} ways at once", limits_.readings),
                 "make its alternatives begin differently");
-  return many_visited_.insert(key(item)).second;
 }
 
 // Orders what was reached and makes one item of those that differ only in their stacks.
@@ -127,6 +136,7 @@ void Machine::finish_reach() {
         const auto f = frames(reached_[j].stack);
         new_frames_.insert(new_frames_.end(), f.begin(), f.end());
       }
+      spend(new_frames_.size());
       item.stack = intern_stack(new_frames_);
     }
     reached_[n++] = item;
@@ -176,6 +186,7 @@ void Machine::activate(std::span<const Item> items) {
       std::ranges::pop_heap(pending_, std::greater<>());
       pending_.pop_back();
     }
+    spend(new_frames_.size());
     const Stack stack = intern_stack(new_frames_);
     if (stacks_[stack].depth > limits_.depth) continue;
     for (const State entry : automaton_.entries(first.rule)) add(entry, stack);

@@ -19,7 +19,8 @@ using Config = std::uint32_t;
 struct MachineLimits {
   std::uint32_t depth = 4000;       // calls inside each other; a byte that would need more is refused
   std::uint32_t readings = 50'000;  // ways at once to read the text so far
-  std::size_t bytes = std::size_t{256} << 20;  // memory
+  std::size_t bytes = std::size_t{256} << 20;  // memory; more is an error
+  std::size_t trim = std::size_t{64} << 20;    // memory at which a constraint begins afresh
 };
 
 // A configuration is everything that can follow a text: a set of (state, stack). A stack is a set of frames
@@ -98,6 +99,7 @@ class Machine {
   void reach(State state, Stack stack);
   bool first_visit(Item item);
   void finish_reach();
+  void spend(std::size_t work);
   void activate(std::span<const Item> items);
   void call(State state, Stack stack);
   Stack intern_stack(std::vector<Frame>& frames);
@@ -121,6 +123,7 @@ class Machine {
   boost::unordered_flat_set<std::uint64_t> many_visited_;
   std::vector<PendingCall> pending_;
   std::vector<Frame> new_frames_;
+  std::size_t work_ = 0;
 };
 
 }  // namespace medlar::grammar

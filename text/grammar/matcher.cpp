@@ -13,7 +13,7 @@ Constraint::Constraint(const Rules& rules, std::shared_ptr<const Vocabulary> voc
       automaton_(Automaton::compile(rules, limits)),
       machine_(automaton_, machine_limits),
       masks_(machine_, automaton_, *vocabulary_),
-      trim_at_(machine_limits.bytes / 4) {}
+      trim_at_(machine_limits.trim) {}
 
 // Starts afresh when the machine has grown. The lock is held.
 void Constraint::trim() {

@@ -127,17 +127,19 @@ std::string SchemaDocument::pointer(const Json& part) const {
     todo.pop_back();
     if (place.value == &part) return place.path;
     for (std::size_t i = 0; i < place.value->items.size(); ++i)
-      todo.push_back({&place.value->items[i],
-                      place.path + "/" +
-                          (place.value->is(Json::Kind::object) ? place.value->keys[i] : std::to_string(i))});
+      todo.push_back(
+          {&place.value->items[i],
+           fmt::format("{}/{}", place.path,
+                       place.value->is(Json::Kind::object) ? place.value->keys[i] : std::to_string(i))});
   }
   return "#";
 }
 
 void SchemaDocument::fail(ErrorKind kind, const Json& schema, std::string_view key,
                           const std::string& message, std::string hint) const {
-  const std::string at = pointer(schema) + (key.empty() ? "" : "/" + std::string(key));
-  throw Error(kind, fmt::format("JSON schema, {}: {}", at, message), std::move(hint));
+  throw Error(kind,
+              fmt::format("JSON schema, {}{}{}: {}", pointer(schema), key.empty() ? "" : "/", key, message),
+              std::move(hint));
 }
 
 }  // namespace medlar::grammar

@@ -37,13 +37,19 @@ Vocabulary::Trie make_trie(const std::vector<Token>& tokens, std::size_t longer_
   return trie;
 }
 
+// Texts must be what decoding shows. After tokens that swallow the space of the next one they would not be,
+// so those are left out.
 std::vector<Token> text_tokens(const text::Tokenizer& tokenizer) {
   std::vector<Token> tokens;
+  TokenId spaced = text::kNoToken;
+  for (TokenId id = 0; id < tokenizer.size() && spaced == text::kNoToken; ++id)
+    if (tokenizer.type(id) == text::TokenType::normal && tokenizer.piece(id).starts_with(' ')) spaced = id;
   for (TokenId id = 0; id < tokenizer.size(); ++id) {
     const text::TokenType type = tokenizer.type(id);
     const bool text = type == text::TokenType::normal || type == text::TokenType::user_defined ||
                       type == text::TokenType::byte;
-    if (text && !tokenizer.is_end(id)) tokens.push_back({id, tokenizer.piece(id)});
+    const bool swallows = spaced != text::kNoToken && tokenizer.drops_space(id, spaced);
+    if (text && !swallows && !tokenizer.is_end(id)) tokens.push_back({id, tokenizer.piece(id)});
   }
   return tokens;
 }
