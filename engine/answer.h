@@ -41,6 +41,7 @@ class Answer {
   using Clock = std::chrono::steady_clock;
 
   std::int32_t choose(std::span<const float> logits);
+  void allow();
   void take(std::int32_t token, std::span<const float> logits);
   void emit(std::string text);
 
@@ -49,6 +50,8 @@ class Answer {
   Sampler sampler_;
   text::TextStream stream_;
   StopFilter stops_;
+  std::optional<grammar::Matcher> matcher_;
+  grammar::TokenBits allowed_;  // empty without a grammar
   std::vector<std::int32_t> timeline_;
   Generation out_;
   bool done_ = false;
