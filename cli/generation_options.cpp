@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "base/error.h"
+#include "cli/console.h"
+#include "text/grammar/grammar.h"
 
 namespace medlar::cli {
 
@@ -56,6 +58,29 @@ GenerateOptions GenerationFlags::options() const {
   constexpr std::uint64_t kNoSeed = std::numeric_limits<std::uint64_t>::max();
   result.sampler.random_seed = seed_->count() == 0 || sampler.seed == kNoSeed;
   return result;
+}
+
+void GenerationFlags::add_grammar_to(CLI::App& command) {
+  const std::string group = "Sampling";
+  CLI::Option* schema =
+      command.add_option("--json-schema", schema_file, "The answer is JSON that this JSON Schema allows")
+          ->type_name("FILE")
+          ->group(group);
+  command.add_option("--grammar", grammar_file, "The answer is a text of this grammar (GBNF)")
+      ->type_name("FILE")
+      ->group(group)
+      ->excludes(schema);
+}
+
+std::optional<grammar::Rules> GenerationFlags::rules() const {
+  const std::string& file = schema_file.empty() ? grammar_file : schema_file;
+  if (file.empty()) return std::nullopt;
+  const std::string text = read_input(file);
+  try {
+    return schema_file.empty() ? grammar::parse_gbnf(text) : grammar::parse_json_schema(text);
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", file, error.what()), error.hint());
+  }
 }
 
 }  // namespace medlar::cli

@@ -1,5 +1,6 @@
 // medlar run: one prompt, one streamed answer.
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,13 @@ struct RunCommand {
     // Whatever is wrong with the options is said before anything is loaded.
     const EngineOptions engine_options = engine.options();
     GenerateOptions options = generation.options();
+    const std::optional<grammar::Rules> rules = generation.rules();
     const auto [reference, text] = arguments(console);
     store::Store store = open_store();
     const store::ResolvedModel resolved =
         resolve_or_pull(store, reference.empty() ? best_model(store) : reference, console);
     const auto loaded = Engine::load(resolved.path, engine_options);
+    if (rules) options.grammar = std::make_shared<grammar::Constraint>(*rules, loaded->vocabulary());
     const std::vector<std::int32_t> tokens = prompt_tokens(*loaded, text, console);
     const Interrupt interrupt;
     options.cancel = &interrupt.flag();
@@ -48,6 +51,8 @@ struct RunCommand {
       print_end(result, console);
     }
     if (result.finish == FinishReason::cancelled) throw Error(ErrorKind::cancelled, "stopped by Ctrl-C");
+    if (result.finish == FinishReason::no_token && rules)
+      throw Error(ErrorKind::usage, result.message, "try without the grammar, or with a simpler one");
     if (result.finish == FinishReason::no_token)
       throw Error(ErrorKind::bad_file, result.message.empty() ? "no token can follow" : result.message,
                   fmt::format("medlar verify {} checks the model's files", resolved.name));
@@ -133,6 +138,7 @@ void add_run(CLI::App& program, const Console& console) {
   command->add_flag("--stats", options->stats, "End with a line of what the answer cost");
   command->add_flag("--json", options->json, "Print text, tokens and costs as JSON when all is written");
   options->generation.add_to(*command);
+  options->generation.add_grammar_to(*command);
   options->engine.add_to(*command);
   command->callback([options, &console] { options->run(console); });
 }

@@ -28,6 +28,13 @@ std::vector<std::int32_t> dry_breakers(const text::Tokenizer& tokenizer, const S
   return found;
 }
 
+// With a grammar the text is all that the tokens say: none loses its space for being the first.
+text::TokenId token_before(const text::Tokenizer& tokenizer, const GenerateOptions& options) {
+  text::TokenId id = options.grammar ? 0 : text::kNoToken;
+  while (id >= 0 && id < tokenizer.size() && tokenizer.type(id) != text::TokenType::normal) ++id;
+  return id < tokenizer.size() ? id : text::kNoToken;
+}
+
 }  // namespace
 
 void check_fits(std::int64_t tokens, std::int64_t context) {
@@ -47,9 +54,12 @@ Answer::Answer(const text::Tokenizer& tokenizer, std::int64_t vocab, GenerateOpt
     : tokenizer_(tokenizer),
       options_(std::move(options)),
       sampler_(options_.sampler, vocab, dry_breakers(tokenizer, options_.sampler)),
-      stream_(tokenizer),
+      stream_(tokenizer, token_before(tokenizer, options_)),
       stops_(options_.stop) {
   out_.seed = sampler_.seed();
+  if (!options_.grammar) return;
+  matcher_.emplace(options_.grammar);
+  allowed_.resize(options_.grammar->vocabulary().words());
 }
 
 void Answer::begin(std::span<const std::int32_t> prompt) {
@@ -91,21 +101,38 @@ std::int32_t Answer::choose(std::span<const float> logits) {
     end(FinishReason::length, fmt::format("the answer reached its limit of {} tokens", options_.max_tokens));
     return -1;
   }
-  const std::int32_t token = sampler_.sample(logits, timeline_);
+  if (matcher_) allow();
+  if (done_) return -1;
+  const std::int32_t token = sampler_.sample(logits, timeline_, allowed_);
   if (token < 0)
     end(FinishReason::no_token, "no token can follow: the model's logits are not numbers, or all are banned");
   return token;
 }
 
+// Asks the grammar which tokens may come next; ends the answer when that is none.
+void Answer::allow() {
+  try {
+    matcher_->mask(allowed_);
+  } catch (const Error& error) {
+    return end(FinishReason::no_token, error.what());
+  }
+  if (std::ranges::all_of(allowed_, [](std::uint64_t word) { return word == 0; }))
+    end(FinishReason::no_token,
+        "no token of the model's vocabulary can continue the answer within the grammar");
+}
+
 void Answer::take(std::int32_t token, std::span<const float> logits) {
-  if (!options_.ignore_end && tokenizer_.is_end(token)) return end(FinishReason::stop);
+  if ((!options_.ignore_end || matcher_) && tokenizer_.is_end(token)) return end(FinishReason::stop);
   out_.tokens.push_back(token);
   timeline_.push_back(token);
   if (options_.top_logprobs > 0)
     out_.logprobs.push_back(
         {token, log_probability(logits, token), best_tokens(logits, options_.top_logprobs)});
   emit(stops_.feed(stream_.push(token)));
-  if (stops_.stopped()) end(FinishReason::stop);
+  if (stops_.stopped()) return end(FinishReason::stop);
+  if (!matcher_) return;
+  if (!matcher_->accept(token)) fail(ErrorKind::usage, "token {} is outside the grammar", token);
+  if (matcher_->finished()) end(FinishReason::stop);
 }
 
 void Answer::emit(std::string text) {

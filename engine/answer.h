@@ -43,6 +43,7 @@ class Answer {
   using Clock = std::chrono::steady_clock;
 
   std::int32_t choose(std::span<const float> logits);
+  void allow();
   void take(std::int32_t token, std::span<const float> logits);
   void emit(std::string text);
 
@@ -51,6 +52,8 @@ class Answer {
   Sampler sampler_;
   text::TextStream stream_;
   StopFilter stops_;
+  std::optional<grammar::Matcher> matcher_;
+  grammar::TokenBits allowed_;  // empty without a grammar
   std::vector<std::int32_t> timeline_;
   Generation out_;
   std::int64_t evaluated_ = 0;  // tokens of the prompt that were read

@@ -212,6 +212,11 @@ std::shared_ptr<Engine> Engine::load(const std::filesystem::path& path, const En
 
 const ModelDescription& Engine::description() const { return impl_->description; }
 const text::Tokenizer& Engine::tokenizer() const { return *impl_->tokenizer; }
+std::shared_ptr<const grammar::Vocabulary> Engine::vocabulary() const {
+  std::call_once(impl_->vocabulary_made,
+                 [&] { impl_->vocabulary = std::make_shared<const grammar::Vocabulary>(*impl_->tokenizer); });
+  return impl_->vocabulary;
+}
 const text::ChatTemplate* Engine::chat_template() const {
   return impl_->chat_template ? &*impl_->chat_template : nullptr;
 }

@@ -17,6 +17,7 @@
 #include "formats/dtype.h"
 #include "runtime/backend.h"
 #include "text/chat_template.h"
+#include "text/grammar/matcher.h"
 #include "text/tokenizer.h"
 
 namespace medlar {
@@ -61,18 +62,21 @@ struct ModelDescription {
 ModelDescription describe(const std::filesystem::path& path);
 
 enum class FinishReason : std::uint8_t {
-  stop,       // the model ended its turn, or a stop string appeared
+  stop,       // the model ended its turn, a stop string appeared, or the grammar allows no more
   length,     // max_tokens, or the context is full: Generation::message says which
   cancelled,  // the caller asked
-  no_token,   // no token can follow: logits are not numbers, or all are banned
+  no_token,   // no token can follow: logits are not numbers, or all are banned, or the grammar allows none
 };
 std::string_view to_string(FinishReason reason);
 
 struct GenerateOptions {
   std::int64_t max_tokens = -1;  // -1: until the context is full
   SamplerOptions sampler;
-  std::vector<std::string> stop;              // the answer ends before the first of these
-  bool ignore_end = false;                    // go on past end-of-turn tokens (benchmarks)
+  std::vector<std::string> stop;  // the answer ends before the first of these
+  bool ignore_end = false;        // go on past end-of-turn tokens (benchmarks)
+  // The answer is a text of this grammar, and ends with it; ignore_end does not apply. Made for vocabulary()
+  // of the engine that answers.
+  std::shared_ptr<grammar::Constraint> grammar;
   int top_logprobs = 0;                       // log probabilities reported for each token
   const std::atomic<bool>* cancel = nullptr;  // looked at before every step
   // Text as it becomes certain: whole characters, and nothing that may still turn into a stop string.
@@ -133,6 +137,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   const ModelDescription& description() const;
   const text::Tokenizer& tokenizer() const;
+  // The tokens as grammars see them; made when first asked for.
+  std::shared_ptr<const grammar::Vocabulary> vocabulary() const;
   // The file's own template; null for a model that only completes text.
   const text::ChatTemplate* chat_template() const;
 

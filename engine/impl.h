@@ -26,6 +26,8 @@ struct Engine::Impl {
   double load_ms = 0;
   std::unique_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
+  std::once_flag vocabulary_made;
+  std::shared_ptr<const grammar::Vocabulary> vocabulary;
   std::mutex running;             // one step at a time
   std::atomic<bool> open{false};  // a session or a scheduler exists
 

@@ -34,6 +34,13 @@ void check_range(std::string_view field, double value, double low, double high) 
     fail(ErrorKind::usage, "{} is {}, but must be from {} to {}", field, value, low, high);
 }
 
+// Tokens without a bit are banned too: a model may have more rows of logits than its vocabulary has tokens.
+void ban_others(std::span<float> logits, std::span<const std::uint64_t> allowed) {
+  for (std::size_t t = 0; t < logits.size(); ++t)
+    if (t / 64 >= allowed.size() || (allowed[t / 64] >> (t % 64) & 1) == 0)
+      logits[t] = -std::numeric_limits<float>::infinity();
+}
+
 }  // namespace
 
 void validate(const SamplerOptions& o, std::int64_t vocab) {
@@ -72,8 +79,10 @@ Sampler::Sampler(const SamplerOptions& options, std::int64_t vocab, std::vector<
   std::sort(dry_breakers_.begin(), dry_breakers_.end());
 }
 
-std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history) {
+std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history,
+                             std::span<const std::uint64_t> allowed) {
   logits_.assign(logits.begin(), logits.end());
+  if (!allowed.empty()) ban_others(logits_, allowed);
   for (const LogitBias& b : options_.logit_bias) logits_[static_cast<std::size_t>(b.token)] += b.bias;
   penalties::repetition(logits_, history, options_);
   penalties::dry(logits_, history, options_, dry_breakers_);

@@ -25,7 +25,9 @@ class Sampler {
 
   // The next token after `history` (everything so far, prompt included), or -1 when none can follow: every
   // logit is -infinity or not a number. `logits` is (vocab).
-  std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history);
+  // Where `allowed` is not empty, only tokens whose bits are set are chosen from: bit t % 64 of word t / 64.
+  std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history,
+                      std::span<const std::uint64_t> allowed = {});
 
   std::uint64_t seed() const { return seed_; }
 
