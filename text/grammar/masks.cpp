@@ -7,7 +7,7 @@ namespace medlar::grammar {
 namespace {
 
 // Each kind of mask is dropped when it takes more than this.
-constexpr std::size_t kMaxCacheBytes = std::size_t{24} << 20;
+constexpr std::size_t kMaxCacheBytes = std::size_t{48} << 20;
 
 template <class Map>
 void make_room(Map& cache, std::size_t words) {

@@ -14,7 +14,7 @@ Expr Rules::choice(std::vector<Expr> parts) {
 }
 
 RuleId Rules::declare(std::string name) {
-  rules_.push_back({std::move(name), 0});
+  rules_.push_back({.name = std::move(name)});
   return static_cast<RuleId>(rules_.size() - 1);
 }
 

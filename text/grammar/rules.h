@@ -66,9 +66,17 @@ class Rules {
   RuleId declare(std::string name);
   void define(RuleId rule, Expr body) { rules_[rule].body = body; }
 
+  // Says that a rule's states read like those of `like`, as long as no more than `bytes` bytes are read: the
+  // two must be written with the same kinds of expressions. Masks of the one then serve the other.
+  void twin(RuleId rule, RuleId like, std::uint32_t bytes) { rules_[rule].like = {like, bytes}; }
+
   struct Rule {
     std::string name;
     Expr body = 0;
+    struct {
+      RuleId rule = kUnbounded;  // none
+      std::uint32_t bytes = 0;
+    } like = {};
   };
   const std::vector<Rule>& rules() const { return rules_; }
   const Node& node(Expr e) const { return nodes_[e]; }

@@ -38,7 +38,9 @@ SchemaWriter::SchemaWriter(const SchemaDocument& document, SchemaOptions options
                                                        return unicode_escape(ascii);
                                                      }()}));
   const Expr quote = rules_.bytes("\"");
-  string_ = make_rule("string", rules_.sequence({quote, rules_.repeat(character_, {0, kUnbounded}), quote}));
+  endless_ = rules_.declare("characters");
+  rules_.define(endless_, rules_.choice({quote, rules_.sequence({character_, rules_.call(endless_)})}));
+  string_ = make_rule("string", rules_.sequence({quote, rules_.call(endless_)}));
   number_ = make_rule("number", pattern(kNumberPattern));
   integer_ = make_rule("integer", pattern(kIntegerPattern));
 }
@@ -113,8 +115,30 @@ Expr SchemaWriter::number(const Shape& s) {
 Expr SchemaWriter::string(const Shape& s) {
   if (!s.patterns.empty()) return quoted(string_texts(s));
   if (s.min_length == 0 && s.max_length == kUnbounded) return string_;
+  const Expr rest = s.max_length == kUnbounded ? rules_.call(endless_) : ending(s.max_length - s.min_length);
+  return rules_.sequence({rules_.bytes("\""), rules_.repeat(character_, {s.min_length, s.min_length}), rest});
+}
+
+// All strings share these, whatever their limit, so that what is learnt about one serves the others. With n
+// characters to go, and after the next of them, tokens of up to n - 2 bytes behave as if there were no limit.
+Expr SchemaWriter::ending(std::uint32_t n) {
+  if (n >= kMaxListStates)
+    throw Error(ErrorKind::limit,
+                fmt::format("JSON schema: strings of {} characters need too many states", n),
+                "use a smaller \"maxLength\", or none");
   const Expr quote = rules_.bytes("\"");
-  return rules_.sequence({quote, rules_.repeat(character_, {s.min_length, s.max_length}), quote});
+  while (endings_.size() <= n) {
+    const auto i = static_cast<std::uint32_t>(endings_.size());
+    endings_.push_back(rules_.declare("characters"));
+    if (i == 0) {
+      rules_.define(endings_[0], quote);
+      continue;
+    }
+    rules_.define(endings_[i],
+                  rules_.choice({quote, rules_.sequence({character_, rules_.call(endings_[i - 1])})}));
+    if (i > 2) rules_.twin(endings_[i], endless_, i - 2);
+  }
+  return rules_.call(endings_[n]);
 }
 
 Expr SchemaWriter::quoted(const Dfa& characters) {

@@ -31,6 +31,8 @@ class SchemaWriter {
 
   // A string whose characters an automaton reads.
   Expr quoted(const Dfa& characters);
+  // At most n more characters, then a quotation mark.
+  Expr ending(std::uint32_t n);
   Expr spell(const CharSet& set);
   // One escape \uXXXX or a pair of them.
   Expr unicode_escape(const CharSet& set);
@@ -62,7 +64,9 @@ class SchemaWriter {
   std::map<std::string, Dfa> dfas_;  // of patterns
   Expr space_ = 0;                   // optional white space, as indented JSON has it
   Expr colon_ = 0, comma_ = 0;
-  Expr character_ = 0;  // any character of a string
+  Expr character_ = 0;           // any character of a string
+  RuleId endless_ = 0;           // any number of characters, then a quotation mark
+  std::vector<RuleId> endings_;  // the same with at most n characters
   Expr number_ = 0, integer_ = 0, string_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
 #include "base/error.h"
 
 namespace medlar::grammar {
@@ -28,10 +29,23 @@ class Builder {
       graph_.final[end] = true;
       emit(rules_.rules()[r].body, start, end);
     }
+    for (RuleId r = 0; r < graph_.starts.size(); ++r)
+      if (rules_.rules()[r].like.rule != kUnbounded) make_twin(r);
     return std::move(graph_);
   }
 
  private:
+  // A rule's states follow its start.
+  State states_of(RuleId r) const {
+    return (r + 1 < graph_.starts.size() ? graph_.starts[r + 1] : graph_.size()) - graph_.starts[r];
+  }
+  void make_twin(RuleId r) {
+    const auto [like, bytes] = rules_.rules()[r].like;
+    MEDLAR_ASSERT(states_of(r) == states_of(like));
+    for (State s = 0; s < states_of(r); ++s)
+      graph_.twins[graph_.starts[r] + s] = {graph_.starts[like] + s, bytes};
+  }
+
   void emit(Expr e, State from, State to) {
     std::visit([&](const auto& node) { add(node, from, to); }, rules_.node(e));
   }
