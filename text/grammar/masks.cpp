@@ -2,6 +2,7 @@
 #include "text/grammar/masks.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace medlar::grammar {
 namespace {
@@ -57,7 +58,7 @@ Masks::Twin Masks::twin(Config c) {
 TokenBits Masks::compute_by_stack(Config c) {
   TokenBits bits(vocabulary_.words());
   std::vector<Machine::Item> items(machine_.items(c).begin(), machine_.items(c).end());
-  std::ranges::stable_sort(items, {}, &Machine::Item::stack);
+  std::ranges::sort(items, {}, [](const Machine::Item& i) { return std::pair(i.stack, i.state); });
   const Vocabulary::Trie& trie = vocabulary_.trie(0);
   for (std::size_t i = 0; i < items.size();) {
     const Stack stack = items[i].stack;
