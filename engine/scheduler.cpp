@@ -1,5 +1,6 @@
 #include "engine/scheduler.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -64,6 +65,11 @@ struct Scheduler::Impl {
     for (const auto& [id, job] : jobs)
       if (soon) job->cancelled = true;
     changed.notify_all();
+  }
+
+  // With the mutex.
+  std::ptrdiff_t waiting() const {
+    return std::ranges::count_if(jobs, [](const auto& job) { return !job.second->started; });
   }
 
   std::shared_ptr<Job> make_job(Request&& request) const;
@@ -137,7 +143,7 @@ Scheduler::Id Scheduler::submit(Request request) {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->closed)
     throw Error(ErrorKind::limit, "no more requests are taken: shutting down", "try again later");
-  if (std::ssize(impl_->jobs) - impl_->status.active >= impl_->options.queue)
+  if (impl_->waiting() >= impl_->options.queue)
     throw Error(ErrorKind::limit, fmt::format("{} requests are waiting already", impl_->options.queue),
                 "try again later, or allow a longer queue");
   job->id = ++impl_->last_id;
@@ -166,7 +172,8 @@ void Scheduler::drain(std::chrono::steady_clock::time_point deadline) {
 SchedulerStatus Scheduler::status() const {
   const std::lock_guard lock(impl_->mutex);
   SchedulerStatus status = impl_->status;
-  status.waiting = static_cast<int>(impl_->jobs.size()) - status.active;
+  status.waiting = static_cast<int>(impl_->waiting());
+  status.active = static_cast<int>(impl_->jobs.size()) - status.waiting;
   return status;
 }
 

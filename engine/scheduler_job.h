@@ -42,6 +42,7 @@ struct Job {
   Request request;
   std::vector<Choice> choices;  // the first reads the prompt for all
   std::atomic<bool> cancelled{false};
+  std::atomic<bool> started{false};
   std::optional<DroppedTokens> dropped;  // of the prompt
   std::int64_t cached = 0;
   // Pages of the prompt that the store has: asked for once, and then there.

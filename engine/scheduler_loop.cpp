@@ -215,6 +215,7 @@ void SchedulerLoop::admit() {
 }
 
 void SchedulerLoop::start(Job& job) {
+  job.started = true;
   for (Choice& choice : job.choices) {
     choice.sequence = free_sequences_.back();
     choice.admitted = ++admissions_;
@@ -441,8 +442,6 @@ std::vector<std::shared_ptr<Job>> SchedulerLoop::take_ended() {
 
 void SchedulerLoop::add_to(SchedulerStatus& status) const {
   const PageTree::Usage usage = tree_.usage();
-  status.active = static_cast<int>(active_.size());
-  status.waiting = static_cast<int>(waiting_.size());
   status.cache_tokens = usage.pages * kPageTokens;
   status.cache_used = (usage.used + usage.kept) * kPageTokens;
   status.cache_shared = usage.kept * kPageTokens;

@@ -21,6 +21,7 @@ class Listener {
  public:
   std::function<void(RequestEvent&&)> sink() {
     return [this](RequestEvent&& event) {
+      if (std::holds_alternative<TextDelta>(event)) std::this_thread::sleep_for(pause);
       const std::lock_guard lock(mutex_);
       if (auto* s = std::get_if<Started>(&event)) started = *s;
       if (auto* p = std::get_if<PromptProgress>(&event)) progress.push_back(*p);
@@ -54,6 +55,7 @@ class Listener {
   std::map<int, Generation> finished;
   std::string failed;
   std::ptrdiff_t probs = 0;
+  std::chrono::milliseconds pause{0};  // at each piece of text, so that an answer does not end by itself
   std::size_t shifted = 0;
 
  private:
@@ -295,6 +297,7 @@ TEST_P(SchedulerTest, WhoLosesItsPagesGoesOnLater) {
 TEST_P(SchedulerTest, CancellingEndsSoonFromEveryState) {
   Scheduler scheduler(load(1, 0));
   Listener answering, waiting, after;
+  answering.pause = 10ms;
   const auto first = scheduler.submit(request(text(20), options(-1), answering));
   const auto second = scheduler.submit(request(text(30), options(-1), waiting));
   answering.wait_text();
@@ -315,6 +318,7 @@ TEST_P(SchedulerTest, CancellingEndsSoonFromEveryState) {
 TEST_P(SchedulerTest, BackgroundWaitsForInteractive) {
   Scheduler scheduler(load(1, 0));
   Listener running, background, interactive;
+  running.pause = 10ms;
   const auto first = scheduler.submit(request(text(20), options(-1), running));
   running.wait_text();
   Request low = request(text(40), options(400), background);
@@ -330,6 +334,7 @@ TEST_P(SchedulerTest, BackgroundWaitsForInteractive) {
 TEST_P(SchedulerTest, LimitsAreErrorsAtOnce) {
   Scheduler scheduler(load(1, 0), {.queue = 1});
   Listener running, queued, late, never;
+  running.pause = 10ms;
   EXPECT_THROW(scheduler.submit(request({}, options(1), never)), Error);
   EXPECT_THROW(scheduler.submit(request({5, 100000}, options(1), never)), Error);
   EXPECT_THROW(scheduler.submit(request(text(512), options(1), never)), Error);
@@ -429,6 +434,7 @@ TEST_P(SchedulerTest, DrainLetsAnswersEnd) {
 
 TEST_P(SchedulerTest, DrainCancelsAtTheDeadlineAndSoDoesDestruction) {
   Listener endless, left;
+  endless.pause = left.pause = 10ms;
   {
     Scheduler scheduler(load(2, 0));
     GenerateOptions o = options(-1);
