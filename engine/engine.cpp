@@ -121,7 +121,7 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
   if (o.cache > 0) context = std::min(context, o.cache);
   threads = o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
-  options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, std::max<std::int64_t>(context, 1)));
+  options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   options.batch = std::max(options.batch, options.sequences);
   // Enough rows to score quickly, within a few MB of logits.
   score_rows = static_cast<int>(
@@ -146,15 +146,7 @@ void Engine::Impl::claim() {
 }
 
 PageTreeOptions Engine::Impl::page_tree_options() {
-  const auto windows = model.graph.group_windows();
-  const auto pages = kv_pages();
-  return {.windows = {windows.begin(), windows.end()},
-          .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
-          .max_sequences = options.sequences,
-          .max_positions = context,
-          .copy_page = [this](int group, std::int32_t from, std::int32_t to) {
-            program->copy_page(group, from, to);
-          }};
+  return Timeline::tree_options(model.graph, *program, kv_pages(), {options.sequences, context});
 }
 
 std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages() const {
@@ -174,11 +166,10 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages() const {
 // cache's types and the kernels, whose rounding differs.
 std::string Engine::Impl::identity() const {
   constexpr std::size_t kSample = 4096, kSamples = 256;
-  std::string text =
-      fmt::format("{} {} {} {} {} {} {}", sizeof(kernels::Step),
-                  static_cast<int>(kv_type(options, options.k_type, model.config.head_dim)),
-                  static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
-                  options.batch_invariant, backend->name(), program->calls().size());
+  std::string text = fmt::format(
+      "{} {} {} {} {} {}", static_cast<int>(kv_type(options, options.k_type, model.config.head_dim)),
+      static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
+      options.batch_invariant, backend->name(), program->calls().size());
   for (const runtime::CallInfo& call : program->calls()) text += call.kernel;
   for (const MappedFile& part : file.parts()) {
     const auto bytes = part.bytes();

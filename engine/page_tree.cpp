@@ -216,7 +216,6 @@ bool PageTree::extend(int s, std::span<const std::int32_t> tokens) {
     Node& node = *sequence.path[at(sequence.length++ / kPageTokens)];
     node.tokens[at(node.count++)] = token;
   }
-  for (Node* node : sequence.path) node->last_used = clock_;
   return true;
 }
 
@@ -242,10 +241,12 @@ bool PageTree::fork(int from, int to) {
 void PageTree::end(int s) {
   Sequence& sequence = sequences_[at(s)];
   if (!sequence.root) return;
+  ++clock_;
   for (std::size_t i = sequence.path.size(); i-- > 0;) {
     Node& node = *sequence.path[i];
     for (Group& group : groups_) group.table[at(s * stride_) + i] = -1;
     --node.users;
+    node.last_used = clock_;
     if (node.users == 0 && node.count == 0) remove(node);
   }
   --sequence.root->users;

@@ -45,8 +45,8 @@ struct Job {
   std::atomic<bool> started{false};
   std::optional<DroppedTokens> dropped;  // of the prompt
   std::int64_t cached = 0;
-  // Pages of the prompt that the store has: asked for once, and then there.
-  bool asked = false;
+  // Pages of the prompt from page `first_page` on, from the store: asked for, and then there.
+  enum class Fetch : std::uint8_t { none, asked, done } fetch = Fetch::none;
   std::int64_t first_page = 0;
   std::atomic<bool> fetched{false};
   std::vector<PrefixStore::Page> pages;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kShownTokens = 16;       // on either side of a cache miss
 constexpr std::int64_t kLeastStoredPages = 4;  // of a timeline worth keeping on disk
+constexpr std::int64_t kFetchedPages = 64;     // read from disk at once: they are in memory twice
 
 std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
@@ -21,6 +22,8 @@ std::span<const std::int32_t> all_but_last(const std::vector<std::int32_t>& toke
 std::int64_t shared(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
+
+bool holds_pages(const Choice& choice) { return choice.sequence >= 0 && choice.length > 0; }
 
 }  // namespace
 
@@ -83,7 +86,7 @@ std::list<std::shared_ptr<Job>>::iterator SchedulerLoop::next_waiting() {
   int fewest = 0;
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     const Job& job = **it;
-    if (job.choices[0].ended || fetches(*it)) continue;
+    if (job.choices[0].ended) continue;
     const int active = active_of(job.request.client);
     if (best != waiting_.end() &&
         std::pair(job.request.priority, active) >= std::pair((*best)->request.priority, fewest))
@@ -118,30 +121,41 @@ bool SchedulerLoop::fits(const Job& job) const {
   return usage.pages - usage.used >= needed;
 }
 
-// Pages of its prompt are on their way from the store; asks for them the first time.
+// The pages of its prompt that the store has and the cache lacks come first, some at a time.
 bool SchedulerLoop::fetches(const std::shared_ptr<Job>& job) {
-  if (!store_ || (job->asked && job->fetched)) return false;
-  if (job->asked) return true;
-  job->asked = true;
+  if (!store_ || job->fetch == Job::Fetch::done) return false;
+  if (job->fetch == Job::Fetch::asked) {
+    if (!job->fetched) return true;
+    adopt(*job);
+  }
   const auto prompt = all_but_last(job->request.prompt);
-  job->first_page = tree_.cached(job->request.scope, prompt) / kPageTokens;
+  const std::int64_t there = tree_.cached(job->request.scope, prompt) / kPageTokens;
   std::vector<PrefixStore::Name> names;
-  PrefixStore::Name name = store_->root(job->request.scope);
-  for (std::int64_t i = 0; i < std::ssize(prompt) / kPageTokens; ++i) {
-    name = store_->next(name, prompt.subspan(static_cast<std::size_t>(i * kPageTokens), kPageTokens));
-    if (i < job->first_page) continue;
-    if (!store_->has(name)) break;
-    names.push_back(name);
-  }
-  if (names.empty()) {
-    job->fetched = true;
-    return false;
-  }
+  // Where the cache could not take what came, the rest would not fit either.
+  if (job->fetch == Job::Fetch::none || there > job->first_page) names = stored_pages(*job, there);
+  job->fetch = names.empty() ? Job::Fetch::done : Job::Fetch::asked;
+  if (names.empty()) return false;
+  job->first_page = there;
+  job->fetched = false;
   store_->load(std::move(names), [job](std::vector<PrefixStore::Page> pages) {
     job->pages = std::move(pages);
     job->fetched = true;
   });
   return true;
+}
+
+// The names of what the store has from page `first` of the prompt on, as many as are read at once.
+std::vector<PrefixStore::Name> SchedulerLoop::stored_pages(const Job& job, std::int64_t first) const {
+  const auto prompt = all_but_last(job.request.prompt);
+  std::vector<PrefixStore::Name> names;
+  PrefixStore::Name name = store_->root(job.request.scope);
+  for (std::int64_t i = 0; i < std::ssize(prompt) / kPageTokens && std::ssize(names) < kFetchedPages; ++i) {
+    name = store_->next(name, prompt.subspan(static_cast<std::size_t>(i * kPageTokens), kPageTokens));
+    if (i < first) continue;
+    if (!store_->has(name)) break;
+    names.push_back(name);
+  }
+  return names;
 }
 
 // A page as it is stored: for each group one byte, whether it is there, and its bytes.
@@ -207,7 +221,7 @@ void SchedulerLoop::store(Choice& choice) {
 void SchedulerLoop::admit() {
   while (!free_sequences_.empty()) {
     const auto next = next_waiting();
-    if (next == waiting_.end() || !fits(**next)) return;
+    if (next == waiting_.end() || fetches(*next) || !fits(**next)) return;
     active_.push_back(std::move(*next));
     waiting_.erase(next);
     start(*active_.back());
@@ -221,7 +235,6 @@ void SchedulerLoop::start(Job& job) {
     choice.admitted = ++admissions_;
     free_sequences_.pop_back();
   }
-  adopt(job);
   Choice& first = job.choices[0];
   const PageTree::Begun begun =
       tree_.begin(first.sequence, job.request.scope, all_but_last(job.request.prompt));
@@ -320,8 +333,8 @@ void SchedulerLoop::step() {
   }
 }
 
-// Puts the choice's next tokens into the batch. Where the cache is full, others lose their pages for it, the
-// youngest first; one that is alone ends.
+// Puts the choice's next tokens into the batch. Where the cache is full, those admitted after it lose their
+// pages for it, the youngest first; one that is alone ends.
 bool SchedulerLoop::add(StepBatch& batch, Choice& choice, std::int64_t tokens) {
   const auto some = choice.missing().first(static_cast<std::size_t>(tokens));
   while (!tree_.extend(choice.sequence, some)) {
@@ -330,7 +343,12 @@ bool SchedulerLoop::add(StepBatch& batch, Choice& choice, std::int64_t tokens) {
       ++preempted_;
       continue;
     }
-    if (!stepping_.empty()) return false;
+    if (!stepping_.empty()) return false;  // in a later step
+    if (holders() > (choice.length > 0 ? 1 : 0)) {
+      release(choice);
+      ++preempted_;
+      return false;
+    }
     choice.answer->end(FinishReason::length,
                        fmt::format("the cache of {} tokens is full; nothing was dropped. A larger --cache "
                                    "makes room",
@@ -343,15 +361,19 @@ bool SchedulerLoop::add(StepBatch& batch, Choice& choice, std::int64_t tokens) {
   return true;
 }
 
+int SchedulerLoop::holders() const {
+  int count = 0;
+  for (const auto& job : active_) count += static_cast<int>(std::ranges::count_if(job->choices, holds_pages));
+  return count;
+}
+
 Choice* SchedulerLoop::victim(const Choice& choice) const {
   Choice* youngest = nullptr;
   const auto rank = [](const Choice& c) { return std::pair(c.job->background(), c.admitted); };
   for (const auto& job : active_)
     for (Choice& other : job->choices) {
-      if (&other == &choice || other.ended || other.sequence < 0 || other.length == 0 ||
-          std::ranges::count(stepping_, &other) > 0)
-        continue;
-      if (!youngest || rank(other) > rank(*youngest)) youngest = &other;
+      if (!holds_pages(other) || std::ranges::count(stepping_, &other) > 0) continue;
+      if (rank(other) > rank(youngest ? *youngest : choice)) youngest = &other;
     }
   return youngest;
 }

@@ -32,6 +32,7 @@ class SchedulerLoop {
   bool fits(const Job& job) const;
   bool follows_a_reader(const Job& job) const;
   bool fetches(const std::shared_ptr<Job>& job);
+  std::vector<PrefixStore::Name> stored_pages(const Job& job, std::int64_t first) const;
   void adopt(Job& job);
   struct StoredPage;
   std::optional<StoredPage> parse(std::span<const std::byte> page) const;
@@ -44,6 +45,7 @@ class SchedulerLoop {
   std::vector<Choice*> runnable();
   bool add(StepBatch& batch, Choice& choice, std::int64_t tokens);
   Choice* victim(const Choice& choice) const;
+  int holders() const;  // answers that have pages
   void sample(Choice& choice, std::span<const float> logits);
   void shift(Choice& choice);
   void share_prompt(Job& job, std::span<const float> logits);

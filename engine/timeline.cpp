@@ -13,7 +13,7 @@ Timeline::Timeline(const ir::Graph& graph, runtime::Program& program, std::int64
       program_(program),
       context_(context),
       batch_(batch),
-      tree_(make_tree()),
+      tree_(tree_options(graph, program, pages(graph, context, batch), {1, context})),
       positions_(static_cast<std::size_t>(batch)),
       sequences_(static_cast<std::size_t>(batch), 0),
       rows_(static_cast<std::size_t>(batch)) {
@@ -28,16 +28,16 @@ std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, s
   return pages;
 }
 
-PageTree Timeline::make_tree() {
-  const auto pages = Timeline::pages(graph_, context_, batch_);
-  const auto windows = graph_.group_windows();
-  return PageTree({.windows = {windows.begin(), windows.end()},
-                   .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
-                   .max_sequences = 1,
-                   .max_positions = context_,
-                   .copy_page = [&program = program_](int group, std::int32_t from, std::int32_t to) {
-                     program.copy_page(group, from, to);
-                   }});
+PageTreeOptions Timeline::tree_options(const ir::Graph& graph, runtime::Program& program,
+                                       const std::array<std::int32_t, kMaxKvGroups>& pages, Extent extent) {
+  const auto windows = graph.group_windows();
+  return {.windows = {windows.begin(), windows.end()},
+          .pages = {pages.begin(), pages.begin() + std::ssize(windows)},
+          .max_sequences = extent.sequences,
+          .max_positions = extent.positions,
+          .copy_page = [&program](int group, std::int32_t from, std::int32_t to) {
+            program.copy_page(group, from, to);
+          }};
 }
 
 std::int64_t Timeline::rewind_to(std::span<const std::int32_t> prompt) {

@@ -23,6 +23,14 @@ class Timeline {
   static std::array<std::int32_t, kMaxKvGroups> pages(const ir::Graph& graph, std::int64_t context,
                                                       int batch);
 
+  // What a tree of such a program's pages is made from.
+  struct Extent {
+    std::int32_t sequences = 1;
+    std::int64_t positions = 0;  // of one
+  };
+  static PageTreeOptions tree_options(const ir::Graph& graph, runtime::Program& program,
+                                      const std::array<std::int32_t, kMaxKvGroups>& pages, Extent extent);
+
   std::span<const std::int32_t> tokens() const { return tokens_; }
   std::int64_t context() const { return context_; }
 
@@ -36,8 +44,6 @@ class Timeline {
   std::span<const float> append(std::span<const std::int32_t> tokens, Logits logits);
 
  private:
-  PageTree make_tree();
-
   const ir::Graph& graph_;
   runtime::Program& program_;
   std::int64_t context_;
