@@ -23,13 +23,8 @@ std::vector<std::int32_t> to_tokens(const Engine& engine, std::span<const Messag
   boost::json::array list;
   for (const Message& message : messages)
     list.push_back({{"role", message.role}, {"content", message.content}});
-  const std::string prompt = engine.chat_template()->render({.messages = std::move(list)});
-  const text::Tokenizer& tokenizer = engine.tokenizer();
-  std::vector<std::int32_t> tokens = tokenizer.encode(prompt, {.add_special = false, .parse_special = true});
-  // Some templates write the begin token and some leave it to the tokenizer.
-  const std::int32_t begin = tokenizer.special().bos;
-  if (tokenizer.adds_bos() && (tokens.empty() || tokens[0] != begin)) tokens.insert(tokens.begin(), begin);
-  return tokens;
+  return text::encode_rendered(engine.tokenizer(),
+                               engine.chat_template()->render({.messages = std::move(list)}));
 }
 
 std::string to_json(std::span<const Message> messages) {

@@ -198,4 +198,18 @@ json::array chat_logprobs(const text::Tokenizer& tokenizer, std::span<const Toke
   return result;
 }
 
+void end_stream(Exchange& exchange, const Outcome& outcome, boost::json::object last,
+                std::optional<boost::json::object> usage) {
+  last["timings"] = timings_json(outcome.generations.front());
+  last["medlar"] = medlar_json(outcome);
+  if (usage) last["usage"] = nullptr;
+  exchange.send(sse(last));
+  if (usage) {
+    (*usage)["usage"] = openai_usage(outcome.usage());
+    exchange.send(sse(*usage));
+  }
+  exchange.send("data: [DONE]\n\n");
+  exchange.end();
+}
+
 }  // namespace medlar::server

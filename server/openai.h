@@ -27,6 +27,10 @@ boost::json::object timings_json(const Generation& generation);
 // {"cache": {...}, "dropped": [...], ...}: how much of each prompt was in the cache, why not more, and which
 // tokens were left out.
 boost::json::object medlar_json(const Outcome& outcome);
+// The end of a stream: the last chunk, with time and cache; where usage was asked for, a chunk of its own
+// with it, of the same frame; and the mark that nothing follows.
+void end_stream(Exchange& exchange, const Outcome& outcome, boost::json::object last,
+                std::optional<boost::json::object> usage);
 
 // What tokens say need not be whole characters: the rest becomes U+FFFD.
 std::string valid_utf8(std::string_view bytes);

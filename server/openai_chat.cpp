@@ -141,17 +141,8 @@ class ChatStream : public Answer {
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
     json::object last = frame_.object("chat.completion.chunk", {std::move(last_)});
-    last["timings"] = timings_json(outcome.generations.front());
-    last["medlar"] = medlar_json(outcome);
-    if (usage_) last["usage"] = nullptr;
-    exchange.send(sse(last));
-    if (usage_) {
-      json::object usage = frame_.object("chat.completion.chunk", {});
-      usage["usage"] = openai_usage(outcome.usage());
-      exchange.send(sse(usage));
-    }
-    exchange.send("data: [DONE]\n\n");
-    exchange.end();
+    end_stream(exchange, outcome, std::move(last),
+               usage_ ? std::optional(frame_.object("chat.completion.chunk", {})) : std::nullopt);
   }
   void fail(Exchange& exchange, const ApiError& error) override {
     exchange.send(sse(error_object(Dialect::openai, error)));

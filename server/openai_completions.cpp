@@ -166,17 +166,8 @@ class CompletionStream : public Answer {
     last_["finish_reason"] = openai_finish(generation.finish);
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
-    json::object last = frame_.object({std::move(last_)});
-    last["timings"] = timings_json(outcome.generations.front());
-    last["medlar"] = medlar_json(outcome);
-    exchange.send(sse(last));
-    if (usage_) {
-      json::object usage = frame_.object({});
-      usage["usage"] = openai_usage(outcome.usage());
-      exchange.send(sse(usage));
-    }
-    exchange.send("data: [DONE]\n\n");
-    exchange.end();
+    end_stream(exchange, outcome, frame_.object({std::move(last_)}),
+               usage_ ? std::optional(frame_.object({})) : std::nullopt);
   }
   void fail(Exchange& exchange, const ApiError& error) override {
     exchange.send(sse(error_object(Dialect::openai, error)));

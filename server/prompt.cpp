@@ -99,13 +99,7 @@ std::string render(const Engine& engine, const Conversation& conversation) {
 }
 
 std::vector<std::int32_t> chat_tokens(const Engine& engine, const Conversation& conversation) {
-  const text::Tokenizer& tokenizer = engine.tokenizer();
-  const std::string prompt = render(engine, conversation);
-  std::vector<std::int32_t> tokens = tokenizer.encode(prompt, {.add_special = false, .parse_special = true});
-  // Some templates write the begin token and some leave it to the tokenizer.
-  const std::int32_t begin = tokenizer.special().bos;
-  if (tokenizer.adds_bos() && (tokens.empty() || tokens[0] != begin)) tokens.insert(tokens.begin(), begin);
-  return tokens;
+  return text::encode_rendered(engine.tokenizer(), render(engine, conversation));
 }
 
 GenerateOptions generate_options(const Engine& engine, const Settings& settings, std::size_t prompt_tokens) {

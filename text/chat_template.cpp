@@ -92,4 +92,11 @@ jinja::Rendered ChatTemplate::render_marked(const ChatRequest& request) const {
 
 std::string ChatTemplate::render(const ChatRequest& request) const { return render_marked(request).text; }
 
+std::vector<TokenId> encode_rendered(const Tokenizer& tokenizer, std::string_view prompt) {
+  std::vector<TokenId> tokens = tokenizer.encode(prompt, {.add_special = false, .parse_special = true});
+  const TokenId begin = tokenizer.special().bos;
+  if (tokenizer.adds_bos() && (tokens.empty() || tokens[0] != begin)) tokens.insert(tokens.begin(), begin);
+  return tokens;
+}
+
 }  // namespace medlar::text

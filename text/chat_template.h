@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "text/jinja/template.h"
+#include "text/tokenizer.h"
 
 namespace medlar::text {
 
@@ -56,5 +57,9 @@ class ChatTemplate {
   jinja::Template template_;
   TemplateTokens tokens_;
 };
+
+// A rendered prompt's tokens. Some templates write the begin token and some leave it to the tokenizer: it is
+// there once where the tokenizer adds one.
+std::vector<TokenId> encode_rendered(const Tokenizer& tokenizer, std::string_view prompt);
 
 }  // namespace medlar::text
