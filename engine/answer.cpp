@@ -57,9 +57,11 @@ Answer::Answer(const text::Tokenizer& tokenizer, std::int64_t vocab, GenerateOpt
       stream_(tokenizer, token_before(tokenizer, options_)),
       stops_(options_.stop) {
   out_.seed = sampler_.seed();
-  if (!options_.grammar) return;
-  matcher_.emplace(options_.grammar);
-  allowed_.resize(options_.grammar->vocabulary().words());
+  if (options_.grammar) grammar_.emplace(options_);
+  if (!options_.reply) return;
+  reply_.emplace(*options_.reply);
+  if (grammar_) grammar_->set_reasoning(reply_->in_reasoning());
+  limit_reasoning();
 }
 
 void Answer::begin(std::span<const std::int32_t> prompt) {
@@ -101,50 +103,108 @@ std::int32_t Answer::choose(std::span<const float> logits) {
     end(FinishReason::length, fmt::format("the answer reached its limit of {} tokens", options_.max_tokens));
     return -1;
   }
-  if (matcher_) allow();
-  if (done_) return -1;
-  const std::int32_t token = sampler_.sample(logits, timeline_, allowed_);
+  if (const std::optional<std::int32_t> token = forced()) return *token;
+  try {
+    return sample(logits);
+  } catch (const Error& error) {  // the grammar has reached a limit
+    end(FinishReason::no_token, error.what());
+    return -1;
+  }
+}
+
+// What has been decided already, as far as the grammar lets it.
+std::optional<std::int32_t> Answer::forced() {
+  if (forced_.empty()) return std::nullopt;
+  const std::int32_t token = forced_.front();
+  forced_.pop_front();
+  if (!grammar_ || grammar_->allows(token)) return token;
+  forced_.clear();
+  return std::nullopt;
+}
+
+std::int32_t Answer::sample(std::span<const float> logits) {
+  allowed_.clear();
+  if (grammar_ && !allow()) {
+    end(FinishReason::no_token,
+        "no token of the model's vocabulary can continue the answer within the grammar");
+    return -1;
+  }
+  std::int32_t token = sampler_.sample(logits, timeline_, allowed_);
+  // One that begins a call and breaks its grammar at once: any other instead.
+  while (grammar_ && token >= 0 && !grammar_->allows(token)) {
+    if (allowed_.empty()) allowed_.assign(options_.grammar->vocabulary().words(), ~std::uint64_t{0});
+    allowed_[static_cast<std::size_t>(token) / 64] &= ~(std::uint64_t{1} << (token % 64));
+    token = sampler_.sample(logits, timeline_, allowed_);
+  }
   if (token < 0)
     end(FinishReason::no_token, "no token can follow: the model's logits are not numbers, or all are banned");
   return token;
 }
 
-// Asks the grammar which tokens may come next; ends the answer when that is none.
-void Answer::allow() {
-  try {
-    matcher_->mask(allowed_);
-  } catch (const Error& error) {
-    return end(FinishReason::no_token, error.what());
-  }
-  if (std::ranges::all_of(allowed_, [](std::uint64_t word) { return word == 0; }))
-    end(FinishReason::no_token,
-        "no token of the model's vocabulary can continue the answer within the grammar");
+// Asks the grammar which tokens may come next; false when that is none.
+bool Answer::allow() {
+  allowed_.resize(options_.grammar->vocabulary().words());
+  if (grammar_->mask(allowed_))
+    return std::ranges::any_of(allowed_, [](std::uint64_t word) { return word != 0; });
+  allowed_.clear();
+  return true;
 }
 
 void Answer::take(std::int32_t token, std::span<const float> logits) {
-  if ((!options_.ignore_end || matcher_) && tokenizer_.is_end(token)) return end(FinishReason::stop);
+  if ((!options_.ignore_end || grammar_) && tokenizer_.is_end(token)) return end(FinishReason::stop);
   out_.tokens.push_back(token);
   timeline_.push_back(token);
   if (options_.top_logprobs > 0)
     out_.logprobs.push_back(
         {token, log_probability(logits, token), best_tokens(logits, options_.top_logprobs)});
-  emit(stops_.feed(stream_.push(token)));
+  if (grammar_) grammar_->accept(token);
+  say(token);
   if (stops_.stopped()) return end(FinishReason::stop);
-  if (!matcher_) return;
-  if (!matcher_->accept(token)) fail(ErrorKind::usage, "token {} is outside the grammar", token);
-  if (matcher_->finished()) end(FinishReason::stop);
+  if (reply_ && reply_->in_reasoning()) ++reasoned_;
+  if (reply_ && grammar_) grammar_->set_reasoning(reply_->in_reasoning());
+  if (grammar_ && grammar_->finished()) return end(FinishReason::stop);
+  limit_reasoning();
+}
+
+// Closes reasoning that has used up its budget.
+void Answer::limit_reasoning() {
+  if (!reply_ || !reply_->in_reasoning() || !forced_.empty()) return;
+  const ReplyPlan& plan = *options_.reply;
+  if (plan.reasoning_budget >= 0 && reasoned_ >= plan.reasoning_budget)
+    forced_.assign(plan.reasoning_end.begin(), plan.reasoning_end.end());
+}
+
+void Answer::say(std::int32_t token) {
+  if (!reply_) return emit(stops_.feed(stream_.push(token)));
+  const std::string_view name = tokenizer_.piece(token, {.special = true});
+  const bool special = tokenizer_.piece(token).empty() && !name.empty();
+  const std::string text = special ? stream_.finish() : stream_.push(token);
+  reply_->note_text(text.size());
+  if (special) reply_->note_special(name.size());
+  emit(stops_.feed(text + std::string(special ? name : "")));
 }
 
 void Answer::emit(std::string text) {
   if (text.empty()) return;
-  if (options_.on_text) options_.on_text(text);
   out_.text += text;
+  if (reply_) return tell(reply_->push(text));
+  if (options_.on_text) options_.on_text(text);
+}
+
+void Answer::tell(std::vector<reply::Delta>&& deltas) {
+  if (!deltas.empty() && options_.on_reply) options_.on_reply(std::move(deltas));
 }
 
 Generation Answer::finish() {
   if (!stops_.stopped()) {
-    emit(stops_.feed(stream_.finish()));
+    const std::string rest = stream_.finish();
+    if (reply_) reply_->note_text(rest.size());
+    emit(stops_.feed(rest));
     emit(stops_.finish());
+  }
+  if (reply_) {
+    tell(reply_->finish());
+    out_.reply = reply_->reply();
   }
   out_.usage.completion_tokens = std::ssize(out_.tokens);
   Timings& t = out_.timings;

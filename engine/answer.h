@@ -3,12 +3,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "engine/answer_grammar.h"
 #include "engine/engine.h"
+#include "engine/reply_stream.h"
 #include "engine/sampler/sampler.h"
 #include "engine/stop_filter.h"
 #include "text/token_stream.h"
@@ -43,17 +46,25 @@ class Answer {
   using Clock = std::chrono::steady_clock;
 
   std::int32_t choose(std::span<const float> logits);
-  void allow();
+  std::int32_t sample(std::span<const float> logits);
+  std::optional<std::int32_t> forced();
+  bool allow();
   void take(std::int32_t token, std::span<const float> logits);
+  void limit_reasoning();
+  void say(std::int32_t token);
   void emit(std::string text);
+  void tell(std::vector<reply::Delta>&& deltas);
 
   const text::Tokenizer& tokenizer_;
   GenerateOptions options_;
   Sampler sampler_;
   text::TextStream stream_;
   StopFilter stops_;
-  std::optional<grammar::Matcher> matcher_;
-  grammar::TokenBits allowed_;  // empty without a grammar
+  std::optional<ReplyStream> reply_;
+  std::optional<AnswerGrammar> grammar_;
+  grammar::TokenBits allowed_;       // empty: all
+  std::int64_t reasoned_ = 0;        // tokens
+  std::deque<std::int32_t> forced_;  // what comes next, whatever the model would say
   std::vector<std::int32_t> timeline_;
   Generation out_;
   std::int64_t evaluated_ = 0;  // tokens of the prompt that were read

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/reply_plan.h"
 #include "engine/sampler/options.h"
 #include "engine/sampler/sampler.h"
 #include "formats/dtype.h"
@@ -77,10 +78,13 @@ struct GenerateOptions {
   // The answer is a text of this grammar, and ends with it; ignore_end does not apply. Made for vocabulary()
   // of the engine that answers.
   std::shared_ptr<grammar::Constraint> grammar;
+  // Takes the answer apart into content, reasoning and tool calls, which on_reply is told instead of on_text.
+  std::shared_ptr<const ReplyPlan> reply;
   int top_logprobs = 0;                       // log probabilities reported for each token
   const std::atomic<bool>* cancel = nullptr;  // looked at before every step
   // Text as it becomes certain: whole characters, and nothing that may still turn into a stop string.
   std::function<void(std::string_view)> on_text;
+  std::function<void(std::vector<reply::Delta>&&)> on_reply;
   // While the prompt is read: tokens done, tokens to do.
   std::function<void(std::int64_t, std::int64_t)> on_prompt;
 };
@@ -120,6 +124,7 @@ struct Generation {
   std::uint64_t seed = 0;
   std::vector<TokenInfo> logprobs;     // with GenerateOptions::top_logprobs
   std::vector<DroppedTokens> dropped;  // with Overflow::shift, in the order it happened
+  std::optional<reply::Reply> reply;   // with GenerateOptions::reply; `text` then has special tokens in it
 };
 
 class Session;

@@ -247,12 +247,36 @@ void PageTree::end(int s) {
     for (Group& group : groups_) group.table[at(s * stride_) + i] = -1;
     --node.users;
     node.last_used = clock_;
-    if (node.users == 0 && node.count == 0) remove(node);
   }
+  for (Node* node : sequence.path)
+    if (node->users == 0) settle(*node);
   --sequence.root->users;
   if (sequence.root->users == 0 && sequence.root->children.empty())
     std::erase_if(roots_, [&](const auto& entry) { return entry.second.get() == sequence.root; });
   sequence = {};
+}
+
+// Of a node that nobody uses any more: where another has the same tokens, or more, that one stays for both.
+void PageTree::settle(Node& node) {
+  const std::span tokens = std::span(node.tokens).first(at(node.count));
+  const auto same = [&](const Node* other) {
+    if (other == &node || other->shared_with(tokens) < node.count) return false;
+    if (other->count > node.count && !node.children.empty()) return false;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      if (other->page[g] < 0 && node.page[g] >= 0) return false;
+    return true;
+  };
+  const auto twin = std::ranges::find_if(node.parent->children, same);
+  if (twin != node.parent->children.end()) {
+    (*twin)->last_used = clock_;
+    for (Node* child : std::exchange(node.children, {})) {
+      child->parent = *twin;
+      (*twin)->children.push_back(child);
+    }
+  } else if (node.count > 0) {
+    return;
+  }
+  remove(node);
 }
 
 // Unused nodes have unused children only, so going from the last to the first of them in depth would do; to

@@ -124,6 +124,7 @@ class PageTree {
   Node* new_node(Node& parent, const std::array<bool, kMaxKvGroups>& groups);
   std::int32_t allocate(int group);
   bool evict(int group);
+  void settle(Node& node);
   void drop_page(Node& node, int group);
   void remove(Node& node);
   bool needed(const Node& node, int group) const;

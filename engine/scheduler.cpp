@@ -117,10 +117,15 @@ std::shared_ptr<Job> Scheduler::Impl::make_job(Request&& request) const {
     GenerateOptions o = job->request.options;
     o.sampler.seed += static_cast<std::uint64_t>(i);
     o.cancel = nullptr, o.on_prompt = nullptr;
-    o.on_text = [&choice](std::string_view text) {
+    const auto fresh = [&choice] {
       const auto& probs = choice.answer->so_far().logprobs;
-      const auto fresh = std::span(probs).subspan(std::exchange(choice.told_probs, probs.size()));
-      choice.job->emit(TextDelta{choice.index, text, fresh});
+      return std::span(probs).subspan(std::exchange(choice.told_probs, probs.size()));
+    };
+    o.on_text = [&choice, fresh](std::string_view text) {
+      choice.job->emit(TextDelta{choice.index, text, fresh()});
+    };
+    o.on_reply = [&choice, fresh](std::vector<reply::Delta>&& parts) {
+      choice.job->emit(ReplyDelta{choice.index, std::move(parts), fresh()});
     };
     choice.job = job.get(), choice.index = i;
     choice.answer = std::make_unique<Answer>(*e.tokenizer, e.model.config.vocab, std::move(o));

@@ -49,6 +49,12 @@ struct TextDelta {
   std::string_view text;
   std::span<const TokenInfo> logprobs;  // of the tokens since the last one, where asked for
 };
+// The same of an answer that is taken apart (GenerateOptions::reply).
+struct ReplyDelta {
+  int choice = 0;
+  std::vector<reply::Delta> parts;
+  std::span<const TokenInfo> logprobs;
+};
 // With Overflow::shift: the context was full, and these are left out from here on.
 struct Shifted {
   int choice = 0;
@@ -62,7 +68,7 @@ struct Finished {
 struct Failed {
   Error error;
 };
-using RequestEvent = std::variant<Started, PromptProgress, TextDelta, Shifted, Finished, Failed>;
+using RequestEvent = std::variant<Started, PromptProgress, TextDelta, ReplyDelta, Shifted, Finished, Failed>;
 
 struct Request {
   std::vector<std::int32_t> prompt;

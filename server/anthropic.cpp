@@ -1,6 +1,11 @@
 // Anthropic's API: POST /v1/messages and /v1/messages/count_tokens.
+#include <algorithm>
 #include <boost/json/object.hpp>
+#include <iterator>
+#include <optional>
+#include <utility>
 
+#include "server/anthropic_messages.h"
 #include "server/openai.h"
 #include "server/prompt.h"
 #include "server/routes.h"
@@ -13,7 +18,7 @@ namespace json = boost::json;
 
 struct MessagesBody {
   std::string model;
-  std::vector<ChatMessage> messages;
+  std::vector<AnthropicMessage> messages;
   json::value system;
   bool stream = false;
   Structure structure;
@@ -29,7 +34,7 @@ Form<MessagesBody> messages_form(bool generates) {
               .required = true})
       .field("system", &MessagesBody::system, {.about = "a text, or a list of text blocks"})
       .field("stream", &MessagesBody::stream, {.about = "send the answer as it is written"})
-      .part(structure_form(), &MessagesBody::structure)
+      .part(anthropic_structure_form(), &MessagesBody::structure)
       .part(settings_form(), &MessagesBody::settings)
       .set<std::vector<std::string>>(
           "stop_sequences", {.about = "the answer ends before the first of these", .max_items = 256},
@@ -47,20 +52,17 @@ const Form<MessagesBody>& count_form() {
   return form;
 }
 
-std::vector<std::int32_t> prompt_of(const Model& model, MessagesBody& body) {
-  require_plain_text(body.structure);
-  for (std::size_t i = 0; i < body.messages.size(); ++i) {
-    const auto& role = body.messages[i].object["role"].get_string();
-    if (role != "user" && role != "assistant")
-      fail_at(Path{.name = "messages"}[i] / "role", "must be one of user, assistant");
-  }
-  Conversation conversation{.messages = std::move(body.messages)};
-  conversation.continue_last = conversation.messages.back().object["role"] == "assistant";
+Prepared prepare(const Call& call, const Model& model, MessagesBody& body) {
+  Conversation conversation{.client = call.request().client};
+  for (AnthropicMessage& message : body.messages)
+    std::ranges::move(message.messages, std::back_inserter(conversation.messages));
+  const json::object& last = conversation.messages.back().object;
+  conversation.continue_last = last.at("role") == "assistant" && !last.contains("tool_calls");
   if (!body.system.is_null()) {
     const std::string system = read_text_parts(body.system, {.name = "system"});
     conversation.messages.insert(conversation.messages.begin(), {{{"role", "system"}, {"content", system}}});
   }
-  return chat_tokens(*model.engine, conversation);
+  return model.chat->prepare(conversation, anthropic_demands(body.structure));
 }
 
 // What was cached is counted apart from the rest of the input.
@@ -90,14 +92,16 @@ struct MessageFrame {
   json::object end(const Generation& generation) const {
     const std::string stop = stop_string(*tokenizer, generation, stops);
     if (!stop.empty()) return {{"stop_reason", "stop_sequence"}, {"stop_sequence", stop}};
-    const bool full = generation.finish == FinishReason::length;
-    return {{"stop_reason", full ? "max_tokens" : "end_turn"}, {"stop_sequence", nullptr}};
+    const std::string_view reason = generation.finish == FinishReason::length ? "max_tokens"
+                                    : reply_of(generation).calls.empty()      ? "end_turn"
+                                                                              : "tool_use";
+    return {{"stop_reason", reason}, {"stop_sequence", nullptr}};
   }
 };
 
 json::object whole_message(const MessageFrame& frame, const Outcome& outcome) {
   const Generation& generation = outcome.generations.front();
-  json::object message = frame.message({{{"type", "text"}, {"text", generation.text}}}, outcome.usage());
+  json::object message = frame.message(content_blocks(reply_of(generation)), outcome.usage());
   for (auto& [name, value] : frame.end(generation)) message[name] = value;
   message["medlar"] = medlar_json(outcome);
   return message;
@@ -111,16 +115,14 @@ class MessageStream : public Answer {
   void begin(Exchange& exchange, const Outcome& outcome) override {
     exchange.begin(sse_head(outcome));
     send(exchange, "message_start", {{"message", frame_.message({}, outcome.usage())}});
-    send(exchange, "content_block_start",
-         {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}});
   }
   void progress(Exchange& exchange, const PromptProgress&) override { send(exchange, "ping", {}); }
   void delta(Exchange& exchange, int, const Delta& delta) override {
-    send(exchange, "content_block_delta",
-         {{"index", 0}, {"delta", {{"type", "text_delta"}, {"text", delta.text}}}});
+    for (const reply::Delta& part : delta.parts) say(exchange, part);
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
-    send(exchange, "content_block_stop", {{"index", 0}});
+    if (index_ < 0) open(exchange, Kind::content, {{"type", "text"}, {"text", ""}});
+    close(exchange);
     send(exchange, "message_delta",
          {{"delta", frame_.end(outcome.generations.front())},
           {"usage", usage_json(outcome.usage())},
@@ -133,6 +135,40 @@ class MessageStream : public Answer {
   }
 
  private:
+  using Kind = reply::Delta::Kind;
+
+  void say(Exchange& exchange, const reply::Delta& part) {
+    switch (part.kind) {
+      case Kind::content:
+        open(exchange, part.kind, {{"type", "text"}, {"text", ""}});
+        return add(exchange, {{"type", "text_delta"}, {"text", part.text}});
+      case Kind::reasoning:
+        open(exchange, part.kind, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
+        return add(exchange, {{"type", "thinking_delta"}, {"thinking", part.text}});
+      case Kind::call_begin:
+        close(exchange);
+        return open(exchange, part.kind,
+                    {{"type", "tool_use"}, {"id", part.id}, {"name", part.name}, {"input", json::object()}});
+      case Kind::call_arguments:
+        return add(exchange, {{"type", "input_json_delta"}, {"partial_json", part.text}});
+      case Kind::call_end:
+      case Kind::call_malformed:
+        return close(exchange);
+    }
+  }
+  // Blocks follow each other: one ends where another kind begins.
+  void open(Exchange& exchange, Kind kind, json::object block) {
+    if (open_ == kind) return;
+    close(exchange);
+    open_ = kind;
+    send(exchange, "content_block_start", {{"index", ++index_}, {"content_block", std::move(block)}});
+  }
+  void add(Exchange& exchange, json::object delta) const {
+    send(exchange, "content_block_delta", {{"index", index_}, {"delta", std::move(delta)}});
+  }
+  void close(Exchange& exchange) {
+    if (std::exchange(open_, std::nullopt)) send(exchange, "content_block_stop", {{"index", index_}});
+  }
   static void send(Exchange& exchange, std::string_view event, json::object data) {
     json::object object{{"type", event}};
     object.insert(data.begin(), data.end());
@@ -140,13 +176,15 @@ class MessageStream : public Answer {
   }
 
   MessageFrame frame_;
+  std::optional<Kind> open_;
+  int index_ = -1;  // of the last block
 };
 
 void messages(const Call& call) {
   MessagesBody body = read_body(call, message_form());
   Model& model = call.service.model(body.model);
   Job job{.settings = body.settings, .dialect = Dialect::anthropic};
-  job.prompts.push_back(prompt_of(model, body));
+  job.prompts.push_back(prepare(call, model, body));
   const MessageFrame frame{.id = "msg_" + call.request().id,
                            .model = body.model,
                            .stops = body.settings.stop,
@@ -163,7 +201,7 @@ void messages(const Call& call) {
 void count_tokens(const Call& call) {
   MessagesBody body = read_body(call, count_form());
   const Model& model = call.service.model(body.model);
-  call.reply({{"input_tokens", prompt_of(model, body).size()}});
+  call.reply({{"input_tokens", prepare(call, model, body).tokens.size()}});
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <map>
 #include <optional>
+#include <random>
 #include <variant>
 
 #include "server/prompt.h"
@@ -26,14 +28,45 @@ using OwnedEvent = std::variant<Started, PromptProgress, OwnedDelta, Shifted, Fi
 OwnedEvent own(RequestEvent&& event) {
   return std::visit(
       [](auto&& e) -> OwnedEvent {
-        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, TextDelta>) {
-          return OwnedDelta{e.choice, {std::string(e.text), {e.logprobs.begin(), e.logprobs.end()}}};
+        using Event = std::decay_t<decltype(e)>;
+        if constexpr (std::is_same_v<Event, TextDelta>) {
+          return OwnedDelta{e.choice,
+                            {{{.text = std::string(e.text)}}, {e.logprobs.begin(), e.logprobs.end()}}};
+        } else if constexpr (std::is_same_v<Event, ReplyDelta>) {
+          return OwnedDelta{e.choice, {std::move(e.parts), {e.logprobs.begin(), e.logprobs.end()}}};
         } else {
           return std::move(e);
         }
       },
       std::move(event));
 }
+
+// The ids of an answer's calls: the model's own, as far as they come in time, else nine letters and digits,
+// which is what Mistral's templates want.
+class CallIds {
+ public:
+  void put(std::vector<reply::Delta>& parts) {
+    for (reply::Delta& part : parts) {
+      if (part.kind == reply::Delta::Kind::call_begin)
+        ids_[part.index] = part.id.empty() ? made_up() : std::move(part.id);
+      if (part.kind == reply::Delta::Kind::call_begin || part.kind == reply::Delta::Kind::call_end)
+        part.id = ids_[part.index];
+    }
+  }
+  void put(std::vector<reply::Call>& calls) {
+    for (reply::Call& call : calls) call.id = ids_[call.index];
+  }
+
+ private:
+  static std::string made_up() {
+    constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static thread_local std::mt19937_64 random{std::random_device{}()};
+    std::string id(9, ' ');
+    for (char& c : id) c = kLetters[random() % kLetters.size()];
+    return id;
+  }
+  std::map<std::size_t, std::string> ids_;  // by the calls' index
+};
 
 // One job on its way. All of its state belongs to the I/O thread.
 class Run : public std::enable_shared_from_this<Run> {
@@ -42,12 +75,15 @@ class Run : public std::enable_shared_from_this<Run> {
       std::unique_ptr<Answer> answer)
       : service_(service),
         scheduler_(*model.scheduler),
+        chat_(*model.chat),
         exchange_(std::move(exchange)),
         answer_(std::move(answer)),
         dialect_(job.dialect),
         choices_(job.choices) {
     outcome_.started.resize(job.prompts.size());
     outcome_.generations.resize(job.prompts.size() * static_cast<std::size_t>(job.choices));
+    outcome_.relaxed = job.prompts.front().relaxed;
+    call_ids_.resize(outcome_.generations.size());
     left_ = outcome_.generations.size();
   }
 
@@ -89,17 +125,21 @@ class Run : public std::enable_shared_from_this<Run> {
       service_.metrics.next_token(seconds_since(*last_));
     }
     last_ = Clock::now();
-    answer_->delta(*exchange_, choice_of(prompt, event.choice), event.delta);
+    const int choice = choice_of(prompt, event.choice);
+    call_ids_[static_cast<std::size_t>(choice)].put(event.delta.parts);
+    answer_->delta(*exchange_, choice, event.delta);
   }
   void take(int, Shifted&) {}  // Finished tells of all that was left out
   void take(int prompt, Finished& event) {
     const int index = choice_of(prompt, event.choice);
     Generation& generation = outcome_.generations[static_cast<std::size_t>(index)];
     generation = std::move(event.generation);
+    if (generation.reply) call_ids_[static_cast<std::size_t>(index)].put(generation.reply->calls);
     if (generation.finish == FinishReason::cancelled) {
       Failed failed{Error(ErrorKind::limit, "the server is shutting down")};
       return take(prompt, failed);
     }
+    chat_.remember(exchange_->request().client, generation);
     answer_->finish(*exchange_, index, generation);
     if (--left_ > 0) return;
     over_ = true;
@@ -129,11 +169,13 @@ class Run : public std::enable_shared_from_this<Run> {
 
   Service& service_;
   Scheduler& scheduler_;
+  Chat& chat_;
   std::shared_ptr<Exchange> exchange_;
   std::unique_ptr<Answer> answer_;
   Dialect dialect_;
   int choices_;
   Outcome outcome_;
+  std::vector<CallIds> call_ids_;
   std::size_t left_ = 0;  // choices that have not ended
   bool begun_ = false, over_ = false;
   std::vector<Scheduler::Id> ids_;
@@ -163,6 +205,18 @@ Usage Outcome::usage() const {
   for (const Generation& generation : generations)
     total.completion_tokens += generation.usage.completion_tokens;
   return total;
+}
+
+std::string Delta::content() const {
+  std::string text;
+  for (const reply::Delta& part : parts)
+    if (part.kind == reply::Delta::Kind::content) text += part.text;
+  return text;
+}
+
+reply::Reply reply_of(const Generation& generation) {
+  if (generation.reply) return *generation.reply;
+  return {.content = generation.text, .text = generation.text};
 }
 
 std::int64_t Outcome::dropped_tokens() const {
@@ -202,13 +256,16 @@ std::unique_ptr<Answer> whole_answer(std::function<boost::json::object(const Out
 void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& exchange, Job job,
               std::unique_ptr<Answer> answer) {
   std::vector<GenerateOptions> options;
-  for (const auto& prompt : job.prompts)
-    options.push_back(generate_options(*model.engine, job.settings, prompt.size()));
+  for (Prepared& prompt : job.prompts) {
+    options.push_back(generate_options(*model.engine, job.settings, prompt.tokens.size()));
+    options.back().grammar = std::move(prompt.grammar);
+    options.back().reply = std::move(prompt.reply);
+  }
   const auto run = std::make_shared<Run>(service, model, exchange, job, std::move(answer));
   std::vector<Scheduler::Id> ids;
   try {
     for (std::size_t i = 0; i < job.prompts.size(); ++i)
-      ids.push_back(model.scheduler->submit({.prompt = std::move(job.prompts[i]),
+      ids.push_back(model.scheduler->submit({.prompt = std::move(job.prompts[i].tokens),
                                              .options = options[i],
                                              .overflow = job.settings.overflow,
                                              .keep = job.settings.keep,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/api_error.h"
+#include "server/chat.h"
 #include "server/http.h"
 #include "server/service.h"
 #include "server/settings.h"
@@ -16,27 +17,34 @@
 namespace medlar::server {
 
 struct Job {
-  std::vector<std::vector<std::int32_t>> prompts;  // at least one
+  std::vector<Prepared> prompts;  // at least one
   Settings settings;
   int choices = 1;  // answers to each prompt
   Dialect dialect = Dialect::openai;
 };
 
+// Of an answer that is not taken apart, all is content.
 struct Delta {
-  std::string text;
+  std::vector<reply::Delta> parts;
   std::vector<TokenInfo> logprobs;
+
+  std::string content() const;
 };
 
 // What is known so far. Choice i of prompt p has the index p * choices + i.
 struct Outcome {
   std::vector<Started> started;         // (prompts)
   std::vector<Generation> generations;  // (prompts * choices), as far as they have ended
+  std::vector<std::string> relaxed;     // Prepared::relaxed
 
   // Prompts counted once each, whatever the number of answers.
   Usage usage() const;
   // All that was left out of what the model saw, of prompts and of answers.
   std::int64_t dropped_tokens() const;
 };
+
+// What an answer comes to; of one that is not taken apart, all is content.
+reply::Reply reply_of(const Generation& generation);
 
 // "x-medlar-dropped-tokens", where there are any.
 std::vector<Header> dropped_fields(const Outcome& outcome);

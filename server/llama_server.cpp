@@ -80,7 +80,7 @@ const Form<CompletionBody>& completion_form() {
           .field("stream", &CompletionBody::stream, {.about = "send the answer as it is written"})
           .field("n_probs", &CompletionBody::probabilities,
                  {.about = "log probabilities reported in each place", .min = 0, .max = 100})
-          .part(structure_form(), &CompletionBody::structure)
+          .part(completion_structure_form(), &CompletionBody::structure)
           .part(settings_form(), &CompletionBody::settings);
   return form;
 }
@@ -144,7 +144,7 @@ class CompletionStream : public Answer {
     exchange.send(": reading the prompt\n\n");
   }
   void delta(Exchange& exchange, int, const Delta& delta) override {
-    exchange.send(sse(frame_.part(delta.text, delta.logprobs, false)));
+    exchange.send(sse(frame_.part(delta.content(), delta.logprobs, false)));
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
     exchange.send(sse(frame_.end("", {}, outcome)));
@@ -161,10 +161,10 @@ class CompletionStream : public Answer {
 void completion(const Call& call) {
   CompletionBody body = read_body(call, completion_form());
   Model& model = call.service.model();
-  require_plain_text(body.structure);
   body.settings.top_logprobs = body.probabilities;
   Job job{.settings = body.settings, .dialect = Dialect::llama};
-  job.prompts.push_back(read_prompt(model.engine->tokenizer(), body.prompt));
+  job.prompts.push_back(model.chat->prepare(read_prompt(model.engine->tokenizer(), body.prompt),
+                                            completion_demands(body.structure)));
   const CompletionFrame frame{
       .model = &model, .stops = body.settings.stop, .probabilities = body.probabilities};
   std::unique_ptr<Answer> answer;
@@ -227,21 +227,24 @@ void detokenize(const Call& call) {
 struct TemplateBody {
   std::vector<ChatMessage> messages;
   json::object variables;
+  Structure structure;
 };
 const Form<TemplateBody>& template_form() {
   static const Form<TemplateBody> form =
       Form<TemplateBody>()
           .field("messages", &TemplateBody::messages,
                  {.about = "the conversation", .max_items = 1 << 16, .required = true})
-          .field("chat_template_kwargs", &TemplateBody::variables, {.about = "variables for the template"});
+          .field("chat_template_kwargs", &TemplateBody::variables, {.about = "variables for the template"})
+          .part(openai_structure_form(), &TemplateBody::structure);
   return form;
 }
 
 void apply_template(const Call& call) {
   const Model& model = call.service.model();
   TemplateBody body = read_body(call, template_form());
-  call.reply({{"prompt", render(*model.engine, {.messages = std::move(body.messages),
-                                                .variables = std::move(body.variables)})}});
+  const Conversation conversation{.messages = std::move(body.messages),
+                                  .variables = std::move(body.variables)};
+  call.reply({{"prompt", model.chat->render(conversation, openai_demands(body.structure).tools)}});
 }
 
 Route route(Method method, std::string_view path, Handler handler, std::string_view about) {

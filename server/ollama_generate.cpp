@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "server/anthropic_messages.h"
 #include "server/generation.h"
 #include "server/ollama.h"
 #include "server/openai.h"
@@ -44,7 +45,7 @@ const Form<Common>& common_form() {
           .field("stream", &Common::stream, {.about = "send the answer as it is written"})
           .field("keep_alive", &Common::keep_alive, {.about = "accepted; the model stays in memory"})
           .field("options", &Common::settings)
-          .part(structure_form(), &Common::structure);
+          .part(ollama_structure_form(), &Common::structure);
   return form;
 }
 
@@ -88,23 +89,34 @@ struct Lines {
   bool chat = false;
   Clock::time_point start = Clock::now();
 
-  json::object line(std::string_view text, bool done) const {
+  json::object line(const reply::Reply& said, bool done) const {
     json::object object{{"model", model}, {"created_at", ollama_time()}};
+    json::object message;
+    if (!said.reasoning.empty()) message["thinking"] = said.reasoning;
+    json::array calls;
+    for (const reply::Call& call : said.calls)
+      calls.push_back(
+          {{"id", call.id},
+           {"function", {{"index", call.index}, {"name", call.name}, {"arguments", call_input(call)}}}});
+    if (!calls.empty()) message["tool_calls"] = std::move(calls);
     if (chat) {
-      object["message"] = {{"role", "assistant"}, {"content", text}};
+      message["role"] = "assistant";
+      message["content"] = said.content;
+      object["message"] = std::move(message);
     } else {
-      object["response"] = text;
+      object["response"] = said.content;
+      object.insert(message.begin(), message.end());
     }
     object["done"] = done;
     return object;
   }
 
   // Durations are in nanoseconds.
-  json::object last(std::string_view text, const Outcome& outcome) const {
+  json::object last(const reply::Reply& said, const Outcome& outcome) const {
     const Generation& generation = outcome.generations.front();
     const auto ns = [](double ms) { return static_cast<std::int64_t>(ms * 1e6); };
-    json::object object = line(text, true);
-    object["done_reason"] = openai_finish(generation.finish);
+    json::object object = line(said, true);
+    object["done_reason"] = generation.finish == FinishReason::length ? "length" : "stop";
     object["total_duration"] =
         std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
     object["load_duration"] = 0;
@@ -127,10 +139,19 @@ class LineStream : public Answer {
     exchange.begin({.content_type = "application/x-ndjson", .fields = dropped_fields(outcome)});
   }
   void delta(Exchange& exchange, int, const Delta& delta) override {
-    exchange.send(ndjson(lines_.line(delta.text, false)));
+    using Kind = reply::Delta::Kind;
+    for (const reply::Delta& part : delta.parts) {
+      reply::Reply said;
+      if (part.kind == Kind::content) said.content = part.text;
+      if (part.kind == Kind::reasoning) said.reasoning = part.text;
+      if (part.kind == Kind::call_begin) call_ = {part.id, part.name, "", part.index};
+      if (part.kind == Kind::call_arguments) call_.arguments += part.text;
+      if (part.kind == Kind::call_end) said.calls = {call_};
+      if (said != reply::Reply()) exchange.send(ndjson(lines_.line(said, false)));
+    }
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
-    exchange.send(ndjson(lines_.last("", outcome)));
+    exchange.send(ndjson(lines_.last({}, outcome)));
     exchange.end();
   }
   void fail(Exchange& exchange, const ApiError& error) override {
@@ -139,10 +160,10 @@ class LineStream : public Answer {
 
  private:
   Lines lines_;
+  reply::Call call_;  // the last one: calls are told whole
 };
 
-void answer(const Call& call, Model& model, const Common& body, std::vector<std::int32_t> prompt,
-            Lines lines) {
+void answer(const Call& call, Model& model, const Common& body, Prepared prompt, Lines lines) {
   Job job{.settings = body.settings, .dialect = Dialect::ollama};
   job.prompts.push_back(std::move(prompt));
   std::unique_ptr<Answer> answer;
@@ -150,7 +171,7 @@ void answer(const Call& call, Model& model, const Common& body, std::vector<std:
     answer = std::make_unique<LineStream>(std::move(lines));
   } else {
     answer = whole_answer([lines = std::move(lines)](const Outcome& outcome) {
-      return lines.last(outcome.generations.front().text, outcome);
+      return lines.last(reply_of(outcome.generations.front()), outcome);
     });
   }
   generate(call.service, model, call.exchange, std::move(job), std::move(answer));
@@ -158,7 +179,7 @@ void answer(const Call& call, Model& model, const Common& body, std::vector<std:
 
 // The answer to a request that only wants the model in memory.
 void loaded(const Call& call, const Lines& lines) {
-  json::object object = lines.line("", true);
+  json::object object = lines.line({}, true);
   object["done_reason"] = "load";
   call.reply(object);
 }
@@ -176,7 +197,6 @@ json::object ollama_chat_schema() { return chat_form().schema(); }
 void ollama_generate(const Call& call) {
   GenerateBody body = read_body(call, generate_form());
   Model& model = call.service.model(body.common.model);
-  require_plain_text(body.common.structure);
   if (!body.suffix.empty()) fail_at({.name = "suffix"}, "filling in the middle is not served yet");
   if (!body.template_text.empty()) fail_at({.name = "template"}, "the model's own template is used");
   refuse_images(body.images, {.name = "images"});
@@ -184,32 +204,39 @@ void ollama_generate(const Call& call) {
     fail_at({.name = "context"}, "send the conversation to /api/chat instead");
   Lines lines{.model = body.common.model};
   if (body.prompt.empty()) return loaded(call, lines);
-  std::vector<std::int32_t> tokens;
+  const Demands demands = ollama_demands(body.common.structure);
+  Prepared prompt;
   // As Ollama does it: a model without a template continues the text.
   if (body.raw || !model.engine->chat_template()) {
-    tokens = model.engine->tokenizer().encode(body.prompt, {.parse_special = body.raw});
+    prompt = model.chat->prepare(model.engine->tokenizer().encode(body.prompt, {.parse_special = body.raw}),
+                                 demands);
   } else {
-    Conversation conversation;
+    Conversation conversation{.client = call.request().client};
     if (!body.system.empty())
       conversation.messages.push_back({{{"role", "system"}, {"content", body.system}}});
     conversation.messages.push_back({{{"role", "user"}, {"content", body.prompt}}});
-    tokens = chat_tokens(*model.engine, conversation);
+    prompt = model.chat->prepare(conversation, demands);
   }
-  answer(call, model, body.common, std::move(tokens), std::move(lines));
+  answer(call, model, body.common, std::move(prompt), std::move(lines));
 }
 
 void ollama_chat(const Call& call) {
   ChatBody body = read_body(call, chat_form());
   Model& model = call.service.model(body.common.model);
-  require_plain_text(body.common.structure);
   Lines lines{.model = body.common.model, .chat = true};
   if (body.messages.empty()) return loaded(call, lines);
   for (std::size_t i = 0; i < body.messages.size(); ++i) {
-    if (const json::value* images = body.messages[i].object.if_contains("images"))
+    json::object& message = body.messages[i].object;
+    if (const json::value* images = message.if_contains("images"))
       refuse_images(*images, Path{.name = "messages"}[i] / "images");
+    if (const json::value* name = message.if_contains("tool_name")) message["name"] = *name;
+    if (const json::value* thinking = message.if_contains("thinking"))
+      message["reasoning_content"] = *thinking;
   }
-  auto tokens = chat_tokens(*model.engine, {.messages = std::move(body.messages)});
-  answer(call, model, body.common, std::move(tokens), std::move(lines));
+  Prepared prompt =
+      model.chat->prepare({.messages = std::move(body.messages), .client = call.request().client},
+                          ollama_demands(body.common.structure));
+  answer(call, model, body.common, std::move(prompt), std::move(lines));
 }
 
 }  // namespace medlar::server

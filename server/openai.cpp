@@ -125,8 +125,23 @@ Response sse_head(const Outcome& outcome) {
   return head;
 }
 
-std::string_view openai_finish(FinishReason reason) {
-  return reason == FinishReason::length ? "length" : "stop";
+std::string_view openai_finish(const Generation& generation) {
+  if (generation.finish == FinishReason::length) return "length";
+  return generation.reply && !generation.reply->calls.empty() ? "tool_calls" : "stop";
+}
+
+json::object openai_message(const reply::Reply& reply) {
+  json::object message{{"role", "assistant"}, {"content", reply.content}, {"refusal", nullptr}};
+  if (!reply.reasoning.empty()) message["reasoning_content"] = reply.reasoning;
+  if (reply.calls.empty()) return message;
+  if (reply.content.empty()) message["content"] = nullptr;
+  json::array calls;
+  for (const reply::Call& call : reply.calls)
+    calls.push_back({{"id", call.id},
+                     {"type", "function"},
+                     {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  message["tool_calls"] = std::move(calls);
+  return message;
 }
 
 json::object openai_usage(const Usage& usage) {
@@ -166,8 +181,13 @@ json::object medlar_json(const Outcome& outcome) {
   json::object result{{"cache", std::move(cache)}};
   if (json::array dropped = dropped_list(outcome); !dropped.empty()) result["dropped"] = std::move(dropped);
   json::array messages;
-  for (const Generation& generation : outcome.generations)
+  for (const Generation& generation : outcome.generations) {
     if (!generation.message.empty()) messages.push_back(json::value(generation.message));
+    if (generation.reply && generation.reply->malformed)
+      messages.push_back("the answer began a tool call that is none; its text is in the content");
+  }
+  for (const std::string& why : outcome.relaxed)
+    messages.push_back(json::value("a tool's arguments are any JSON of their type: " + why));
   if (!messages.empty()) result["messages"] = std::move(messages);
   if (!outcome.generations.empty()) result["seed"] = outcome.generations.front().seed;
   return result;

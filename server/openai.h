@@ -20,7 +20,9 @@ std::string sse(std::string_view event, const boost::json::value& data);
 // The head of a stream of such events about this outcome.
 Response sse_head(const Outcome& outcome);
 
-std::string_view openai_finish(FinishReason reason);
+std::string_view openai_finish(const Generation& generation);
+// {"role": "assistant", "content", ...}
+boost::json::object openai_message(const reply::Reply& reply);
 boost::json::object openai_usage(const Usage& usage);
 // As llama-server reports them.
 boost::json::object timings_json(const Generation& generation);

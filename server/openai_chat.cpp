@@ -71,7 +71,7 @@ const Form<ChatBody>& chat_form() {
                  {.about = "the last message is the beginning of the answer"})
           .field("return_progress", &ChatBody::progress,
                  {.about = "stream chunks with prompt_progress while the prompt is read"})
-          .part(structure_form(), &ChatBody::structure)
+          .part(openai_structure_form(), &ChatBody::structure)
           .part(settings_form(), &ChatBody::settings);
   return form;
 }
@@ -100,11 +100,10 @@ struct ChatFrame {
 json::object chat_completion(const ChatFrame& frame, const Outcome& outcome) {
   json::array choices;
   for (const Generation& generation : outcome.generations)
-    choices.push_back(
-        {{"index", choices.size()},
-         {"message", {{"role", "assistant"}, {"content", generation.text}, {"refusal", nullptr}}},
-         {"logprobs", frame.logprobs_of(generation.logprobs)},
-         {"finish_reason", openai_finish(generation.finish)}});
+    choices.push_back({{"index", choices.size()},
+                       {"message", openai_message(reply_of(generation))},
+                       {"logprobs", frame.logprobs_of(generation.logprobs)},
+                       {"finish_reason", openai_finish(generation)}});
   json::object answer = frame.object("chat.completion", std::move(choices));
   answer["usage"] = openai_usage(outcome.usage());
   answer["timings"] = timings_json(outcome.generations.front());
@@ -130,14 +129,19 @@ class ChatStream : public Answer {
     exchange.send(sse(object));
   }
   void delta(Exchange& exchange, int choice, const Delta& delta) override {
-    json::object object = chunk(choice, {{"content", delta.text}});
-    object["logprobs"] = frame_.logprobs_of(delta.logprobs);
-    send(exchange, std::move(object));
+    json::value logprobs = frame_.logprobs_of(delta.logprobs);
+    for (const reply::Delta& part : delta.parts) {
+      std::optional<json::object> said = delta_of(part);
+      if (!said) continue;
+      json::object object = chunk(choice, std::move(*said));
+      object["logprobs"] = std::exchange(logprobs, nullptr);
+      send(exchange, std::move(object));
+    }
   }
   void finish(Exchange& exchange, int choice, const Generation& generation) override {
     if (!last_.empty()) send(exchange, std::move(last_));
     last_ = chunk(choice, json::object());
-    last_["finish_reason"] = openai_finish(generation.finish);
+    last_["finish_reason"] = openai_finish(generation);
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
     json::object last = frame_.object("chat.completion.chunk", {std::move(last_)});
@@ -149,6 +153,26 @@ class ChatStream : public Answer {
   }
 
  private:
+  static std::optional<json::object> delta_of(const reply::Delta& part) {
+    using Kind = reply::Delta::Kind;
+    const auto call = [&](json::object call) {
+      call["index"] = part.index;
+      return json::object{{"tool_calls", json::array{std::move(call)}}};
+    };
+    switch (part.kind) {
+      case Kind::content:
+        return json::object{{"content", part.text}};
+      case Kind::reasoning:
+        return json::object{{"reasoning_content", part.text}};
+      case Kind::call_begin:
+        return call(
+            {{"id", part.id}, {"type", "function"}, {"function", {{"name", part.name}, {"arguments", ""}}}});
+      case Kind::call_arguments:
+        return call({{"function", {{"arguments", part.text}}}});
+      default:
+        return std::nullopt;
+    }
+  }
   static json::object chunk(int choice, json::object delta) {
     return {
         {"index", choice}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", nullptr}};
@@ -171,13 +195,14 @@ json::object chat_completions_schema() { return chat_form().schema(); }
 void chat_completions(const Call& call) {
   ChatBody body = read_body(call, chat_form());
   Model& model = call.service.model(body.model);
-  require_plain_text(body.structure);
   if (body.top_logprobs > 0 && !body.logprobs) fail_at({.name = "top_logprobs"}, "needs logprobs to be true");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, body.top_logprobs);
   Job job{.settings = body.settings, .choices = body.choices, .dialect = Dialect::openai};
-  job.prompts.push_back(chat_tokens(*model.engine, {.messages = std::move(body.messages),
-                                                    .variables = std::move(body.variables),
-                                                    .continue_last = body.continue_last}));
+  job.prompts.push_back(model.chat->prepare({.messages = std::move(body.messages),
+                                             .variables = std::move(body.variables),
+                                             .continue_last = body.continue_last,
+                                             .client = call.request().client},
+                                            openai_demands(body.structure)));
   const ChatFrame frame{.id = "chatcmpl-" + call.request().id,
                         .model = body.model.empty() ? model.name() : body.model,
                         .logprobs = body.logprobs,

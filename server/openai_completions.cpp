@@ -42,7 +42,7 @@ const Form<CompletionBody>& completion_form() {
           .field("logprobs", &CompletionBody::logprobs,
                  {.about = "report this many log probabilities in each place", .min = 0, .max = 20})
           .field("suffix", &CompletionBody::suffix, {.about = "not served yet"})
-          .part(structure_form(), &CompletionBody::structure)
+          .part(completion_structure_form(), &CompletionBody::structure)
           .part(settings_form(), &CompletionBody::settings);
   return form;
 }
@@ -131,7 +131,7 @@ json::object completion(const CompletionFrame& frame, const Outcome& outcome) {
     const int index = static_cast<int>(choices.size());
     json::object choice = choice_object(index, frame.echo_of(index) + generation.text);
     choice["logprobs"] = frame.logprobs_of(generation.logprobs);
-    choice["finish_reason"] = openai_finish(generation.finish);
+    choice["finish_reason"] = openai_finish(generation);
     choices.push_back(std::move(choice));
   }
   json::object answer = frame.object(std::move(choices));
@@ -156,14 +156,14 @@ class CompletionStream : public Answer {
     exchange.send(": reading the prompt\n\n");
   }
   void delta(Exchange& exchange, int choice, const Delta& delta) override {
-    json::object object = choice_object(choice, delta.text);
+    json::object object = choice_object(choice, delta.content());
     object["logprobs"] = frame_.logprobs_of(delta.logprobs);
     exchange.send(sse(frame_.object({std::move(object)})));
   }
   void finish(Exchange& exchange, int choice, const Generation& generation) override {
     if (!last_.empty()) exchange.send(sse(frame_.object({std::move(last_)})));
     last_ = choice_object(choice, "");
-    last_["finish_reason"] = openai_finish(generation.finish);
+    last_["finish_reason"] = openai_finish(generation);
   }
   void end(Exchange& exchange, const Outcome& outcome) override {
     end_stream(exchange, outcome, frame_.object({std::move(last_)}),
@@ -186,7 +186,7 @@ json::object completions_schema() { return completion_form().schema(); }
 void completions(const Call& call) {
   CompletionBody body = read_body(call, completion_form());
   Model& model = call.service.model(body.model);
-  require_plain_text(body.structure);
+  const Demands demands = completion_demands(body.structure);
   if (!body.suffix.empty()) fail_at({.name = "suffix"}, "filling in the middle is not served yet");
   if (body.echo && body.logprobs) fail_at({.name = "logprobs"}, "those of an echoed prompt are not served");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, *body.logprobs);
@@ -197,7 +197,7 @@ void completions(const Call& call) {
                         .tokenizer = &model.engine->tokenizer()};
   Job job{.settings = body.settings, .choices = body.choices, .dialect = Dialect::openai};
   for (Prompt& prompt : read_prompts(*frame.tokenizer, body.prompt)) {
-    job.prompts.push_back(std::move(prompt.tokens));
+    job.prompts.push_back(model.chat->prepare(std::move(prompt.tokens), demands));
     if (body.echo) frame.echoes.push_back(std::move(prompt.text));
   }
   const json::value* usage = body.stream_options.if_contains("include_usage");

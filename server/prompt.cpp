@@ -80,28 +80,6 @@ json::object JsonType<ChatMessage>::schema(const FieldSpec&) {
           {"required", {"role", "content"}}};
 }
 
-std::string render(const Engine& engine, const Conversation& conversation) {
-  if (!engine.chat_template())
-    throw ApiError(
-        400, "the model has no chat template, so it cannot chat",
-        {.param = "model", .code = "no_chat_template", .hint = "/v1/completions continues a text with it"});
-  json::array messages;
-  for (const ChatMessage& message : conversation.messages) messages.push_back(message.object);
-  try {
-    return engine.chat_template()->render({.messages = std::move(messages),
-                                           .variables = conversation.variables,
-                                           .add_generation_prompt = !conversation.continue_last,
-                                           .continue_final_message = conversation.continue_last});
-  } catch (const Error& e) {
-    throw ApiError(400, fmt::format("the chat template refuses these messages: {}", e.what()),
-                   {.param = "messages", .hint = e.hint()});
-  }
-}
-
-std::vector<std::int32_t> chat_tokens(const Engine& engine, const Conversation& conversation) {
-  return text::encode_rendered(engine.tokenizer(), render(engine, conversation));
-}
-
 GenerateOptions generate_options(const Engine& engine, const Settings& settings, std::size_t prompt_tokens) {
   const std::int64_t context = settings.context.value_or(engine.context());
   if (context > engine.context())

@@ -32,13 +32,8 @@ struct Conversation {
   std::vector<ChatMessage> messages;
   boost::json::object variables;  // for the template
   bool continue_last = false;     // the last message is the beginning of the answer
+  std::string client;             // whose conversation it is
 };
-
-// The prompt's text by the model's own template. Throws ApiError(400) for a model without one, and where the
-// template refuses the conversation.
-std::string render(const Engine& engine, const Conversation& conversation);
-// Throws as render().
-std::vector<std::int32_t> chat_tokens(const Engine& engine, const Conversation& conversation);
 
 // How the engine is to answer a prompt of that many tokens. Throws ApiError(400) with the prompt's tokens,
 // the limit and the largest context that fits where it does not fit or asks for more context than there is.

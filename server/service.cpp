@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "server/api_error.h"
+#include "server/chat.h"
 
 namespace medlar::server {
 namespace {
@@ -19,7 +20,11 @@ std::string comparable(std::string_view name) {
 
 }  // namespace
 
+Model::Model() = default;
+Model::~Model() = default;
+
 void Service::ready(std::unique_ptr<Model> model) {
+  model->chat = std::make_unique<Chat>(*model->engine);
   owned_ = std::move(model);
   model_ = owned_.get();
 }

@@ -15,9 +15,15 @@
 
 namespace medlar::server {
 
+class Chat;
+
 struct Model {
+  Model();
+  ~Model();
+
   std::shared_ptr<Engine> engine;
   std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<Chat> chat;
   std::vector<std::string> names;  // that it is asked for by, the one it is listed under first
   std::filesystem::path path;
   int parallel = 1;

@@ -1,80 +1,377 @@
 #include "server/structure.h"
 
-#include <array>
+#include <boost/json/serialize.hpp>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "server/api_error.h"
 
 namespace medlar::server {
 namespace {
 
 namespace json = boost::json;
+using Choice = reply::ToolChoice;
 
-// Whether a demand asks for nothing: null, false, "", "none", "auto", [], {"type": "text"} and the like.
-bool asks_for_nothing(const json::value& demand) {
-  switch (demand.kind()) {
-    case json::kind::null:
-      return true;
-    case json::kind::bool_:
-      return !demand.get_bool();
-    case json::kind::array:
-      return demand.get_array().empty();
-    case json::kind::string: {
-      const auto& word = demand.get_string();
-      return word.empty() || word == "none" || word == "auto" || word == "text";
-    }
-    case json::kind::object: {
-      const json::value* type = demand.get_object().if_contains("type");
-      if (!type) return demand.get_object().empty();
-      return type->is_string() && (type->get_string() == "text" || type->get_string() == "auto" ||
-                                   type->get_string() == "none" || type->get_string() == "disabled");
-    }
-    default:
-      return false;
+constexpr std::size_t kMostTools = 1024;
+constexpr std::string_view kAnyObject = R"({"type":"object"})";
+
+const json::object& object_at(const json::value& value, const Path& path) {
+  if (!value.is_object()) fail_at(path, fmt::format("must be an object, not {}", kind_name(value)));
+  return value.get_object();
+}
+
+// The text of a member, "" where there is none.
+std::string_view text_in(const json::object& object, std::string_view key, const Path& path) {
+  const json::value* value = object.if_contains(key);
+  if (!value || value->is_null()) return {};
+  if (!value->is_string()) fail_at(path / key, fmt::format("must be a string, not {}", kind_name(*value)));
+  return value->get_string();
+}
+
+ContentForm form_of(ContentForm::Notation notation, std::string source, const Path& path) {
+  return {.notation = notation, .source = std::move(source), .param = path.text()};
+}
+
+ContentForm schema_at(const json::value& schema, const Path& path) {
+  if (schema.is_string())  // as llama-server's older clients send it
+    return form_of(ContentForm::Notation::json_schema, std::string(schema.get_string()), path);
+  if (!schema.is_object() && !schema.is_bool())
+    fail_at(path, fmt::format("must be a JSON Schema, not {}", kind_name(schema)));
+  return form_of(ContentForm::Notation::json_schema, json::serialize(schema), path);
+}
+
+void set_content(Demands& demands, ContentForm form) {
+  if (demands.content)
+    throw ApiError(
+        400, fmt::format("{} and {} both say what the answer looks like", demands.content->param, form.param),
+        {.param = form.param, .hint = "send one of them"});
+  demands.content = std::move(form);
+}
+
+void read_text_form(const json::value& value, ContentForm::Notation notation, std::string_view name,
+                    Demands& demands) {
+  if (value.is_null() || (value.is_string() && value.get_string().empty())) return;
+  const Path path{.name = name};
+  if (!value.is_string()) fail_at(path, fmt::format("must be a string, not {}", kind_name(value)));
+  set_content(demands, form_of(notation, std::string(value.get_string()), path));
+}
+
+// {"name", "description", "parameters"}, checked.
+json::object function_at(const json::value& value, const Path& path) {
+  json::object function = object_at(value, path);
+  if (text_in(function, "name", path).empty()) fail_at(path / "name", "is required");
+  if (text_in(function, "name", path).size() > 256) fail_at(path / "name", "is longer than 256 bytes");
+  text_in(function, "description", path);
+  if (const json::value* parameters = function.if_contains("parameters");
+      parameters && !parameters->is_null() && !parameters->is_object())
+    fail_at(path / "parameters", fmt::format("must be a JSON Schema, not {}", kind_name(*parameters)));
+  return function;
+}
+
+void add_tool(Demands& demands, json::object function, const Path& path) {
+  for (const json::value& tool : demands.tools)
+    if (tool.at("function").at("name") == function.at("name"))
+      fail_at(path,
+              fmt::format("there are two tools \"{}\"", std::string_view(function.at("name").get_string())));
+  demands.tools.push_back({{"type", "function"}, {"function", std::move(function)}});
+}
+
+const json::array& list_at(const json::value& value, const Path& path) {
+  if (!value.is_array()) fail_at(path, fmt::format("must be a list, not {}", kind_name(value)));
+  if (value.get_array().size() > kMostTools) fail_at(path, fmt::format("has more than {} items", kMostTools));
+  return value.get_array();
+}
+
+void read_openai_tools(const json::value& tools, Demands& demands) {
+  if (tools.is_null()) return;
+  const Path path{.name = "tools"};
+  std::size_t i = 0;
+  for (const json::value& tool : list_at(tools, path)) {
+    const Path here = path[i++];
+    const json::object& object = object_at(tool, here);
+    const std::string_view type = text_in(object, "type", here);
+    if (type != "function" && !type.empty())
+      fail_at(here / "type",
+              fmt::format("this server calls functions only, not \"{}\"", printable(type, 64)));
+    const json::value* function = object.if_contains("function");
+    if (!function) fail_at(here / "function", "is required");
+    add_tool(demands, function_at(*function, here / "function"), here);
   }
+}
+
+bool has_tool(const Demands& demands, std::string_view name) {
+  for (const json::value& tool : demands.tools)
+    if (tool.at("function").at("name").as_string() == name) return true;
+  return false;
+}
+
+void choose_tool(Demands& demands, std::string_view name, const Path& path) {
+  if (!has_tool(demands, name))
+    fail_at(path, fmt::format("there is no tool \"{}\" in this request", printable(name, 64)));
+  demands.choice.kind = Choice::Kind::named;
+  demands.choice.name = name;
+}
+
+void read_openai_choice(const json::value& choice, Demands& demands) {
+  const Path path{.name = "tool_choice"};
+  if (choice.is_null()) return;
+  if (choice.is_object()) {
+    const json::value* function = choice.get_object().if_contains("function");
+    if (!function) fail_at(path / "function", "is required");
+    return choose_tool(demands, text_in(object_at(*function, path / "function"), "name", path / "function"),
+                       path / "function" / "name");
+  }
+  const std::string_view word = choice.is_string() ? std::string_view(choice.get_string()) : "";
+  if (word == "auto") {
+    demands.choice.kind = Choice::Kind::automatic;
+  } else if (word == "none") {
+    demands.choice.kind = Choice::Kind::none;
+  } else if (word == "required") {
+    if (demands.tools.empty()) fail_at(path, "a call is required, and there are no tools");
+    demands.choice.kind = Choice::Kind::required;
+  } else {
+    fail_at(path,
+            "must be \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": "
+            "...}}");
+  }
+}
+
+void read_response_format(const json::value& value, Demands& demands) {
+  if (value.is_null()) return;
+  const Path path{.name = "response_format"};
+  const json::object& format = object_at(value, path);
+  const std::string_view type = text_in(format, "type", path);
+  if (type == "text") return;
+  if (type == "json_object") {
+    const json::value* schema = format.if_contains("schema");
+    return set_content(demands,
+                       schema ? schema_at(*schema, path / "schema")
+                              : form_of(ContentForm::Notation::json_schema, std::string(kAnyObject), path));
+  }
+  if (type != "json_schema") fail_at(path / "type", "must be one of text, json_object, json_schema");
+  // llama-server also takes the schema right here.
+  const json::value* named = format.if_contains("json_schema");
+  const Path inner = path / "json_schema";
+  const json::value* schema =
+      named ? object_at(*named, inner).if_contains("schema") : format.if_contains("schema");
+  if (!schema) fail_at((named ? inner : path) / "schema", "is required");
+  set_content(demands, schema_at(*schema, (named ? inner : path) / "schema"));
+}
+
+void read_effort(std::string_view effort, Demands& demands) {
+  if (effort.empty()) return;
+  demands.think = effort != "none";
+  if (effort != "none") demands.effort = effort;
+}
+
+// Those that all have.
+Form<Structure> content_fields() {
+  Form<Structure> form;
+  form.field("grammar", &Structure::grammar, {.about = "the answer is a text of this grammar (GBNF)"})
+      .field("json_schema", &Structure::json_schema, {.about = "the answer is JSON that fulfils this schema"})
+      .field("regex", &Structure::regex, {.about = "the answer matches this regular expression"});
+  return form;
+}
+
+Demands content_demands(const Structure& s) {
+  Demands demands;
+  read_text_form(s.grammar, ContentForm::Notation::gbnf, "grammar", demands);
+  read_text_form(s.regex, ContentForm::Notation::regex, "regex", demands);
+  const bool empty =
+      s.json_schema.is_null() || (s.json_schema.is_object() && s.json_schema.get_object().empty());
+  if (!empty) set_content(demands, schema_at(s.json_schema, {.name = "json_schema"}));
+  return demands;
 }
 
 }  // namespace
 
-const Form<Structure>& structure_form() {
+const Form<Structure>& completion_structure_form() {
   static const Form<Structure> form = [] {
-    Form<Structure> f;
+    Form<Structure> f = content_fields();
     f.field("response_format", &Structure::response_format,
-            {.about = "the form of the answer; only text for now"})
-        .field("functions", &Structure::functions, {.about = "not served yet"})
-        .field("function_call", &Structure::function_call, {.about = "not served yet"})
-        .field("tools", &Structure::tools, {.about = "not served yet"})
-        .field("tool_choice", &Structure::tool_choice, {.about = "not served yet"})
-        .field("parallel_tool_calls", &Structure::parallel_tool_calls,
-               {.about = "means nothing without tools"})
-        .field("format", &Structure::format, {.about = "not served yet"})
-        .field("think", &Structure::think, {.about = "not served yet"})
-        .field("thinking", &Structure::thinking, {.about = "not served yet"})
-        .field("grammar", &Structure::grammar, {.about = "not served yet"})
-        .field("json_schema", &Structure::json_schema, {.about = "not served yet"});
+            {.about = "text, json_object, or json_schema with its schema"});
     return f;
   }();
   return form;
 }
 
-void require_plain_text(const Structure& s) {
-  const std::array<std::pair<std::string_view, const json::value*>, 10> demands{{
-      {"response_format", &s.response_format},
-      {"tools", &s.tools},
-      {"tool_choice", &s.tool_choice},
-      {"functions", &s.functions},
-      {"function_call", &s.function_call},
-      {"format", &s.format},
-      {"think", &s.think},
-      {"thinking", &s.thinking},
-      {"grammar", &s.grammar},
-      {"json_schema", &s.json_schema},
-  }};
-  for (const auto& [name, demand] : demands) {
-    if (!asks_for_nothing(*demand)) fail_at({.name = name}, "this server writes plain text only so far");
+const Form<Structure>& openai_structure_form() {
+  static const Form<Structure> form = [] {
+    Form<Structure> f = completion_structure_form();
+    f.field("tools", &Structure::tools, {.about = "functions that the model may call"})
+        .field("tool_choice", &Structure::tool_choice,
+               {.about = "auto, none, required, or the function that must be called"})
+        .field("parallel_tool_calls", &Structure::parallel_tool_calls,
+               {.about = "several calls in one answer"})
+        .field("functions", &Structure::functions, {.about = "not served: send tools"})
+        .field("function_call", &Structure::function_call, {.about = "not served: send tool_choice"})
+        .field("reasoning_effort", &Structure::reasoning_effort,
+               {.about = "none: no reasoning; others are told to the chat template",
+                .choices = {"none", "minimal", "low", "medium", "high", "xhigh"}})
+        .field("reasoning_format", &Structure::reasoning_format,
+               {.about = "none: reasoning is part of the content, with its marks",
+                .choices = {"auto", "deepseek", "none"}})
+        .field("reasoning_budget", &Structure::reasoning_budget,
+               {.about = "tokens of reasoning at most; -1: no limit", .min = -1})
+        .field("thinking_budget_tokens", &Structure::reasoning_budget,
+               {.about = "as reasoning_budget", .min = -1});
+    return f;
+  }();
+  return form;
+}
+
+const Form<Structure>& ollama_structure_form() {
+  static const Form<Structure> form = [] {
+    Form<Structure> f = content_fields();
+    f.field("format", &Structure::format, {.about = "\"json\", or a JSON Schema that the answer fulfils"})
+        .field("tools", &Structure::tools, {.about = "functions that the model may call"})
+        .field("think", &Structure::think,
+               {.about = "false: no reasoning; true, or \"low\", \"medium\", \"high\": with it"});
+    return f;
+  }();
+  return form;
+}
+
+const Form<Structure>& anthropic_structure_form() {
+  static const Form<Structure> form = [] {
+    Form<Structure> f = content_fields();
+    f.field("tools", &Structure::tools, {.about = "tools that the model may use"})
+        .field("tool_choice", &Structure::tool_choice,
+               {.about = "{\"type\": auto, any, tool or none}; disable_parallel_tool_use"})
+        .field(
+            "thinking", &Structure::thinking,
+            {.about =
+                 "{\"type\": enabled, disabled or adaptive, \"budget_tokens\": tokens of reasoning at most}"})
+        .field("output_format", &Structure::output_format,
+               {.about = "{\"type\": \"json_schema\", \"schema\": ...}"})
+        .field("output_config", &Structure::output_config,
+               {.about = "{\"format\": as output_format, \"effort\": told to the chat template}"});
+    return f;
+  }();
+  return form;
+}
+
+Demands completion_demands(const Structure& s) {
+  Demands demands = content_demands(s);
+  read_response_format(s.response_format, demands);
+  demands.separate_content = false;
+  return demands;
+}
+
+Demands openai_demands(const Structure& s) {
+  Demands demands = content_demands(s);
+  read_response_format(s.response_format, demands);
+  for (const auto& [name, value] :
+       {std::pair{"functions", &s.functions}, {"function_call", &s.function_call}})
+    if (!value->is_null()) fail_at({.name = name}, "is no longer served; send tools and tool_choice");
+  read_openai_tools(s.tools, demands);
+  read_openai_choice(s.tool_choice, demands);
+  demands.choice.parallel = s.parallel_tool_calls;
+  read_effort(s.reasoning_effort, demands);
+  demands.budget = s.reasoning_budget;
+  demands.split_reasoning = s.reasoning_format != "none";
+  return demands;
+}
+
+Demands ollama_demands(const Structure& s) {
+  Demands demands = content_demands(s);
+  const Path format{.name = "format"};
+  if (s.format.is_string()) {
+    const auto& word = s.format.get_string();
+    if (word == "json") {
+      set_content(demands, form_of(ContentForm::Notation::json_schema, std::string(kAnyObject), format));
+    } else if (!word.empty()) {
+      fail_at(format, "must be \"json\" or a JSON Schema");
+    }
+  } else if (!s.format.is_null()) {
+    set_content(demands, schema_at(s.format, format));
   }
+  read_openai_tools(s.tools, demands);
+  if (s.think.is_bool()) demands.think = s.think.get_bool();
+  if (s.think.is_string()) read_effort(s.think.get_string(), demands);
+  return demands;
+}
+
+namespace {
+
+void read_anthropic_tools(const json::value& tools, Demands& demands) {
+  if (tools.is_null()) return;
+  const Path path{.name = "tools"};
+  std::size_t i = 0;
+  for (const json::value& tool : list_at(tools, path)) {
+    const Path here = path[i++];
+    const json::object& object = object_at(tool, here);
+    const std::string_view type = text_in(object, "type", here);
+    if (!type.empty() && type != "custom")
+      fail_at(here / "type",
+              fmt::format("the tool \"{}\" is Anthropic's own; this server has custom tools only",
+                          printable(type, 64)));
+    json::object function{{"name", text_in(object, "name", here)}};
+    if (const auto about = text_in(object, "description", here); !about.empty())
+      function["description"] = about;
+    const json::value* schema = object.if_contains("input_schema");
+    if (!schema) fail_at(here / "input_schema", "is required");
+    function["parameters"] = object_at(*schema, here / "input_schema");
+    add_tool(demands, function_at(function, here), here);
+  }
+}
+
+void read_anthropic_choice(const json::value& value, Demands& demands) {
+  if (value.is_null()) return;
+  const Path path{.name = "tool_choice"};
+  const json::object& choice = object_at(value, path);
+  const std::string_view type = text_in(choice, "type", path);
+  if (const json::value* disable = choice.if_contains("disable_parallel_tool_use");
+      disable && disable->is_bool())
+    demands.choice.parallel = !disable->get_bool();
+  if (type == "tool") return choose_tool(demands, text_in(choice, "name", path), path / "name");
+  if (type == "any" && demands.tools.empty()) fail_at(path, "a tool must be used, and there are none");
+  if (type != "auto" && type != "any" && type != "none")
+    fail_at(path / "type", "must be one of auto, any, tool, none");
+  demands.choice.kind = type == "any"    ? Choice::Kind::required
+                        : type == "none" ? Choice::Kind::none
+                                         : Choice::Kind::automatic;
+}
+
+void read_thinking(const json::value& value, Demands& demands) {
+  if (value.is_null()) return;
+  const Path path{.name = "thinking"};
+  const json::object& thinking = object_at(value, path);
+  const std::string_view type = text_in(thinking, "type", path);
+  if (type != "enabled" && type != "disabled" && type != "adaptive")
+    fail_at(path / "type", "must be one of enabled, disabled, adaptive");
+  demands.think = type != "disabled";
+  const json::value* budget = thinking.if_contains("budget_tokens");
+  if (type == "enabled" && budget && !budget->is_null())
+    demands.budget = JsonType<std::int64_t>::read(*budget, path / "budget_tokens", {.min = 0});
+}
+
+void read_output_format(const json::value& value, const Path& path, Demands& demands) {
+  if (value.is_null()) return;
+  const json::object& format = object_at(value, path);
+  if (text_in(format, "type", path) != "json_schema") fail_at(path / "type", "must be json_schema");
+  const json::value* schema = format.if_contains("schema");
+  if (!schema) fail_at(path / "schema", "is required");
+  set_content(demands, schema_at(*schema, path / "schema"));
+}
+
+}  // namespace
+
+Demands anthropic_demands(const Structure& s) {
+  Demands demands = content_demands(s);
+  read_anthropic_tools(s.tools, demands);
+  read_anthropic_choice(s.tool_choice, demands);
+  read_thinking(s.thinking, demands);
+  read_output_format(s.output_format, {.name = "output_format"}, demands);
+  if (s.output_config.is_null()) return demands;
+  const Path path{.name = "output_config"};
+  const json::object& config = object_at(s.output_config, path);
+  if (const json::value* format = config.if_contains("format"))
+    read_output_format(*format, path / "format", demands);
+  demands.effort = text_in(config, "effort", path);
+  return demands;
 }
 
 }  // namespace medlar::server

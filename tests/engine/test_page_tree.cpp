@@ -112,6 +112,24 @@ TEST(PageTree, TakesPagesAsPositionsCome) {
   c.check();
 }
 
+// Two timelines part in the middle of a page, and the second fills its copy with what the first had there.
+TEST(PageTree, PagesThatCameToBeAlikeBecomeOne) {
+  Cache c({.windows = {0}, .pages = {20}, .max_sequences = 2, .max_positions = 640});
+  const Tokens prompt = numbers(100);
+  const Tokens first = join(prompt, join(numbers(60, 500), numbers(40, 1000)));
+  const Tokens second = join(prompt, join(numbers(60, 500), numbers(90, 2000)));
+  c.begin(0, {});
+  ASSERT_TRUE(c.extend(0, first));
+  EXPECT_EQ(c.begin(1, prompt), 100);
+  ASSERT_TRUE(c.extend(1, Tokens(second.begin() + 100, second.end())));
+  c.end(0);
+  c.end(1);
+  EXPECT_EQ(c.tree.usage().kept, 2 + 2 + 2);  // alike up to 160: two pages for both, and two of each
+  EXPECT_EQ(c.begin(0, first), std::ssize(first));
+  EXPECT_EQ(c.begin(1, second), std::ssize(second));
+  c.check();
+}
+
 TEST(PageTree, SharesWholePagesAndCopiesAPart) {
   Cache c({.windows = {0}, .pages = {20}, .max_sequences = 3, .max_positions = 640});
   c.begin(0, {});

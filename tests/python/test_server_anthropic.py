@@ -64,8 +64,6 @@ def test_an_assistants_last_message_is_continued(client, server):
     ({"messages": []}, "messages"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
     ({"system": 5}, "system"),
-    ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "tools"),
-    ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
     ({"messages": [{"role": "user", "content": "x" * 1000}]}, "512"),
 ])
 def test_errors(client, arguments, expected):

@@ -102,7 +102,7 @@ def test_metrics_count(server):
 @pytest.mark.parametrize("body, expected", [
     ({"prompt": 5}, "prompt"), ({}, "prompt"), ({"prompt": ["a", 10**9]}, "prompt[1]"), ({"prompt": [None]}, "prompt[0]"),
     ({"prompt": ""}, "empty"), ({"prompt": "x", "n_probs": 101}, "n_probs"), ({"prompt": "x", "grammar": "root ::= x"}, "grammar"),
-    ({"prompt": "x", "json_schema": {"type": "object"}}, "json_schema"), ({"prompt": "x", "mirostat": 3}, "mirostat"),
+    ({"prompt": "x", "json_schema": {"type": "thing"}}, "json_schema"), ({"prompt": "x", "mirostat": 3}, "mirostat"),
 ])
 def test_errors(server, body, expected):
     error = server.json("/completion", body, status=400)["error"]

@@ -22,9 +22,16 @@ class Parser {
  public:
   explicit Parser(std::string_view source) : source_(source) {}
 
-  Rules operator()() {
+  Rules operator()(std::span<const GbnfHole> holes, std::span<const Vocabulary::Token> tokens) {
     skip();
     while (at_ < source_.size()) rule();
+    if (!tokens.empty()) rules_.rewrite([&](const std::string& text) { return spell_tokens(text, tokens); });
+    for (const GbnfHole& hole : holes) {
+      const auto used = ids_.find(hole.name);
+      if (used == ids_.end() || defined_[used->second]) continue;
+      rules_.define(used->second, rules_.call(rules_.import(hole.rules)));
+      defined_[used->second] = true;
+    }
     for (const auto& [name, id] : ids_)
       if (!defined_[id])
         error(first_use_[id], fmt::format("the rule \"{}\" is used but not defined", name),
@@ -278,12 +285,15 @@ class Parser {
 
 }  // namespace
 
-Rules parse_gbnf(std::string_view source) {
+Rules parse_gbnf(std::string_view source) { return parse_gbnf(source, {}, {}); }
+
+Rules parse_gbnf(std::string_view source, std::span<const GbnfHole> holes,
+                 std::span<const Vocabulary::Token> tokens) {
   if (source.size() > kMaxSourceBytes)
     throw Error(ErrorKind::limit,
                 fmt::format("the grammar has {} bytes; the limit is {}", source.size(), kMaxSourceBytes),
                 "make it smaller");
-  return Parser(source)();
+  return Parser(source)(holes, tokens);
 }
 
 }  // namespace medlar::grammar

@@ -77,10 +77,9 @@ bool Matcher::allows(TokenId token) {
 bool Matcher::accept(TokenId token) {
   const Vocabulary& vocabulary = constraint_->vocabulary();
   if (token < 0 || token >= vocabulary.size()) return false;
-  if (!vocabulary.is_end(token)) {
-    const std::string_view bytes = vocabulary.bytes(token);
-    return !bytes.empty() && accept_bytes(bytes);
-  }
+  const std::string_view bytes = vocabulary.bytes(token);
+  if (!bytes.empty() && accept_bytes(bytes)) return true;
+  if (!vocabulary.is_end(token)) return false;
   if (ended_ || !complete()) return false;
   steps_.push_back({text_.size(), config_});
   ended_ = true;

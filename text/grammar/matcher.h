@@ -50,7 +50,8 @@ class Matcher {
   void mask(std::span<std::uint64_t> bits);
   bool allows(TokenId token);
 
-  // Adds a token to the text; false, with nothing changed, when it may not come next.
+  // Adds a token to the text; false, with nothing changed, when it may not come next. An end token that the
+  // grammar names is read as any other.
   bool accept(TokenId token);
   // Adds bytes to the text, as one step for rollback().
   bool accept_bytes(std::string_view bytes);

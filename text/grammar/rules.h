@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -69,6 +70,11 @@ class Rules {
   // Says that a rule's states read like those of `like`, as long as no more than `bytes` bytes are read: the
   // two must be written with the same kinds of expressions. Masks of the one then serve the other.
   void twin(RuleId rule, RuleId like, std::uint32_t bytes) { rules_[rule].like = {like, bytes}; }
+
+  // Adds the rules of another grammar; returns what its root is here.
+  RuleId import(const Rules& other);
+  // Changes every text of bytes() so far.
+  void rewrite(const std::function<std::string(const std::string&)>& change);
 
   struct Rule {
     std::string name;

@@ -37,18 +37,23 @@ Vocabulary::Trie make_trie(const std::vector<Token>& tokens, std::size_t longer_
   return trie;
 }
 
+// No text in UTF-8 has this byte.
+constexpr char kTokenMark = '\xFF';
+
 // Texts must be what decoding shows. After tokens that swallow the space of the next one they would not be,
 // so those are left out.
-std::vector<Token> text_tokens(const text::Tokenizer& tokenizer) {
+std::vector<Token> tokens_of(const text::Tokenizer& tokenizer, std::deque<std::string>& names) {
   std::vector<Token> tokens;
   TokenId spaced = text::kNoToken;
   for (TokenId id = 0; id < tokenizer.size() && spaced == text::kNoToken; ++id)
     if (tokenizer.type(id) == text::TokenType::normal && tokenizer.piece(id).starts_with(' ')) spaced = id;
   for (TokenId id = 0; id < tokenizer.size(); ++id) {
     const text::TokenType type = tokenizer.type(id);
-    const bool text = type == text::TokenType::normal || type == text::TokenType::user_defined ||
-                      type == text::TokenType::byte;
+    const bool text = (type == text::TokenType::normal || type == text::TokenType::user_defined ||
+                       type == text::TokenType::byte) &&
+                      tokenizer.piece(id).find(kTokenMark) == std::string_view::npos;
     const bool swallows = spaced != text::kNoToken && tokenizer.drops_space(id, spaced);
+    if (type == text::TokenType::control) tokens.push_back({id, names.emplace_back(token_bytes(id))});
     if (text && !swallows && !tokenizer.is_end(id)) tokens.push_back({id, tokenizer.piece(id)});
   }
   return tokens;
@@ -56,8 +61,27 @@ std::vector<Token> text_tokens(const text::Tokenizer& tokenizer) {
 
 }  // namespace
 
-Vocabulary::Vocabulary(const text::Tokenizer& tokenizer)
-    : Vocabulary(tokenizer.size(), text_tokens(tokenizer),
+std::string token_bytes(TokenId id) {
+  const auto part = [&](int shift) { return static_cast<char>((id >> shift) & 0xFF); };
+  return {kTokenMark, part(16), part(8), part(0)};
+}
+
+std::string spell_tokens(std::string_view text, std::span<const Token> tokens) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const Token* longest = nullptr;
+    for (const Token& token : tokens)
+      if (!token.bytes.empty() && text.substr(at).starts_with(token.bytes) &&
+          (!longest || token.bytes.size() > longest->bytes.size()))
+        longest = &token;
+    result += longest ? token_bytes(longest->id) : std::string(1, text[at]);
+    at += longest ? longest->bytes.size() : 1;
+  }
+  return result;
+}
+
+Vocabulary::Vocabulary(const text::Tokenizer& tokenizer, std::deque<std::string> names)
+    : Vocabulary(tokenizer.size(), tokens_of(tokenizer, names),
                  {tokenizer.end_tokens().begin(), tokenizer.end_tokens().end()}) {}
 
 Vocabulary::Vocabulary(TokenId size, std::vector<Token> tokens, std::vector<TokenId> ends)

@@ -4,7 +4,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,8 +28,8 @@ class Vocabulary {
     std::string_view bytes;  // empty: the token is no text and is never allowed
   };
 
-  // The text tokens of a tokenizer, and its end tokens. Control and unknown tokens are no text.
-  explicit Vocabulary(const text::Tokenizer& tokenizer);
+  // The tokens of a tokenizer: text as what it says, control tokens as token_bytes().
+  explicit Vocabulary(const text::Tokenizer& tokenizer) : Vocabulary(tokenizer, {}) {}
   // Copies the texts. Throws Error(usage) for ids outside [0, size).
   Vocabulary(TokenId size, std::vector<Token> tokens, std::vector<TokenId> ends);
 
@@ -58,6 +60,7 @@ class Vocabulary {
   const TokenBits& up_to(std::size_t band) const { return up_to_[band]; }
 
  private:
+  Vocabulary(const text::Tokenizer& tokenizer, std::deque<std::string> names);
   void build(std::vector<Token> tokens);
 
   TokenId size_ = 0;
@@ -67,5 +70,10 @@ class Vocabulary {
   std::array<Trie, kBands.size()> tries_;
   std::array<TokenBits, kBands.size()> up_to_;
 };
+
+// How grammars spell a token that is no text, such as one that marks a tool call: bytes that no text holds.
+std::string token_bytes(TokenId id);
+// `text` with token_bytes() wherever it says what one of `tokens` is called; the longest name wins.
+std::string spell_tokens(std::string_view text, std::span<const Vocabulary::Token> tokens);
 
 }  // namespace medlar::grammar

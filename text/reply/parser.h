@@ -52,6 +52,9 @@ class ReplyParser {
 
   // So far; whole after finish().
   const Reply& reply() const { return reply_; }
+  // Of all that was pushed.
+  bool in_reasoning() const { return in_reasoning_; }
+  bool in_calls() const { return run_.has_value(); }
 
  private:
   struct Marker {

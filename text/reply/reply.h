@@ -29,6 +29,7 @@ struct Reply {
   std::string text;        // every byte that was pushed: what to replay as this turn
   bool malformed = false;  // a call began that does not parse: its text stands in content
   bool truncated = false;  // the answer ended inside a call: its text stands in content
+  bool operator==(const Reply&) const = default;
 };
 
 // One step of the stream. In all deltas of a kind (and index), the texts concatenate to the reply's.

@@ -28,8 +28,32 @@ class Builder {
 
   ToolGrammar build() {
     const bool automatic = request_.choice.kind == ToolChoice::Kind::automatic;
-    if (automatic) add_triggers();
-    gbnf_.rule("root", automatic ? "calls" : before_calls());
+    if (automatic && !request_.content) {
+      add_triggers();
+      gbnf_.rule("root", "calls");
+    } else {
+      gbnf_.rule("root", after_reasoning());
+      gbnf_.rule("answer", answer(automatic));
+    }
+    if (!tools_.empty()) add_calls();
+    grammar_.gbnf = gbnf_.text();
+    return std::move(grammar_);
+  }
+
+ private:
+  // Content, calls, or either.
+  std::string answer(bool automatic) {
+    if (!request_.content || (!automatic && !tools_.empty())) return "calls";
+    std::vector<std::string> marks;
+    for (const std::string_view mark : request_.format.reasoning->dropped)
+      marks.push_back(gbnf_literal(mark));
+    const std::string around = marks.empty() ? "" : fmt::format("({})*", fmt::join(marks, " | "));
+    const std::string content =
+        gbnf_sequence(gbnf_sequence(around, ToolGrammar::kContent), marks.empty() ? "" : around);
+    return tools_.empty() ? content : gbnf_choice({"calls", content});
+  }
+
+  void add_calls() {
     gbnf_.rule("calls", calls());
     std::vector<std::string> names;
     for (std::size_t i = 0; i < tools_.size(); ++i) {
@@ -37,11 +61,8 @@ class Builder {
       gbnf_.rule(names.back(), call(i));
     }
     gbnf_.rule("call", gbnf_choice(names));
-    grammar_.gbnf = gbnf_.text();
-    return std::move(grammar_);
   }
 
- private:
   std::string_view marker_text() const {
     return layout_.open.empty() ? steps(layout_.call)[0].text : layout_.open;
   }
@@ -74,21 +95,22 @@ class Builder {
   }
 
   // The reasoning that may come first, or has been opened by the prompt.
-  std::string before_calls() {
+  std::string after_reasoning() {
     const ReasoningFormat& format = *request_.format.reasoning;
     const bool opened = !format.open.empty() && request_.opened == format.open;
-    if (format.open.empty() || (!request_.reasoning && !opened)) return "calls";
+    if (format.open.empty() || (!request_.reasoning && !opened)) return "answer";
     const std::string open = opened ? std::string() : gbnf_literal(format.open);
     const std::string rest =
         gbnf_sequence(gbnf_.text_without(format.close[0]), gbnf_literal(format.close[0]));
     gbnf_.rule("reasoning", gbnf_sequence(gbnf_sequence(open, rest),
                                           fmt::format("[ \\n]* {}", gbnf_literal(format.prompt_end))));
-    return opened ? "reasoning calls" : "reasoning? calls";
+    return opened ? "reasoning answer" : "reasoning? answer";
   }
 
   std::string calls() {
     std::string_view open = layout_.open;
-    const bool several = request_.choice.parallel && request_.format.calls->parallel;
+    const bool several = request_.choice.parallel && request_.format.calls->parallel &&
+                         request_.choice.kind != ToolChoice::Kind::named;
     std::string all = gbnf_sequence(gbnf_literal(open), "call");
     // The prompt has begun the first call: what it wrote is not written again.
     const std::string_view begun = request_.format.calls->prompt_end;
@@ -164,13 +186,14 @@ class Builder {
 
 std::optional<ToolGrammar> tool_grammar(const ToolGrammarRequest& request) {
   const ToolChoice& choice = request.choice;
-  if (choice.kind == ToolChoice::Kind::none) return std::nullopt;
+  const bool none = choice.kind == ToolChoice::Kind::none;
   std::vector<const Tool*> tools;
   for (const Tool& tool : request.tools) {
-    if (choice.kind != ToolChoice::Kind::named || tool.name == choice.name) tools.push_back(&tool);
+    if (!none && (choice.kind != ToolChoice::Kind::named || tool.name == choice.name)) tools.push_back(&tool);
   }
-  if (tools.empty() && choice.kind == ToolChoice::Kind::automatic) return std::nullopt;
-  if (tools.empty()) {
+  const bool optional = none || choice.kind == ToolChoice::Kind::automatic;
+  if (tools.empty() && optional && !request.content) return std::nullopt;
+  if (tools.empty() && !optional) {
     throw Error(ErrorKind::usage, fmt::format("tool_choice: there is no tool {}", quoted(choice.name)),
                 "name one of the request's tools");
   }

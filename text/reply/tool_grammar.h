@@ -1,11 +1,12 @@
-// What an answer may be, where a request says which tools have to be called: a grammar in the format's own
-// text.
+// What an answer may be, where a request says which tools have to be called or what form its content has: a
+// grammar in the format's own text.
 #pragma once
 
 #include <boost/json/value.hpp>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/reply/parser.h"
@@ -17,10 +18,12 @@ struct ToolChoice {
   enum class Kind { none, automatic, required, named };
   Kind kind = Kind::automatic;
   std::string name = {};  // of the one tool that must be called
-  bool parallel = true;   // several calls are welcome
+  bool parallel = true;   // several calls are welcome, unless one tool is named
 };
 
 struct ToolGrammar {
+  // The rule that `gbnf` does not define for the content, where the request constrains that.
+  static constexpr std::string_view kContent = "content";
   // A rule that `gbnf` names and does not define: JSON text of one value that fulfils a schema.
   struct Hole {
     std::string rule;
@@ -39,13 +42,14 @@ struct ToolGrammarRequest {
   std::span<const Tool> tools;
   ToolChoice choice = {};
   std::string opened = {};  // what opened_by() found at the prompt's end
-  bool reasoning = true;    // may come before calls that are required
+  bool reasoning = true;    // may come before what is required
+  bool content = false;     // an answer without calls is of a form of its own
 };
 
-// Nothing where there is nothing to constrain: no tools, or `none`. Arguments follow their schema where the
-// format writes them as JSON, or one by one; within Python's and Gemma's notation, the parameters' names,
-// types and enumerations do. Throws Error(usage) where the named tool is not there, Error(unsupported) for a
-// name that the format cannot write.
+// Nothing where there is nothing to constrain: no tools, or `none`, and content of any form. Arguments follow
+// their schema where the format writes them as JSON, or one by one; within Python's and Gemma's notation, the
+// parameters' names, types and enumerations do. Throws Error(usage) where the named tool is not there,
+// Error(unsupported) for a name that the format cannot write.
 std::optional<ToolGrammar> tool_grammar(const ToolGrammarRequest& request);
 
 }  // namespace medlar::reply
