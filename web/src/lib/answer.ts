@@ -13,7 +13,9 @@ export interface Progress {
 
 export const startProgress = (now: number): Progress => ({ startedAt: now, tokens: 0 });
 
-function addCall(calls: ToolCall[], delta: ToolCallDelta): void {
+function addCall(message: Message, delta: ToolCallDelta): void {
+  message.toolCalls ??= [];
+  const calls = message.toolCalls; // read back: the page's state watches its own copy
   const index = delta.index ?? calls.length;
   if (!Number.isInteger(index) || index < 0 || index > 1000) return;
   while (calls.length <= index) calls.push({ id: "", type: "function", function: { name: "", arguments: "" } });
@@ -47,7 +49,7 @@ export function addChunk(message: Message, chunk: ChatChunk, progress: Progress,
     progress.contentAt ??= now;
   }
   if (delta?.content) message.content += delta.content;
-  for (const call of delta?.tool_calls ?? []) addCall((message.toolCalls ??= []), call);
+  for (const call of delta?.tool_calls ?? []) addCall(message, call);
   if (choice?.finish_reason) message.finish = choice.finish_reason;
   if (chunk.usage) addUsage(message, chunk.usage);
   if (chunk.medlar?.cache) message.cache = chunk.medlar.cache;

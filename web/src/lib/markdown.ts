@@ -34,6 +34,8 @@ const PURIFY: Config = {
   ],
   ALLOWED_ATTR: ["align", "class", "href", "rel", "start", "tabindex", "target", "title", "type"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+  // Else DOMPurify holds their values against the expression above.
+  ADD_URI_SAFE_ATTR: ["align", "rel", "start", "tabindex", "target", "type"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
@@ -121,7 +123,8 @@ export const renderMarkdown = (text: string): string => new BlockRenderer().rend
 // What a screen reader is told of a block when it is whole.
 export function spoken(block: Block): string {
   const code = /^\s*(```|~~~)\s*(\S*)/.exec(block.raw);
-  if (code) return `Code block${code[2] ? ` in ${code[2]}` : ""}, ${block.raw.trim().split("\n").length - 2} lines.`;
+  const lines = block.raw.trim().split("\n").length - 2;
+  if (code) return `Code block${code[2] ? ` in ${code[2]}` : ""}, ${lines} ${lines === 1 ? "line" : "lines"}.`;
   const text = new DOMParser().parseFromString(block.html, "text/html").body.textContent;
   return (text ?? "").replace(/\s+/g, " ").trim();
 }

@@ -1,4 +1,5 @@
 // The conversation on the page, and the answers being written: one per conversation, also of those not shown.
+import { tick } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { api, ServerError } from "../api/client";
 import { readEvents } from "../api/stream";
@@ -133,32 +134,34 @@ class Chat {
     ui.say("The model is answering.");
     void this.touch(conversation);
     const saver = setInterval(() => void library.save(conversation), SAVE_MS);
-    await this.receive(run, conversation.tree.messages[message.id] as Message, body);
+    const outcome = await this.receive(run, conversation.tree.messages[message.id] as Message, body);
     clearInterval(saver);
     this.runs.delete(conversation.id);
+    await tick(); // the last block is spoken before its end
+    ui.say(outcome);
     await this.touch(conversation);
   }
 
-  private async receive(run: Run, message: Message, body: ChatRequest): Promise<void> {
+  // Tells how it ended, in words.
+  private async receive(run: Run, message: Message, body: ChatRequest): Promise<string> {
     try {
       const response = await this.admitted(run, body);
       if (response.body) await this.readStream(run, message, response.body);
       finishStats(message, run.progress);
       if (message.stats) metrics.add(message.stats, message.model ?? "");
-      ui.say(message.stats ? `The answer is complete, ${plural(message.stats.answerTokens, "token")}.` : "The answer is complete.");
+      return message.stats ? `The answer is complete, ${plural(message.stats.answerTokens, "token")}.` : "The answer is complete.";
     } catch (error) {
       finishStats(message, run.progress);
       if (run.controller.signal.aborted) {
         message.finish = "stopped";
-        ui.say("Stopped.");
-        return;
+        return "Stopped.";
       }
       const known = error instanceof ServerError ? error : new ServerError("offline", { message: "the connection broke while the answer was being written" });
       message.finish = "error";
       message.error = { ...known.facts, failure: known.failure };
       if (known.failure === "key") ui.key = true;
       if (known.failure === "offline") void server.checkHealth();
-      ui.say(`The answer failed: ${known.message}`);
+      return `The answer failed: ${known.message}`;
     }
   }
   // Asks again while a model loads: the server says when.

@@ -16,7 +16,7 @@ class Ui {
   help = $state(false);
   key = $state(false); // asking for the API key
   notes = $state<Note[]>([]);
-  spoken = $state<string[]>([]);
+  spoken = $state.raw<{ id: number; text: string }[]>([]);
   narrow = $state(matchMedia("(max-width: 799px)").matches);
   private count = 0;
 
@@ -43,7 +43,7 @@ class Ui {
   }
   // A few lines are kept, so that a reader that is behind loses none.
   say(text: string): void {
-    if (text !== "") this.spoken = [...this.spoken.slice(-4), text];
+    if (text !== "") this.spoken = [...this.spoken.slice(-4), { id: ++this.count, text }];
   }
 }
 

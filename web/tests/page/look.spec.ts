@@ -56,6 +56,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByLabel("Pull a model").fill("gemma3:4b");
       await page.keyboard.press("Enter");
       await expect(page.getByText("38 %")).toBeVisible();
+      await page.waitForTimeout(500);
       await shot(page, `${colorScheme}-models`);
       await page.keyboard.press("Escape");
       server.scripts = [{ status: 400, error: { message: "the prompt has 9,120 tokens", code: "context_length_exceeded", n_prompt_tokens: 9120, n_ctx: 8192, largest_context: 16384 } }];
@@ -78,7 +79,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await shot(page, `${colorScheme}-phone-settings`);
     });
     test("gone", async ({ page, server, openPage }) => {
-      server.scripts = [{ text: ANSWER, breakAfter: 20 }];
+      server.scripts = [{ text: ANSWER, breakAfter: 20, delayMs: 5 }];
       await openPage();
       await say(page, "What is a prefix tree?");
       await expect(page.getByText("The server is gone")).toBeVisible();
