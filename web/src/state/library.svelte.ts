@@ -57,18 +57,21 @@ class Library {
     }
   }
 
-  // One save of a conversation at a time; the next one begins with what is there by then.
+  // Into this browser at once, so that closing the page loses nothing; from there to the server, one save of a
+  // conversation at a time. Of those that wait only the newest is sent.
   save(conversation: Conversation): Promise<void> {
-    const before = this.saving.get(conversation.id) ?? Promise.resolve();
-    const mine = before.then(() => this.write(conversation)).catch(() => undefined);
-    this.saving.set(conversation.id, mine);
+    const { id } = conversation;
+    const kept = this.local.put(conversation).catch(() => undefined);
+    const before = this.saving.get(id) ?? Promise.resolve();
+    const mine: Promise<void> = before.then(() => kept).then(() => this.write(conversation, () => this.saving.get(id) === mine)).catch(() => undefined);
+    this.saving.set(id, mine);
     return mine.then(() => {
-      if (this.saving.get(conversation.id) === mine) this.saving.delete(conversation.id);
+      if (this.saving.get(id) === mine) this.saving.delete(id);
     });
   }
-  private async write(conversation: Conversation): Promise<void> {
-    if (this.place === "server" && (await this.send(conversation))) await this.local.remove(conversation.id);
-    else await this.local.put(conversation);
+  private async write(conversation: Conversation, newest: () => boolean): Promise<void> {
+    if (!newest()) return;
+    if (this.place === "server" && (await this.send(conversation)) && newest()) await this.local.remove(conversation.id);
     if (this.search === "") this.heads = [head(conversation), ...this.heads.filter(({ id }) => id !== conversation.id)].sort((a, b) => b.updated - a.updated);
   }
   // False where the server did not take it.

@@ -16,6 +16,7 @@ async function expectClean(page: Page, where: string): Promise<void> {
 for (const colorScheme of ["light", "dark"] as const) {
   for (const [name, viewport] of [["desktop", { width: 1360, height: 850 }], ["phone", { width: 375, height: 760 }]] as const) {
     test(`axe finds nothing: ${colorScheme}, ${name}`, async ({ page, server, openPage }) => {
+      test.slow(); // axe takes a second for each state, more on a busy machine
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await page.setViewportSize(viewport);
       server.scripts = [

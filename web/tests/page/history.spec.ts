@@ -5,12 +5,24 @@ import { answered, ask, expect, lastAnswer, test } from "./fixtures";
 test("conversations are kept by the server and opened again", async ({ page, server, openPage }) => {
   await openPage();
   await ask(page, "Tell me of figs");
-  await expect.poll(() => [...server.history.values()].map(({ title }) => title)).toEqual(["Tell me of figs"]);
+  await expect.poll(() => JSON.stringify([...server.history.values()])).toContain("How can I help?");
+  expect([...server.history.values()].map(({ title }) => title)).toEqual(["Tell me of figs"]);
   await page.reload();
   await expect(lastAnswer(page)).toContainText("How can I help?");
   await page.getByRole("button", { name: "New chat" }).click();
   await expect(page.getByRole("heading", { name: "What shall we talk about?" })).toBeVisible();
   await page.goBack();
+  await expect(lastAnswer(page)).toContainText("How can I help?");
+});
+
+test("an answer outlives a page that is closed before the server has it", async ({ page, server, openPage }) => {
+  await openPage();
+  await ask(page, "Hello");
+  await expect(lastAnswer(page)).toContainText("How can I help?");
+  server.hasHistory = false;
+  await ask(page, "Again");
+  await page.reload();
+  await expect(page.locator("article.user").last()).toContainText("Again");
   await expect(lastAnswer(page)).toContainText("How can I help?");
 });
 
