@@ -18,9 +18,9 @@ export default defineConfig({
   outputDir: "test-results",
   fullyParallel: true,
   workers: 2,
-  timeout: 30_000,
-  expect: { timeout: 10_000 },
-  reporter: [["line"]],
+  timeout: 60_000,
+  expect: { timeout: 20_000 },
+  reporter: [[process.stdout.isTTY ? "line" : "dot"]],
   use: {
     browserName: "chromium",
     viewport: { width: 1360, height: 850 },

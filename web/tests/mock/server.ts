@@ -23,6 +23,7 @@ export interface Script {
   status?: number; // an error instead
   error?: ErrorFacts;
   breakAfter?: number; // pieces, then the connection is cut
+  holdAfter?: number; // pieces, then nothing comes until the test calls release()
 }
 
 export const delta = (fields: NonNullable<NonNullable<ChatChunk["choices"]>[0]["delta"]>): ChatChunk => ({ choices: [{ index: 0, delta: fields, finish_reason: null }] });
@@ -51,6 +52,7 @@ export class MockServer {
     limit: 12 * GB,
     categories: { weights_mapped: 5.13 * GB, weights_resident: 4.6 * GB, kv: 1.2 * GB, cache: 0.8 * GB, activations: 0.1 * GB, scratch: 0.25 * GB, other: 0.12 * GB },
   };
+  release: () => void = () => undefined;
   private server: Server | undefined;
   private port = 0;
 
@@ -153,6 +155,7 @@ export class MockServer {
     const chunks = script.chunks ?? (script.text ?? "").match(/[\s\S]{1,7}/gu)?.map((content) => delta({ content })) ?? [];
     for (const [i, chunk] of chunks.entries()) {
       if (i === script.breakAfter) return void response.destroy();
+      if (i === script.holdAfter) await new Promise<void>((resolve) => (this.release = resolve));
       send(chunk);
       if (script.delayMs) await pause(script.delayMs);
     }

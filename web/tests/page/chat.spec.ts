@@ -3,12 +3,13 @@ import { answered, answers, ask, expect, lastAnswer, openTab, say, test } from "
 import { delta } from "../mock/server";
 
 test("an answer streams in as markdown, with its cost", async ({ page, server, openPage }) => {
-  server.scripts = [{ text: "Some **bold** words.\n\n```python\nprint(1)\n```\n\nThe end.", delayMs: 40, usage: { prompt: 50, cached: 40, answer: 9 } }];
+  server.scripts = [{ text: "Some **bold** words.\n\n```python\nprint(1)\n```\n\nThe end.", holdAfter: 4, usage: { prompt: 50, cached: 40, answer: 9 } }];
   await openPage();
   await expect(page.getByRole("textbox", { name: "Message" })).toBeFocused();
   await say(page, "Say something");
   await expect(lastAnswer(page).locator("strong")).toHaveText("bold");
   await expect(page.getByRole("button", { name: "Stop" })).toBeVisible(); // still being written
+  server.release();
   await answered(page);
   await expect(lastAnswer(page)).toContainText("The end.");
   await expect(lastAnswer(page)).toContainText("42.5 tokens/s");
