@@ -106,37 +106,40 @@ void pull(const Call& call) {
 }
 
 // The engine's plan, how much of it the pages in use take, and what the system says of the process.
-void memory(const Call& call) {
-  static const HostInfo host = probe();
+json::object memory_report(Service& service) {
+  const HostInfo host = probe();
   const ProcessMemory process = process_memory();
   runtime::MemoryPlan plan;
   std::int64_t kv = 0, cache = 0;
-  if (const Service::Lease lease = call.service.lease_if_ready()) {
-    const Model& model = call.service.model();
-    const SchedulerStatus status = model.scheduler->status();
-    plan = model.engine->memory_plan();
-    const double page_bytes =
-        status.cache_tokens > 0 ? static_cast<double>(plan.kv) / static_cast<double>(status.cache_tokens) : 0;
-    kv = static_cast<std::int64_t>(page_bytes * static_cast<double>(status.cache_used - status.cache_shared));
-    cache = static_cast<std::int64_t>(page_bytes * static_cast<double>(status.cache_shared));
+  if (const Service::Lease lease = service.lease_if_ready()) {
+    const SchedulerStatus status = service.model().scheduler->status();
+    plan = service.model().engine->memory_plan();
+    const auto bytes_of = [&](std::int64_t tokens) {
+      const std::int64_t all = std::max<std::int64_t>(1, status.cache_tokens);
+      return static_cast<std::int64_t>(static_cast<double>(plan.kv) * static_cast<double>(tokens) /
+                                       static_cast<double>(all));
+    };
+    kv = bytes_of(status.cache_used - status.cache_shared);
+    cache = bytes_of(status.cache_shared);
   }
-  const std::uint64_t limit =
-      host.memory_limit > 0 ? std::min(host.memory_limit, host.memory_bytes) : host.memory_bytes;
-  const auto anonymous = static_cast<std::int64_t>(process.anonymous);
-  const std::int64_t other =
-      std::max<std::int64_t>(0, anonymous - kv - cache - plan.activations - plan.scratch);
-  call.reply({{"limit", limit},
-              {"categories",
-               {{"weights_mapped", plan.weights},
-                {"weights_resident", std::min(plan.weights, static_cast<std::int64_t>(process.file))},
-                {"kv", kv},
-                {"cache", cache},
-                {"activations", plan.activations},
-                {"scratch", plan.scratch},
-                {"other", other}}},
-              {"kv_capacity", plan.kv},
-              {"process",
-               {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}});
+  const auto file = static_cast<std::int64_t>(process.file);
+  const std::int64_t planned = kv + cache + plan.activations + plan.scratch;
+  return {{"limit", process.anonymous + host.available_bytes},
+          {"categories",
+           {{"weights_mapped", plan.weights},
+            {"weights_resident", std::min(plan.weights, file)},
+            {"kv", kv},
+            {"cache", cache},
+            {"activations", plan.activations},
+            {"scratch", plan.scratch},
+            {"other", std::max<std::int64_t>(0, static_cast<std::int64_t>(process.anonymous) - planned)}}},
+          {"kv_capacity", plan.kv},
+          {"process",
+           {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
+}
+
+void memory(const Call& call) {
+  call.service.models->reads().run(call, [](const Call& c) { c.reply(memory_report(c.service)); });
 }
 
 template <auto kForm>

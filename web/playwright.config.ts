@@ -14,7 +14,11 @@ const executablePath = places.find((place) => place !== "" && existsSync(place))
 if (!executablePath) throw new Error("there is no Chromium: install it, or name it in MEDLAR_CHROMIUM");
 
 export default defineConfig({
-  testDir: "tests/page",
+  // page: with a mock server; served: with the real one, build/release/medlar or what MEDLAR names.
+  projects: [
+    { name: "page", testDir: "tests/page" },
+    { name: "served", testDir: "tests/served" },
+  ],
   outputDir: "test-results",
   fullyParallel: true,
   workers: 2,

@@ -1,8 +1,8 @@
 // Requests to the server this page came from, and its errors as one type.
 import { readJsonLines } from "./stream";
 import type {
-  ChatRequest, ConversationHead, ConversationList, ErrorFacts, Memory, ModelList, OllamaModel, Props, PullProgress,
-  RunningModel, ShowModel,
+  ChatRequest, ConversationHead, ConversationList, ErrorFacts, Memory, ModelFacts, ModelList, Props, PullProgress,
+  StoredList,
 } from "./types";
 
 export type Failure = "offline" | "loading" | "busy" | "key" | "context" | "not_found" | "conflict" | "refused" | "broken";
@@ -73,9 +73,8 @@ export const api = {
   health: (signal: AbortSignal) => request("/health", { signal }),
   props: () => json<Props>("/props"),
   models: () => json<ModelList>("/v1/models"),
-  tags: async () => (await json<{ models?: OllamaModel[] }>("/api/tags")).models ?? [],
-  running: async () => (await json<{ models?: RunningModel[] }>("/api/ps")).models ?? [],
-  show: (model: string) => json<ShowModel>("/api/show", post({ model })),
+  stored: () => json<StoredList>("/medlar/models"),
+  facts: (model: string) => json<ModelFacts>(`/medlar/models/${encodeURIComponent(model)}`),
   load: (model: string) => request("/v1/models/load", post({ model })),
   unload: (model: string) => request("/v1/models/unload", post({ model })),
   memory: () => json<Memory>("/v1/memory"),

@@ -113,18 +113,30 @@ export interface Slot {
   is_processing: boolean;
 }
 
-export interface OllamaModel {
+// A model that is on the server's machine.
+export interface StoredModel {
   name: string;
   size: number;
-  modified_at?: string;
-  digest?: string;
+  source?: string;
   details?: { family?: string; parameter_size?: string; quantization_level?: string };
+  problem?: string; // why it cannot be used
+  loaded: boolean;
+  context_length?: number; // of the one that is loaded
 }
 
-export interface RunningModel extends OllamaModel {
-  size_vram?: number;
-  context_length?: number;
-  expires_at?: string;
+// One that could be pulled by its name.
+export interface CatalogueModel {
+  name: string;
+  size: number;
+  parameter_size?: string;
+  quantization_level?: string;
+  license?: string;
+  note?: string;
+}
+
+export interface StoredList {
+  data: StoredModel[];
+  catalogue: CatalogueModel[];
 }
 
 export interface PullProgress {
@@ -135,13 +147,11 @@ export interface PullProgress {
   error?: string;
 }
 
-export interface ShowModel {
-  details?: OllamaModel["details"];
-  model_info?: Record<string, unknown>;
-  template?: string;
-  license?: string;
-  parameters?: string;
-  capabilities?: string[];
+// What a model's file says of itself.
+export interface ModelFacts {
+  name: string;
+  chat: boolean; // has a chat template
+  facts: Record<string, string | number>;
 }
 
 // Bytes.

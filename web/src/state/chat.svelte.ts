@@ -124,7 +124,7 @@ class Chat {
   // Has the model answer the message `parent`, or go on with an answer that is there.
   private async answer(conversation: Conversation, parent: string | null, begun?: Message): Promise<void> {
     const body = chatRequest(conversation, begun ? pathTo(conversation.tree, begun.id) : pathTo(conversation.tree, parent), begun !== undefined);
-    const message = begun ?? append(conversation.tree, parent, { role: "assistant", content: "", model: conversation.model || server.models[0]?.id || "" });
+    const message = begun ?? append(conversation.tree, parent, { role: "assistant", content: "", model: conversation.model || server.loaded });
     delete message.error;
     delete message.finish;
     this.runs.set(conversation.id, { conversation, answer: message.id, controller: new AbortController(), progress: startProgress(performance.now()), waiting: "" });
@@ -167,6 +167,11 @@ class Chat {
   // Asks again while a model loads: the server says when.
   private async admitted(run: Run, body: ChatRequest): Promise<Response> {
     for (;;) {
+      while (server.moving[body.model ?? ""] === "load") {
+        run.waiting = `loading ${body.model}`;
+        await pause(200, run.controller.signal);
+        run.progress.startedAt = performance.now();
+      }
       try {
         const response = await api.chat(body, run.controller.signal);
         run.waiting = "";

@@ -1,6 +1,6 @@
 // What is known of the server: whether it answers, its models, its memory, downloads in progress.
 import { api, ServerError } from "../api/client";
-import type { Memory, ModelList, OllamaModel, Props, PullProgress, RunningModel } from "../api/types";
+import type { CatalogueModel, Memory, ModelList, Props, PullProgress, StoredModel } from "../api/types";
 import { ui } from "./ui.svelte";
 
 export type Status = "unknown" | "ok" | "loading" | "offline" | "key";
@@ -21,8 +21,8 @@ class Server {
   status = $state<Status>("unknown");
   reason = $state("");
   models = $state.raw<ModelList["data"]>([]);
-  stored = $state.raw<OllamaModel[]>([]);
-  running = $state.raw<RunningModel[]>([]);
+  stored = $state.raw<StoredModel[]>([]);
+  catalogue = $state.raw<CatalogueModel[]>([]);
   props = $state.raw<Props>({});
   memory = $state.raw<Memory | null>(null);
   listed = $state(false); // the lists above have been read at least once
@@ -39,17 +39,21 @@ class Server {
     });
   }
 
-  // All that can be asked for, which is the names of what is on disk and of what is loaded.
-  get names(): string[] {
-    const names = [...this.models.map((model) => model.id), ...this.stored.map((model) => model.name)];
-    return [...new Set(names)];
+  // What answers when no model is named.
+  get loaded(): string {
+    return this.stored.find((model) => model.loaded)?.name ?? this.models[0]?.id ?? "";
   }
-  isLoaded(name: string): boolean {
-    return this.running.some((model) => model.name === name);
+  // Of all that are here. One model may answer to several names; this has one of each.
+  get names(): string[] {
+    return this.stored.length > 0 ? this.stored.map((model) => model.name) : this.models.slice(0, 1).map((model) => model.id);
+  }
+  // Is here, and has to be loaded before it can answer.
+  canLoad(name: string): boolean {
+    return this.stored.some((model) => model.name === name && !model.loaded) && !this.models.some((model) => model.id === name);
   }
   // Tokens the context holds, as far as the server says.
   get context(): number | undefined {
-    return this.running[0]?.context_length ?? this.props.default_generation_settings?.n_ctx ?? this.models[0]?.meta?.n_ctx;
+    return this.stored.find((model) => model.loaded)?.context_length ?? this.props.default_generation_settings?.n_ctx ?? this.models[0]?.meta?.n_ctx;
   }
 
   async checkHealth(): Promise<void> {
@@ -73,26 +77,31 @@ class Server {
       if (error instanceof ServerError && error.failure === "key") ui.key = true;
       return before;
     });
-    [this.models, this.stored, this.running, this.props] = await Promise.all([
+    let kept: { data: StoredModel[]; catalogue: CatalogueModel[] };
+    [this.models, kept, this.props] = await Promise.all([
       or(api.models().then((list) => list.data), this.models),
-      or(api.tags(), this.stored),
-      or(api.running(), this.running),
-      or(api.props(), this.props),
+      or(api.stored(), { data: this.stored, catalogue: this.catalogue }),
+      or(api.props(), {}),
     ]);
+    [this.stored, this.catalogue] = [kept.data, kept.catalogue];
     this.listed = true;
     void this.readMemory();
   }
 
-  async move(name: string, how: "load" | "unload"): Promise<void> {
+  // False where it did not work; the page has told why.
+  async move(name: string, how: "load" | "unload"): Promise<boolean> {
     this.moving[name] = how;
+    let moved = false;
     try {
       await (how === "load" ? api.load(name) : api.unload(name));
       ui.note(how === "load" ? `${name} is loaded` : `${name} is unloaded; its memory is free`);
+      moved = true;
     } catch (error) {
       ui.note((error as Error).message, { bad: true });
     }
     delete this.moving[name];
     await this.refresh();
+    return moved;
   }
 
   async pull(name: string): Promise<void> {

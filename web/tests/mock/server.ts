@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
 import type { AddressInfo } from "node:net";
-import type { CacheReport, ChatChunk, ChatRequest, ConversationHead, ErrorFacts, Memory, OllamaModel, PullProgress } from "../../src/api/types";
+import type { CacheReport, ChatChunk, ChatRequest, ConversationHead, ErrorFacts, Memory, PullProgress, StoredModel } from "../../src/api/types";
 
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -29,8 +29,8 @@ export interface Script {
 export const delta = (fields: NonNullable<NonNullable<ChatChunk["choices"]>[0]["delta"]>): ChatChunk => ({ choices: [{ index: 0, delta: fields, finish_reason: null }] });
 
 const GB = 1e9;
-const SMALL: OllamaModel = { name: "smollm2:135m", size: 98_362_432, details: { family: "llama", parameter_size: "135M", quantization_level: "Q4_1" } };
-const LARGE: OllamaModel = { name: "qwen3:8b", size: 5_030_000_000, details: { family: "qwen3", parameter_size: "8.2B", quantization_level: "Q4_K_M" } };
+const SMALL: StoredModel = { loaded: false, name: "smollm2:135m", size: 98_362_432, details: { family: "llama", parameter_size: "135M", quantization_level: "Q4_1" } };
+const LARGE: StoredModel = { loaded: false, name: "qwen3:8b", size: 5_030_000_000, details: { family: "qwen3", parameter_size: "8.2B", quantization_level: "Q4_K_M" } };
 
 type Stored = ConversationHead & { tree: { messages: Record<string, { content: string }> } };
 
@@ -39,7 +39,7 @@ export class MockServer {
   fallback: Script = { text: "Hello! How can I help?" };
   asked: ChatRequest[] = [];
   requests: string[] = [];
-  stored: OllamaModel[] = [SMALL, LARGE];
+  stored: StoredModel[] = [SMALL, LARGE];
   loaded: string[] = [SMALL.name];
   loading = ""; // a reason: everything that needs a model answers 503
   key = "";
@@ -96,15 +96,14 @@ export class MockServer {
     if (request.method === "GET" && (url.pathname === "/" || url.pathname.startsWith("/assets/") || url.pathname === "/icon.svg")) return this.file(response, url.pathname);
     if (this.key !== "" && request.headers.authorization !== `Bearer ${this.key}`) return this.fail(response, 401, { message: "an API key is needed" });
     if (url.pathname.startsWith("/medlar/history")) return this.answerHistory(request, response, url);
+    if (url.pathname.startsWith("/medlar/models/")) return this.json(response, { name: decodeURIComponent(url.pathname.slice(15)), chat: true, facts: { architecture: "llama", layers: 30, trained_context: 8192, license: "Apache-2.0" } });
     switch (route) {
       case "GET /health": return this.loading ? this.fail(response, 503, { message: this.loading, code: 503 }) : this.json(response, { status: "ok" });
       case "GET /v1/models": return this.json(response, { object: "list", data: this.loaded.map((id) => ({ id, object: "model", meta: { n_ctx: this.context } })) });
       case "GET /props": return this.json(response, { default_generation_settings: { n_ctx: this.context, params: { temperature: 0.8, top_p: 0.95, top_k: 40, min_p: 0.05, repeat_penalty: 1 } } });
-      case "GET /api/tags": return this.json(response, { models: this.stored });
-      case "GET /api/ps": return this.json(response, { models: this.stored.filter((model) => this.loaded.includes(model.name)).map((model) => ({ ...model, context_length: this.context })) });
+      case "GET /medlar/models": return this.json(response, { object: "list", data: this.stored.map((model) => (this.loaded.includes(model.name) ? { ...model, loaded: true, context_length: this.context } : model)), catalogue: [{ name: "gemma3:1b", size: 769e6, parameter_size: "1.0B" }] });
       case "GET /v1/memory": return this.json(response, this.memory);
       case "POST /tokenize": return this.json(response, { tokens: (await this.body<{ content: string }>(request)).content.split(/\s+/).map((_, i) => i) });
-      case "POST /api/show": return this.json(response, { details: SMALL.details, capabilities: ["completion", "tools"], license: "Apache-2.0", model_info: { "general.architecture": "llama", "llama.context_length": 8192, "llama.block_count": 30 } });
       case "POST /v1/models/load": return this.move(request, response, true);
       case "POST /v1/models/unload": return this.move(request, response, false);
       case "POST /api/pull": return this.pull(request, response);
@@ -128,7 +127,7 @@ export class MockServer {
     const { model } = await this.body<{ model: string }>(request);
     if (!this.stored.some((stored) => stored.name === model)) return this.fail(response, 404, { message: `${model} is not here` });
     await pause(50);
-    this.loaded = load ? [...this.loaded, model] : this.loaded.filter((name) => name !== model);
+    this.loaded = load ? [model] : this.loaded.filter((name) => name !== model);
     this.json(response, { model, status: load ? "loaded" : "unloaded" });
   }
 
@@ -139,7 +138,7 @@ export class MockServer {
       response.write(`${JSON.stringify(step)}\n`);
       await pause(this.pullDelayMs);
     }
-    if (this.pulls.at(-1)?.status === "success") this.stored = [...this.stored, { name: model, size: 253_000_000 }];
+    if (this.pulls.at(-1)?.status === "success") this.stored = [...this.stored, { name: model, size: 253_000_000, loaded: false }];
     response.end();
   }
 

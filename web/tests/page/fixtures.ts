@@ -6,6 +6,27 @@ import { MockServer } from "../mock/server";
 
 const DIST = process.env.MEDLAR_PAGE_DIST ?? fileURLToPath(new URL("../../dist", import.meta.url));
 
+// Hands over how to open the page, and fails where anything it did was wrong.
+export async function watched(page: Page, url: () => string, use: (open: (path?: string) => Promise<void>) => Promise<void>): Promise<void> {
+  const wrong: string[] = [];
+  page.on("pageerror", (error) => wrong.push(`script error: ${error.message}`));
+  page.on("dialog", (dialog) => {
+    wrong.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) wrong.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url()) && !/^(?:blob|data|about):/.test(request.url())) wrong.push(`a request to ${request.url()}`);
+  });
+  await use(async (path = "/") => {
+    await page.goto(url() + path);
+    await expect(page.getByRole("textbox", { name: "Message" })).toBeVisible();
+  });
+  expect(wrong).toEqual([]);
+}
+
 export const test = base.extend<{ server: MockServer; openPage: (path?: string) => Promise<void> }>({
   server: async ({}, use) => {
     const server = new MockServer(DIST);
@@ -14,24 +35,7 @@ export const test = base.extend<{ server: MockServer; openPage: (path?: string) 
     await server.stop();
   },
   openPage: async ({ page, server }, use) => {
-    const wrong: string[] = [];
-    page.on("pageerror", (error) => wrong.push(`script error: ${error.message}`));
-    page.on("dialog", (dialog) => {
-      wrong.push(`a dialog: ${dialog.message()}`);
-      void dialog.dismiss();
-    });
-    page.on("console", (message) => {
-      if (/Content Security Policy|Refused to/.test(message.text())) wrong.push(message.text());
-    });
-    page.on("request", (request) => {
-      const url = request.url();
-      if (!url.startsWith(server.url) && !/^(?:blob|data|about):/.test(url)) wrong.push(`a request to ${url}`);
-    });
-    await use(async (path = "/") => {
-      await page.goto(server.url + path);
-      await expect(page.getByRole("textbox", { name: "Message" })).toBeVisible();
-    });
-    expect(wrong).toEqual([]);
+    await watched(page, () => server.url, use);
   },
 });
 export { expect };
