@@ -95,7 +95,7 @@ make_venv() {
     cp $list $stamp
 }
 
-# The page: types, unit tests, and Chromium doing every action. Counted from the closing lines of the test runners.
+# The page: types, unit tests, and Chromium doing every action, with a mock server and with medlar serve. Counted from the closing lines of the test runners.
 stage_web() {
   local log=$build/web.log reason=
   mkdir -p $build
@@ -117,7 +117,7 @@ stage_web() {
 run_web_tests() {
   node web/embed.mjs install npm && cd web || return 1
   npm run --silent check && echo "ok: types" && npm run --silent unit -- --reporter=dot && npm run --silent build -- --logLevel warn &&
-    npm run --silent page
+    MEDLAR=$PWD/../$build/medlar npm run --silent page
 }
 
 stage_docs() { check docs python3 scripts/check_docs.py --medlar $build/medlar; }

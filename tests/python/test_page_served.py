@@ -1,89 +1,76 @@
-# The page as the program serves it: files, headers, caching.
+"""The page as the program serves it: files, headers, caching, and who may have it. What it does in a browser is tested
+beside it (web/tests/served)."""
 
 import gzip
 import re
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 
 import pytest
+from server_support import Server
 
-START_S = 20
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture(scope="module")
-def url(medlar):
-    usage = medlar.try_run("serve", "--help")
-    if usage.returncode != 0:
-        pytest.skip("this build has no medlar serve")
-    port = free_port()
-    server = subprocess.Popen([medlar.path, "serve", "--port", str(port)], env=medlar.environment(),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    if server.poll() is not None:
-        pytest.skip(f"medlar serve does not start here: {server.stdout.read().strip()}")
-    address = f"http://127.0.0.1:{port}"
-    if not get(address + "/")[1].get("content-type", "").startswith("text/html"):
-        server.terminate()
-        server.wait(timeout=30)
-        pytest.skip("medlar serve does not serve the page")
-    yield address
-    server.terminate()
-    server.wait(timeout=30)
+def server(medlar, tmp_path_factory):
+    env = {"MEDLAR_HOME": str(tmp_path_factory.mktemp("home"))}
+    with Server(medlar, None, "--api-key", "secret", env=env) as running:
+        yield running
 
 
-def get(url, headers=None):
-    request = urllib.request.Request(url, headers={"accept": "text/html,*/*"} | (headers or {}))
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, dict((k.lower(), v) for k, v in answer.headers.items()), answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, dict((k.lower(), v) for k, v in error.headers.items()), error.read()
-
-
-def test_front_page_and_all_it_names(url):
-    status, headers, body = get(url + "/")
-    assert status == 200
-    assert headers["content-type"].startswith("text/html")
-    assert "script-src 'self'" in headers["content-security-policy"]
-    assert "unsafe" not in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
+@pytest.fixture(scope="module")
+def page(server):
+    """The front page's HTML, without a key."""
+    status, headers, body = server.request("/", headers=BROWSER)
+    assert status == 200 and headers["content-type"] == "text/html; charset=utf-8"
     html = body.decode()
-    assert html.startswith("<!doctype html>")
-    names = re.findall(r'(?:src|href)="([^"]+)"', html)
-    if not names:
-        assert "no page" in html
+    if "no page" in html:
+        assert "without a page" in server.line and "Node" in html
+        assert b"no page" in server.request("/")[2]
         pytest.skip("this build has no page")
+    assert "page" not in server.line
+    return html
+
+
+def test_front_page_and_all_it_names(server, page):
+    assert page.startswith("<!doctype html>")
+    names = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(names) >= 3 and all(name.startswith("/") for name in names)
     for name in names:
-        status, headers, body = get(url + name, {"accept-encoding": "gzip"})
+        status, headers, body = server.request(name, headers={"accept-encoding": "gzip"})
         assert status == 200, name
         if headers.get("content-encoding") == "gzip":
+            assert "accept-encoding" in headers["vary"]
             body = gzip.decompress(body)
         assert len(body) > 100, name
         if name.startswith("/assets/"):
             assert "immutable" in headers["cache-control"]
 
 
-def test_etag_saves_the_way(url):
-    _, headers, _ = get(url + "/")
-    status, _, body = get(url + "/", {"if-none-match": headers["etag"]})
-    assert (status, body) == (304, b"")
+def test_nothing_but_the_page_may_run(server, page):
+    _, headers, _ = server.request("/", headers=BROWSER)
+    policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'" and policy["script-src"] == "'self'" and policy["connect-src"] == "'self'"
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers.get_all("x-content-type-options") == ["nosniff"]
+    assert headers["referrer-policy"] == "no-referrer" and headers["cross-origin-opener-policy"] == "same-origin"
+    assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|style=", page)
 
 
-def test_unknown_file_is_404(url):
-    assert get(url + "/assets/none.js")[0] == 404
-    assert get(url + "/assets/../page.h")[0] in (400, 404)
+def test_etag_saves_the_way(server, page):
+    _, headers, _ = server.request("/", headers=BROWSER)
+    status, again, body = server.request("/", headers=BROWSER | {"if-none-match": headers["etag"]})
+    assert (status, body, again["etag"]) == (304, b"", headers["etag"])
+    status, headers, body = server.request("/", method="HEAD", headers=BROWSER)
+    assert status == 200 and int(headers["content-length"]) > 100 and body == b""
+
+
+def test_who_is_no_browser_gets_a_line(server, page):
+    status, headers, body = server.request("/", headers={"accept": "*/*"})
+    assert (status, body) == (200, b"Medlar is running\n") and headers["vary"] == "accept"
+
+
+def test_no_other_file(server, page):
+    assert server.request("/assets/none.js")[0] == 404
+    assert server.request("/assets/../page.h")[0] == 404
+    assert server.request("/index.html")[0] == 401  # as any other path without a key
+    assert server.request("/medlar/history")[0] == 401
