@@ -70,7 +70,15 @@ json::object listed(const store::InstalledModel& model) {
 Models::Models(Service& service, ModelsOptions options)
     : service_(service), options_(std::move(options)), store_(options_.store) {}
 
+void Models::exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience) {
+  if (!service_.retire(patience))
+    throw ApiError(409, "the model is answering",
+                   {.code = "model_busy", .hint = "stop its answers, or wait for them and try again"});
+  service_.replace(std::move(next), options_.scheduling);
+}
+
 std::string Models::start(const std::string& reference) {
+  const std::lock_guard alone(changing_);
   std::unique_ptr<Model> model = reference.empty() ? nullptr : options_.load(reference);
   const std::string name = model ? model->name() : "";
   if (model) {
@@ -79,7 +87,7 @@ std::string Models::start(const std::string& reference) {
     given_names_ = model->names;
     given_bytes_ = static_cast<std::uint64_t>(model->engine->description().file_bytes);
   }
-  service_.replace(std::move(model), options_.scheduling);
+  exchange(std::move(model), options_.patience);
   service_.end_loading();
   return name;
 }
@@ -96,16 +104,14 @@ std::string Models::reference_of(const std::string& name) const {
 }
 
 std::string Models::load(const std::string& name) try {
+  const std::lock_guard alone(changing_);
   if (const Service::Lease lease = service_.lease_if_ready(); lease && service_.model().has_name(name))
     return name;
   const std::string reference = reference_of(name);
   const LoadingMark mark(service_);
   std::unique_ptr<Model> next = options_.load(reference);
   if (std::ranges::find(next->names, name) == next->names.end()) next->names.push_back(name);
-  if (!service_.retire(options_.patience))
-    throw ApiError(409, "the model that is loaded is still answering",
-                   {.code = "model_busy", .hint = "stop its answers, or try again later"});
-  service_.replace(std::move(next), options_.scheduling);
+  exchange(std::move(next), options_.patience);
   service_.log.info("loaded model=\"{}\"", name);
   return name;
 } catch (...) {
@@ -113,16 +119,14 @@ std::string Models::load(const std::string& name) try {
 }
 
 void Models::unload(const std::string& name) {
+  const std::lock_guard alone(changing_);
   bool present = false;
   if (const Service::Lease lease = service_.lease_if_ready()) present = service_.model().has_name(name);
   if (!present) {
     reference_of(name);
     return;
   }
-  if (!service_.retire(std::chrono::milliseconds(0)))
-    throw ApiError(409, "the model is answering",
-                   {.code = "model_busy", .hint = "stop its answers, or wait for them"});
-  service_.replace(nullptr, options_.scheduling);
+  exchange(nullptr, std::chrono::milliseconds(0));
   service_.log.info("unloaded model=\"{}\"", name);
 }
 

@@ -20,7 +20,7 @@ namespace medlar::server {
 
 struct ModelsOptions {
   store::StoreOptions store;
-  // Loads the engine of what a user calls so, and makes no scheduler yet. Not called twice at a time.
+  // Loads the engine of what a user calls so, and makes no scheduler yet. One call at a time.
   std::function<std::unique_ptr<Model>(const std::string& reference)> load;
   SchedulerOptions scheduling;
   std::chrono::milliseconds patience{30'000};  // for answers in progress, before another model takes over
@@ -67,10 +67,13 @@ class Models {
  private:
   // What to load for a name that a client gave. ApiError(404).
   std::string reference_of(const std::string& name) const;
+  // Puts `next`, or nothing, in the place of what there is. ApiError(409) where that is still answering then.
+  void exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience);
 
   Service& service_;
   ModelsOptions options_;
   store::Store store_;
+  std::mutex changing_;       // one thread at a time loads or unloads
   mutable std::mutex mutex_;  // of what follows, up to the threads
   std::vector<std::weak_ptr<std::atomic<bool>>> cancels_;
   std::vector<std::string> given_names_;  // of the model of start(), which may be on no list

@@ -46,7 +46,7 @@ bool Model::has_name(std::string_view name) const {
 Service::Lease Service::lease() {
   if (Lease lease = lease_if_ready()) return lease;
   const std::lock_guard lock(mutex_);
-  throw loading_ ? still_loading() : no_model();
+  throw loading_ || model_ ? still_loading() : no_model();
 }
 
 Service::Lease Service::lease_if_ready() {
@@ -63,7 +63,7 @@ void Service::give_back() {
 
 void Service::require_not_loading() const {
   const std::lock_guard lock(mutex_);
-  if (loading_ && (!model_ || !open_)) throw still_loading();
+  if ((loading_ || model_) && !(model_ && open_)) throw still_loading();
 }
 
 Model& Service::model() const { return *model_; }

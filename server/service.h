@@ -66,10 +66,10 @@ class Service {
     Service* service_ = nullptr;
   };
 
-  // Throws ApiError: 503 while a model is being loaded, 404 where none is.
+  // Throws ApiError: 503 while a model is being loaded or unloaded, 404 where there is none.
   Lease lease();
   Lease lease_if_ready();
-  // Throws ApiError(503) while a model is being loaded, and there is none meanwhile.
+  // Throws ApiError(503) while lease() does.
   void require_not_loading() const;
   // The model. Under a lease.
   Model& model() const;
