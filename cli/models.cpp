@@ -48,7 +48,7 @@ store::ResolvedModel resolve_or_pull(store::Store& store, const std::string& ref
   return store.resolve(reference);
 }
 
-std::string best_model(const store::Store& store) {
+std::string best_installed(const store::Store& store) {
   const std::uint64_t room = probe().available_bytes / 2;
   const store::CatalogueEntry* best = nullptr;
   for (const store::InstalledModel& model : store.list()) {
@@ -56,7 +56,12 @@ std::string best_model(const store::Store& store) {
     if (!entry || !model.problem.empty() || model.bytes > room) continue;
     if (!best || entry->parameters > best->parameters) best = entry;
   }
-  return std::string(best ? best->name : kDefaultModel);
+  return std::string(best ? best->name : "");
+}
+
+std::string best_model(const store::Store& store) {
+  const std::string best = best_installed(store);
+  return best.empty() ? std::string(kDefaultModel) : best;
 }
 
 }  // namespace medlar::cli

@@ -25,7 +25,9 @@ store::ResolvedModel resolve_or_pull(store::Store& store, const std::string& ref
                                      const Console& console);
 
 // The installed catalogue model with the most parameters whose files take at most half of the memory that can
-// be had; else kDefaultModel.
+// be had; "" where there is none.
+std::string best_installed(const store::Store& store);
+// The same; else kDefaultModel.
 std::string best_model(const store::Store& store);
 
 }  // namespace medlar::cli

@@ -16,6 +16,7 @@
 #include "cli/engine_options.h"
 #include "cli/models.h"
 #include "server/describe.h"
+#include "web/page.h"
 
 namespace medlar::cli {
 namespace {
@@ -54,16 +55,22 @@ struct ServeCommand {
     server::ServeOptions options{
         .listen = listen, .access = access, .log = Logger::to_stderr(parse_level(log))};
     store::Store store = open_store();
-    const std::string reference = model.empty() ? best_model(store) : model;
-    const store::ResolvedModel resolved = resolve_or_pull(store, reference, console);
-    SchedulerOptions scheduling;
+    options.model = model.empty() ? best_installed(store) : model;
+    if (!options.model.empty() && store.can_pull(options.model)) pull_model(store, options.model, console);
+    options.history = store.options().root / "history.db";
+    options.models.store = store.options();
+    options.models.patience = listen.drain;
+    options.models.load = [&](const std::string& reference) {
+      return load(store, reference, engine_options);
+    };
     if (prefix_gigabytes > 0)
-      scheduling.store = {.folder = store.options().root / "prefixes",
-                          .max_bytes = std::int64_t{prefix_gigabytes} << 30,
-                          .log = options.log};
-    options.load = [&] { return load(resolved, reference, engine_options, scheduling); };
-    options.on_ready = [&](const std::vector<std::string>& urls) {
-      console.write(fmt::format("Medlar serves {} at {}\n", visible(resolved.name), visible(urls.front())));
+      options.models.scheduling.store = {.folder = store.options().root / "prefixes",
+                                         .max_bytes = std::int64_t{prefix_gigabytes} << 30,
+                                         .log = options.log};
+    options.on_ready = [&](const std::string& name, const std::vector<std::string>& urls) {
+      const std::string what = name.empty() ? "no model yet" : name;
+      const std::string page = web::has_page() ? "" : ", without a page (it was built without Node),";
+      console.write(fmt::format("Medlar serves {}{} at {}\n", visible(what), page, visible(urls.front())));
     };
     server::serve(options);
   }
@@ -84,12 +91,11 @@ struct ServeCommand {
                   "write one key a line");
   }
 
-  std::unique_ptr<server::Model> load(const store::ResolvedModel& resolved, const std::string& reference,
-                                      const EngineOptions& engine_options,
-                                      const SchedulerOptions& scheduling) const {
+  std::unique_ptr<server::Model> load(const store::Store& store, const std::string& reference,
+                                      const EngineOptions& engine_options) const {
+    store::ResolvedModel resolved = store.resolve(reference);
     auto result = std::make_unique<server::Model>();
     result->engine = Engine::load(resolved.path, engine_options);
-    result->scheduler = std::make_unique<Scheduler>(result->engine, scheduling);
     result->path = resolved.path;
     result->parallel = parallel;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
@@ -100,6 +106,7 @@ struct ServeCommand {
     add(resolved.name);
     if (!std::filesystem::exists(reference)) add(reference);
     add(resolved.path.stem().string());
+    result->in_use = std::move(resolved.in_use);
     return result;
   }
 };
@@ -175,8 +182,10 @@ void add_serve(CLI::App& program, const Console& console) {
   CLI::App* command = add_command(program, "serve", "Answer many clients over HTTP",
                                   "medlar serve smollm2:135m --parallel 8");
   command
-      ->add_option("model", options->model,
-                   "Which model, pulled if it is not here; without it the best one that is here")
+      ->add_option(
+          "model", options->model,
+          "Which model, pulled if it is not here; without it the best one that is here, or none: the page "
+          "at / offers some")
       ->type_name("MODEL");
   command
       ->add_option("--alias", options->aliases,

@@ -25,8 +25,12 @@ APT_TESTS=(
   clang-19 clang-format-19 libclang-rt-19-dev lld-19 llvm-19 g++-aarch64-linux-gnu qemu-user
   man-db bash-completion zsh fish
 )
+# Node builds the page of medlar serve. One that is there already may not come from a package.
+command -v npm >/dev/null || APT_BUILD+=(nodejs npm)
+command -v chromium >/dev/null || APT_TESTS+=(chromium)
 BREW_BUILD=(cmake ninja pkgconf ccache boost fmt spdlog cli11 pcre2 utf8proc curl openssl@3 sqlite libarchive libedit prometheus-cpp)
 BREW_TESTS=(googletest google-benchmark python@3.13 clang-format fish)
+command -v npm >/dev/null || BREW_BUILD+=(node)
 
 # Runs a command as root, with its output shown only when it fails.
 as_root() {

@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-STAGES=(deps build style unit python docs arm64 gpu fuzz)
+STAGES=(deps build style unit python web docs arm64 gpu fuzz)
 usage() {
   echo "usage: scripts/test.sh [STAGE...]"
   echo "stages: ${STAGES[*]}"
@@ -93,6 +93,31 @@ make_venv() {
   cmp -s $list $stamp && return
   python3 -m venv build/venv && build/venv/bin/pip install --quiet --disable-pip-version-check -r $list &&
     cp $list $stamp
+}
+
+# The page: types, unit tests, and Chromium doing every action, with a mock server and with medlar serve. Counted from the closing lines of the test runners.
+stage_web() {
+  local log=$build/web.log reason=
+  mkdir -p $build
+  command -v npm >/dev/null || reason="npm is not installed"
+  [[ -z $reason ]] && ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' && reason="the tests need Node 20"
+  if [[ -n $reason ]]; then
+    echo "web: skipped, $reason"
+    record web 0 0 1
+    return
+  fi
+  # The colours of a terminal would hide the counts.
+  NO_COLOR=1 FORCE_COLOR=0 run_web_tests 2>&1 | tee $log
+  local status=${PIPESTATUS[0]} passed failed skipped
+  web_sum() { sed -nE "s/^( +Tests +.*[^0-9]| +| +Tests +)([0-9]+) $1( .*)?$/\2/p" $log | awk '{ n += $1 } END { print n + 0 }'; }
+  passed=$(($(web_sum passed) + $(grep -c '^ok: ' $log))) failed=$(web_sum failed) skipped=$(web_sum skipped)
+  [[ $status != 0 && $failed == 0 ]] && failed=1
+  record web "$passed" "$failed" "$skipped"
+}
+run_web_tests() {
+  node web/embed.mjs install npm && cd web || return 1
+  npm run --silent check && echo "ok: types" && npm run --silent unit -- --reporter=dot && npm run --silent build -- --logLevel warn &&
+    MEDLAR=$PWD/../$build/medlar npm run --silent page
 }
 
 stage_docs() { check docs python3 scripts/check_docs.py --medlar $build/medlar; }

@@ -82,8 +82,18 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
 void Api::serve(const std::shared_ptr<Exchange>& exchange) const {
   const RequestHead& head = exchange->request().head;
   const Match match = routes_.find(head.method, head.path);
+  // Whoever holds the exchange holds the model.
+  struct Held {
+    std::shared_ptr<Exchange> exchange;
+    Service::Lease lease;
+  };
+  const auto held = std::make_shared<Held>(Held{.exchange = exchange, .lease = {}});
   try {
-    match.route->handler({.service = service_, .exchange = exchange, .rest = match.rest});
+    if (match.route->needs == Needs::model) held->lease = service_.lease();
+    match.route->handler({.service = service_,
+                          .exchange = std::shared_ptr<Exchange>(held, exchange.get()),
+                          .rest = match.rest,
+                          .dialect = match.route->dialect});
   } catch (...) {
     exchange->reply(error_response(match.route->dialect, current_error()));
   }

@@ -12,12 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
-void root(const Call& call) {
-  call.exchange->reply({.content_type = "text/plain; charset=utf-8", .body = "Medlar is running\n"});
-}
-
 void health(const Call& call) {
-  call.service.model();
+  call.service.require_not_loading();
   call.reply({{"status", "ok"}});
 }
 
@@ -54,7 +50,7 @@ void slots(const Call& call) {
 
 void metrics(const Call& call) {
   std::string text;
-  if (call.service.is_ready()) {
+  if (const Service::Lease lease = call.service.lease_if_ready()) {
     const Model& model = call.service.model();
     const SchedulerStatus status = model.scheduler->status();
     text = call.service.metrics.text(model.engine.get(), &status);
@@ -261,8 +257,8 @@ json::object schema() {
 std::span<const Route> llama_routes() {
   static const std::vector<Route> routes = [] {
     std::vector<Route> list{
-        route(Method::get, "/", root, "Says that the server is there"),
-        route(Method::get, "/health", health, "200 when the model is loaded, 503 with the reason before"),
+        route(Method::get, "/health", health,
+              "200 when requests are served, 503 while a model is being loaded"),
         route(Method::get, "/props", props, "The model and the defaults"),
         route(Method::get, "/slots", slots, "The places for requests that are answered together"),
         route(Method::get, "/metrics", metrics, "For Prometheus"),
@@ -271,11 +267,12 @@ std::span<const Route> llama_routes() {
         route(Method::post, "/detokenize", detokenize, "Text of tokens"),
         route(Method::post, "/apply-template", apply_template, "The prompt that a conversation makes"),
     };
-    list[0].entry = list[1].entry = Entry::open;
-    list[5].body = schema<completion_form>;
-    list[6].body = schema<tokenize_form>;
-    list[7].body = schema<detokenize_form>;
-    list[8].body = schema<template_form>;
+    list[0].entry = Entry::open;
+    list[0].needs = list[3].needs = Needs::nothing;
+    list[4].body = schema<completion_form>;
+    list[5].body = schema<tokenize_form>;
+    list[6].body = schema<detokenize_form>;
+    list[7].body = schema<template_form>;
     return list;
   }();
   return routes;

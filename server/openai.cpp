@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "server/routes.h"
+#include "server/url.h"
 #include "text/token_stream.h"
 
 namespace medlar::server {
@@ -29,27 +30,12 @@ json::object model_object(const Model& model, const std::string& name) {
 }
 
 void list_models(const Call& call) {
-  const Model& model = call.service.model();
   json::array models;
-  for (const std::string& name : model.names) models.push_back(model_object(model, name));
-  call.reply({{"object", "list"}, {"data", std::move(models)}});
-}
-
-// "%3A" and the like: clients write names with colons and slashes into the path.
-std::string percent_decoded(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    const char lower = static_cast<char>(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-  };
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape =
-        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
-    result += escape ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
-    if (escape) i += 2;
+  if (const Service::Lease lease = call.service.lease_if_ready()) {
+    const Model& model = call.service.model();
+    for (const std::string& name : model.names) models.push_back(model_object(model, name));
   }
-  return result;
+  call.reply({{"object", "list"}, {"data", std::move(models)}});
 }
 
 void show_model(const Call& call) {
@@ -96,7 +82,10 @@ json::object completions_schema();
 
 std::span<const Route> openai_routes() {
   static const std::vector<Route> routes{
-      {.path = "/v1/models", .handler = list_models, .about = "The models that can be asked"},
+      {.path = "/v1/models",
+       .handler = list_models,
+       .about = "The models that can be asked",
+       .needs = Needs::nothing},
       {.path = "/v1/models/{model}", .handler = show_model, .about = "One model"},
       {.method = Method::post,
        .path = "/v1/chat/completions",

@@ -14,7 +14,8 @@ namespace json = boost::json;
 // The document of all the others; Routes itself writes it.
 constexpr Route kDocument{.path = "/openapi.json",
                           .handler = [](const Call& call) { call.reply(Routes().document()); },
-                          .about = "This document"};
+                          .about = "This document",
+                          .needs = Needs::nothing};
 
 // What stands for the path's {name}; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
@@ -59,7 +60,8 @@ void Call::reply(const json::value& body, int status) const {
 
 Routes::Routes() {
   routes_.push_back(kDocument);
-  for (const auto table : {openai_routes(), anthropic_routes(), ollama_routes(), llama_routes()})
+  for (const auto table : {openai_routes(), anthropic_routes(), ollama_routes(), llama_routes(),
+                           page_routes(), model_routes(), history_routes()})
     routes_.insert(routes_.end(), table.begin(), table.end());
 }
 

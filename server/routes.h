@@ -16,12 +16,15 @@
 namespace medlar::server {
 
 enum class Entry : std::uint8_t { keyed, open };  // open: without an API key
+// model: the one that is loaded, which stays until the request has been answered.
+enum class Needs : std::uint8_t { model, nothing };
 
 // A request with its route.
 struct Call {
   Service& service;
   std::shared_ptr<Exchange> exchange;
   std::string_view rest;  // what stands for the {name} at the end of the route's path
+  Dialect dialect = Dialect::openai;
 
   const HttpRequest& request() const { return exchange->request(); }
   void reply(const boost::json::value& body, int status = 200) const;
@@ -38,12 +41,16 @@ struct Route {
   Handler handler = nullptr;
   std::string_view about;
   boost::json::object (*body)() = nullptr;  // its JSON Schema; null: the route has none
+  Needs needs = Needs::model;
 };
 
 std::span<const Route> openai_routes();
 std::span<const Route> anthropic_routes();
 std::span<const Route> ollama_routes();
 std::span<const Route> llama_routes();
+std::span<const Route> page_routes();
+std::span<const Route> model_routes();
+std::span<const Route> history_routes();
 
 struct Match {
   const Route* route = nullptr;

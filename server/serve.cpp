@@ -4,43 +4,63 @@
 #include <thread>
 
 #include "server/api.h"
+#include "server/history_desk.h"
 #include "server/http_server.h"
 
 namespace medlar::server {
 namespace {
 
-// What closes whom: handlers first, then the scheduler, whose events go to the I/O thread, and the server
-// last.
-void close(Api& api, Service& service, std::thread& loader) {
-  if (loader.joinable()) loader.join();
-  api.close();
-  service.close();
-}
+// Everything behind the protocol.
+struct Rooms {
+  Service service;
+  Models models;
+  HistoryDesk history;
+  Api api;
+
+  explicit Rooms(const ServeOptions& options)
+      : service(options.log),
+        models(service, options.models),
+        history(options.history, options.log),
+        api(service, Access(options.access, options.listen.unix_path.empty() ? options.listen.host : "")) {
+    service.models = &models;
+    service.history = &history;
+  }
+
+  // Handlers first, and at last the scheduler, whose events go to the I/O thread.
+  void close() {
+    api.close();
+    models.close();
+    history.close();
+    service.close();
+  }
+};
 
 }  // namespace
 
 void serve(const ServeOptions& options) {
-  Service service(options.log);
-  const ListenOptions& listen = options.listen;
-  Api api(service, Access(options.access, listen.unix_path.empty() ? listen.host : ""));
-  HttpServer http(listen, api, options.log);
+  Rooms rooms(options);
+  HttpServer http(options.listen, rooms.api, options.log);
   std::exception_ptr failure;
   std::thread loader([&] {
     try {
-      service.ready(options.load());
-      http.post([&] { options.on_ready(http.urls()); });
+      const std::string model = rooms.models.start(options.model);
+      http.post([&, model] { options.on_ready(model, http.urls()); });
     } catch (...) {
       failure = std::current_exception();
       http.post([&] { http.stop(); });
     }
   });
+  const auto close = [&] {
+    loader.join();
+    rooms.close();
+  };
   try {
     http.run();
   } catch (...) {
-    close(api, service, loader);
+    close();
     throw;
   }
-  close(api, service, loader);
+  close();
   if (failure) std::rethrow_exception(failure);
 }
 

