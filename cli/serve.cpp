@@ -58,6 +58,7 @@ struct ServeCommand {
     options.model = model.empty() ? best_installed(store) : model;
     if (!options.model.empty() && store.can_pull(options.model)) pull_model(store, options.model, console);
     options.history = store.options().root / "history.db";
+    options.responses = store.options().root / "responses.db";
     options.models.store = store.options();
     options.models.patience = listen.drain;
     options.models.load = [&](const std::string& reference) {

@@ -207,6 +207,7 @@ Generation Answer::finish() {
     out_.reply = reply_->reply();
   }
   out_.usage.completion_tokens = std::ssize(out_.tokens);
+  out_.usage.reasoning_tokens = reasoned_;
   Timings& t = out_.timings;
   t.prompt_tps = per_second(evaluated_, t.prompt_ms);
   if (first_) {

@@ -93,6 +93,7 @@ struct Usage {
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_tokens = 0;  // of the prompt, already in the session's cache
   std::int64_t completion_tokens = 0;
+  std::int64_t reasoning_tokens = 0;  // of these, with GenerateOptions::reply
 };
 
 struct Timings {

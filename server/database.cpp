@@ -178,4 +178,17 @@ std::filesystem::path set_aside(const std::filesystem::path& path) {
   return aside;
 }
 
+Database open_or_begin_anew(const std::filesystem::path& path, const Database::Schema& schema,
+                            const Logger& log) {
+  try {
+    return Database(path, schema);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::bad_file) throw;
+    const std::filesystem::path aside = set_aside(path);
+    log.warning("database begins anew path=\"{}\" reason=\"{}\" kept=\"{}\"", path.string(), error.what(),
+                aside.string());
+  }
+  return Database(path, schema);
+}
+
 }  // namespace medlar::server

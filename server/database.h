@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/log.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -90,6 +91,10 @@ class Transaction {
  private:
   Database* database_;
 };
+
+// Opens it; one that is damaged is set aside first, and the log told where it is. Throws as Database.
+Database open_or_begin_anew(const std::filesystem::path& path, const Database::Schema& schema,
+                            const Logger& log);
 
 // Renames a database that nobody has open, with what belongs to it, to "NAME.damaged-TIME.db" beside it;
 // returns the new path. Throws Error(io).

@@ -202,8 +202,10 @@ Usage Outcome::usage() const {
     total.prompt_tokens += prompt.prompt_tokens;
     total.cached_tokens += prompt.cached_tokens;
   }
-  for (const Generation& generation : generations)
+  for (const Generation& generation : generations) {
     total.completion_tokens += generation.usage.completion_tokens;
+    total.reasoning_tokens += generation.usage.reasoning_tokens;
+  }
   return total;
 }
 

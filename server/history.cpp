@@ -34,18 +34,6 @@ constexpr std::array<std::string_view, 1> kSteps{R"sql(
 )sql"};
 constexpr std::size_t kGram = 3;  // characters that the index can find
 
-Database open(const std::filesystem::path& path, const Logger& log) {
-  const Database::Schema schema{.steps = kSteps};
-  try {
-    return Database(path, schema);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::bad_file) throw;
-    const std::filesystem::path aside = set_aside(path);
-    log.warning("history begins anew reason=\"{}\" kept=\"{}\"", error.what(), aside.string());
-  }
-  return Database(path, schema);
-}
-
 // The characters of a text in lower case, and where each begins.
 struct Folded {
   std::vector<char32_t> characters;
@@ -80,7 +68,8 @@ ConversationHead read_head(const Statement& row) {
 
 }  // namespace
 
-History::History(const std::filesystem::path& path, const Logger& log) : database_(open(path, log)) {}
+History::History(const std::filesystem::path& path, const Logger& log)
+    : database_(open_or_begin_anew(path, {.steps = kSteps}, log)) {}
 
 std::vector<ConversationHead> History::list(std::string_view client) {
   Statement rows = database_.prepare(

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "server/history_desk.h"
+#include "server/desk.h"
 #include "server/routes.h"
 #include "server/url.h"
 

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "server/api.h"
-#include "server/history_desk.h"
+#include "server/desk.h"
 #include "server/http_server.h"
 
 namespace medlar::server {
@@ -15,15 +15,18 @@ struct Rooms {
   Service service;
   Models models;
   HistoryDesk history;
+  ResponseDesk responses;
   Api api;
 
   explicit Rooms(const ServeOptions& options)
       : service(options.log),
         models(service, options.models),
         history(options.history, options.log),
+        responses(options.responses, options.log),
         api(service, Access(options.access, options.listen.unix_path.empty() ? options.listen.host : "")) {
     service.models = &models;
     service.history = &history;
+    service.responses = &responses;
   }
 
   // Handlers first, and at last the scheduler, whose events go to the I/O thread.
@@ -31,6 +34,7 @@ struct Rooms {
     api.close();
     models.close();
     history.close();
+    responses.close();
     service.close();
   }
 };

@@ -19,7 +19,8 @@ struct ServeOptions {
   // Loaded on a thread of its own while the server already answers 503; "": none.
   std::string model;
   ModelsOptions models;
-  std::filesystem::path history;  // the page's conversations
+  std::filesystem::path history;    // the page's conversations
+  std::filesystem::path responses;  // those of /v1/responses
   // Called once on the I/O thread when the server is ready, with the model's name, "" for none, and the URLs,
   // the main one first.
   std::function<void(const std::string& model, const std::vector<std::string>& urls)> on_ready;

@@ -20,7 +20,10 @@
 namespace medlar::server {
 
 class Chat;
-class HistoryDesk;
+class History;
+class ResponseStore;
+template <class Store>
+class Desk;
 class Models;
 
 struct Model {
@@ -96,7 +99,8 @@ class Service {
   const Logger log;
   Metrics metrics;
   Models* models = nullptr;
-  HistoryDesk* history = nullptr;
+  Desk<History>* history = nullptr;
+  Desk<ResponseStore>* responses = nullptr;
 
  private:
   void give_back();

@@ -84,7 +84,8 @@ const json::array& list_at(const json::value& value, const Path& path) {
   return value.get_array();
 }
 
-void read_openai_tools(const json::value& tools, Demands& demands) {
+// `flat`: a function's name and parameters stand in the tool itself, as in the Responses API.
+void read_openai_tools(const json::value& tools, bool flat, Demands& demands) {
   if (tools.is_null()) return;
   const Path path{.name = "tools"};
   std::size_t i = 0;
@@ -95,6 +96,12 @@ void read_openai_tools(const json::value& tools, Demands& demands) {
     if (type != "function" && !type.empty())
       fail_at(here / "type",
               fmt::format("this server calls functions only, not \"{}\"", printable(type, 64)));
+    if (flat) {
+      json::object function = function_at(tool, here);
+      function.erase("type");
+      add_tool(demands, std::move(function), here);
+      continue;
+    }
     const json::value* function = object.if_contains("function");
     if (!function) fail_at(here / "function", "is required");
     add_tool(demands, function_at(*function, here / "function"), here);
@@ -114,9 +121,11 @@ void choose_tool(Demands& demands, std::string_view name, const Path& path) {
   demands.choice.name = name;
 }
 
-void read_openai_choice(const json::value& choice, Demands& demands) {
+void read_openai_choice(const json::value& choice, bool flat, Demands& demands) {
   const Path path{.name = "tool_choice"};
   if (choice.is_null()) return;
+  if (choice.is_object() && flat)
+    return choose_tool(demands, text_in(choice.get_object(), "name", path), path / "name");
   if (choice.is_object()) {
     const json::value* function = choice.get_object().if_contains("function");
     if (!function) fail_at(path / "function", "is required");
@@ -138,9 +147,8 @@ void read_openai_choice(const json::value& choice, Demands& demands) {
   }
 }
 
-void read_response_format(const json::value& value, Demands& demands) {
+void read_response_format(const json::value& value, const Path& path, Demands& demands) {
   if (value.is_null()) return;
-  const Path path{.name = "response_format"};
   const json::object& format = object_at(value, path);
   const std::string_view type = text_in(format, "type", path);
   if (type == "text") return;
@@ -222,6 +230,25 @@ const Form<Structure>& openai_structure_form() {
   return form;
 }
 
+const Form<Structure>& responses_structure_form() {
+  static const Form<Structure> form = [] {
+    Form<Structure> f = content_fields();
+    f.field("text", &Structure::text,
+            {.about = "{\"format\": text, json_object, or json_schema with its schema}"})
+        .field("tools", &Structure::tools, {.about = "functions that the model may call"})
+        .field("tool_choice", &Structure::tool_choice,
+               {.about = "auto, none, required, or the function that must be called"})
+        .field("parallel_tool_calls", &Structure::parallel_tool_calls,
+               {.about = "several calls in one answer"})
+        .field("reasoning", &Structure::reasoning,
+               {.about = "{\"effort\": none, or what the template is told}"})
+        .field("reasoning_budget", &Structure::reasoning_budget,
+               {.about = "tokens of reasoning at most; -1: no limit", .min = -1});
+    return f;
+  }();
+  return form;
+}
+
 const Form<Structure>& ollama_structure_form() {
   static const Form<Structure> form = [] {
     Form<Structure> f = content_fields();
@@ -255,23 +282,41 @@ const Form<Structure>& anthropic_structure_form() {
 
 Demands completion_demands(const Structure& s) {
   Demands demands = content_demands(s);
-  read_response_format(s.response_format, demands);
+  read_response_format(s.response_format, {.name = "response_format"}, demands);
   demands.separate_content = false;
   return demands;
 }
 
 Demands openai_demands(const Structure& s) {
   Demands demands = content_demands(s);
-  read_response_format(s.response_format, demands);
+  read_response_format(s.response_format, {.name = "response_format"}, demands);
   for (const auto& [name, value] :
        {std::pair{"functions", &s.functions}, {"function_call", &s.function_call}})
     if (!value->is_null()) fail_at({.name = name}, "is no longer served; send tools and tool_choice");
-  read_openai_tools(s.tools, demands);
-  read_openai_choice(s.tool_choice, demands);
+  read_openai_tools(s.tools, false, demands);
+  read_openai_choice(s.tool_choice, false, demands);
   demands.choice.parallel = s.parallel_tool_calls;
   read_effort(s.reasoning_effort, demands);
   demands.budget = s.reasoning_budget;
   demands.split_reasoning = s.reasoning_format != "none";
+  return demands;
+}
+
+Demands responses_demands(const Structure& s) {
+  Demands demands = content_demands(s);
+  if (!s.text.is_null()) {
+    const Path path{.name = "text"};
+    if (const json::value* format = object_at(s.text, path).if_contains("format"))
+      read_response_format(*format, path / "format", demands);
+  }
+  read_openai_tools(s.tools, true, demands);
+  read_openai_choice(s.tool_choice, true, demands);
+  demands.choice.parallel = s.parallel_tool_calls;
+  if (!s.reasoning.is_null()) {
+    const Path path{.name = "reasoning"};
+    read_effort(text_in(object_at(s.reasoning, path), "effort", path), demands);
+  }
+  demands.budget = s.reasoning_budget;
   return demands;
 }
 
@@ -288,7 +333,7 @@ Demands ollama_demands(const Structure& s) {
   } else if (!s.format.is_null()) {
     set_content(demands, schema_at(s.format, format));
   }
-  read_openai_tools(s.tools, demands);
+  read_openai_tools(s.tools, false, demands);
   if (s.think.is_bool()) demands.think = s.think.get_bool();
   if (s.think.is_string()) read_effort(s.think.get_string(), demands);
   return demands;

@@ -37,6 +37,7 @@ struct Demands {
 struct Structure {
   boost::json::value grammar, json_schema, regex;                // all protocols
   boost::json::value response_format, functions, function_call;  // OpenAI
+  boost::json::value text, reasoning;                            // OpenAI's Responses
   boost::json::value tools, tool_choice;                         // OpenAI, Anthropic, Ollama
   std::string reasoning_effort, reasoning_format;                // OpenAI
   boost::json::value format, think;                              // Ollama
@@ -49,10 +50,12 @@ struct Structure {
 // naming what cannot be met.
 const Form<Structure>& completion_structure_form();
 const Form<Structure>& openai_structure_form();
+const Form<Structure>& responses_structure_form();
 const Form<Structure>& ollama_structure_form();
 const Form<Structure>& anthropic_structure_form();
 Demands completion_demands(const Structure& structure);
 Demands openai_demands(const Structure& structure);
+Demands responses_demands(const Structure& structure);
 Demands ollama_demands(const Structure& structure);
 Demands anthropic_demands(const Structure& structure);
 
