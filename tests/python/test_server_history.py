@@ -91,6 +91,25 @@ def test_keys_see_their_own(medlar, home):
         server.json("/medlar/history", status=401)
 
 
+def test_every_question_is_answered(server):
+    """Answers come from another thread than the one that asked: none of them may get lost between the two."""
+    put(server, conversation("a"))
+
+    def ask():
+        for _ in range(150):
+            assert server.json("/medlar/history/a")["id"] == "a"
+            assert server.json("/v1/memory")["limit"] > 0
+            answered.append(1)
+
+    answered = []
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 600
+
+
 def test_a_damaged_file_is_set_aside(medlar, home):
     folder = pathlib.Path(home["MEDLAR_HOME"])
     folder.mkdir(parents=True)
