@@ -1,6 +1,5 @@
 #include "server/history.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -34,22 +33,39 @@ constexpr std::array<std::string_view, 1> kSteps{R"sql(
 )sql"};
 constexpr std::size_t kGram = 3;  // characters that the index can find
 
-// The characters of a text in lower case, and where each begins.
-struct Folded {
-  std::vector<char32_t> characters;
-  std::vector<std::size_t> offsets;  // one more than characters
+// The character at text[at] in lower case; `at` moves behind it.
+char32_t next_folded(std::string_view text, std::size_t& at) {
+  const text::CodePoint point = text::decode_utf8(text, at);
+  at += point.length;
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point.value)));
+}
 
-  explicit Folded(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-      const text::CodePoint point = text::decode_utf8(text, at);
-      characters.push_back(
-          static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(point.value))));
-      offsets.push_back(at);
-      at += point.length;
+std::u32string folded(std::string_view text) {
+  std::u32string result;
+  for (std::size_t at = 0; at < text.size();) result += next_folded(text, at);
+  return result;
+}
+
+// Where `sought` ends that begins at text[at]; nullopt: something else is there.
+std::optional<std::size_t> match_at(std::string_view text, std::size_t at, std::u32string_view sought) {
+  for (const char32_t wanted : sought)
+    if (at >= text.size() || next_folded(text, at) != wanted) return std::nullopt;
+  return at;
+}
+
+std::string on_one_line(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!space) {
+      result += c;
+    } else if (!result.empty() && !result.ends_with(' ')) {
+      result += ' ';
     }
-    offsets.push_back(text.size());
   }
-};
+  while (result.ends_with(' ')) result.pop_back();
+  return result;
+}
 
 void add_text(std::string& all, const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -82,7 +98,7 @@ std::vector<ConversationHead> History::list(std::string_view client) {
 }
 
 std::vector<ConversationHead> History::search(std::string_view client, std::string_view wanted) {
-  const bool indexed = Folded(wanted).characters.size() >= kGram;
+  const bool indexed = folded(wanted).size() >= kGram;
   Statement rows = database_.prepare(fmt::format(
       "SELECT id, title, created, updated, revision, text FROM conversation"
       " JOIN conversation_text ON conversation_text.rowid = key WHERE client = ? {} ORDER BY updated DESC",
@@ -90,7 +106,7 @@ std::vector<ConversationHead> History::search(std::string_view client, std::stri
   rows.bind(client);
   if (indexed) {
     std::string phrase = "\"";
-    for (const char c : wanted) phrase += c == '"' ? std::string("\"\"") : std::string(1, c);
+    for (const char c : wanted) phrase += c == '"' ? "\"\"" : std::string(1, c == '\0' ? ' ' : c);
     rows.bind_at(2, phrase + "\"");
   }
   std::vector<ConversationHead> result;
@@ -170,24 +186,19 @@ std::string searched_text(const json::object& conversation) {
 
 std::optional<std::string> snippet_around(std::string_view text, std::string_view wanted) {
   constexpr std::size_t kBefore = 30, kAfter = 50;
-  const Folded folded(text), sought(wanted);
-  const auto found = std::ranges::search(folded.characters, sought.characters);
-  if (found.empty()) return std::nullopt;
-  const auto at = static_cast<std::size_t>(found.begin() - folded.characters.begin());
-  const std::size_t first = at > kBefore ? at - kBefore : 0;
-  const std::size_t last = std::min(folded.characters.size(), at + sought.characters.size() + kAfter);
-  const std::size_t begin = folded.offsets[first], end = folded.offsets[last];
-  std::string result = first > 0 ? "…" : "";
-  for (const char c : text.substr(begin, end - begin)) {
-    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
-    if (!space) {
-      result += c;
-    } else if (!result.empty() && !result.ends_with(' ')) {
-      result += ' ';
+  const std::u32string sought = folded(wanted);
+  std::array<std::size_t, kBefore> begins{};  // of the last characters
+  for (std::size_t at = 0, character = 0; at < text.size(); ++character) {
+    if (const auto match = match_at(text, at, sought)) {
+      const std::size_t begin = character > kBefore ? begins[character % kBefore] : 0;
+      std::size_t end = *match;
+      for (std::size_t i = 0; i < kAfter && end < text.size(); ++i) next_folded(text, end);
+      return (begin > 0 ? "…" : "") + on_one_line(text.substr(begin, end - begin));
     }
+    begins[character % kBefore] = at;
+    next_folded(text, at);
   }
-  while (result.ends_with(' ')) result.pop_back();
-  return result;
+  return std::nullopt;
 }
 
 }  // namespace medlar::server

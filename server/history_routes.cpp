@@ -1,6 +1,7 @@
 // The routes of the page's history. docs/page.md has them with examples.
 #include <algorithm>
 #include <charconv>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -52,10 +53,11 @@ ApiError not_found(std::string_view id) {
 std::optional<std::int64_t> expected_revision(const RequestHead& head) {
   const std::string_view given = head.value("if-match");
   if (given.empty() || given == "*") return std::nullopt;
-  std::int64_t revision = 0;
   const bool quoted = given.size() > 2 && given.front() == '"' && given.back() == '"';
-  const char* end = given.data() + given.size() - 1;
-  if (!quoted || std::from_chars(given.data() + 1, end, revision).ptr != end)
+  const std::string_view digits = quoted ? given.substr(1, given.size() - 2) : std::string_view();
+  std::int64_t revision = 0;
+  const auto [parsed, error] = std::from_chars(digits.data(), digits.data() + digits.size(), revision);
+  if (!quoted || parsed != digits.data() + digits.size() || error != std::errc())
     throw ApiError(400, "if-match has a revision in quotes",
                    {.param = "if-match", .hint = "if-match: \"3\""});
   return revision;

@@ -58,19 +58,25 @@ json::object listed(const Model& model, const std::string& name) {
 void version(const Call& call) { call.reply({{"version", kSpokenVersion}}); }
 
 void tags(const Call& call) {
-  const Model& model = call.service.model();
   json::array models;
-  for (const std::string& name : model.names) models.push_back(listed(model, name));
+  if (const Service::Lease lease = call.service.lease_if_ready()) {
+    const Model& model = call.service.model();
+    for (const std::string& name : model.names) models.push_back(listed(model, name));
+  }
   call.reply({{"models", std::move(models)}});
 }
 
 void ps(const Call& call) {
-  const Model& model = call.service.model();
-  json::object entry = listed(model, model.name());
-  entry["expires_at"] = "2318-01-01T00:00:00Z";  // it stays
-  entry["size_vram"] = 0;
-  entry["context_length"] = model.engine->context();
-  call.reply({{"models", json::array{std::move(entry)}}});
+  json::array models;
+  if (const Service::Lease lease = call.service.lease_if_ready()) {
+    const Model& model = call.service.model();
+    json::object entry = listed(model, model.name());
+    entry["expires_at"] = "2318-01-01T00:00:00Z";  // it stays
+    entry["size_vram"] = 0;
+    entry["context_length"] = model.engine->context();
+    models.push_back(std::move(entry));
+  }
+  call.reply({{"models", std::move(models)}});
 }
 
 void show(const Call& call) {
@@ -114,7 +120,11 @@ std::string ollama_time() {
 
 std::span<const Route> ollama_routes() {
   const auto get = [](std::string_view path, Handler handler, std::string_view about) {
-    return Route{.path = path, .dialect = Dialect::ollama, .handler = handler, .about = about};
+    return Route{.path = path,
+                 .dialect = Dialect::ollama,
+                 .handler = handler,
+                 .about = about,
+                 .needs = Needs::nothing};
   };
   const auto post = [](
                         std::string_view path, Handler handler, std::string_view about,

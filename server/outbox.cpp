@@ -11,7 +11,8 @@ class OutboxExchange : public Exchange {
  public:
   explicit OutboxExchange(std::shared_ptr<Outbox> outbox) : outbox_(std::move(outbox)) {}
   ~OutboxExchange() override {
-    boost::asio::dispatch(outbox_->io(), [outbox = outbox_] {
+    // Behind what other threads have answered and the I/O thread has not come to yet.
+    boost::asio::post(outbox_->io(), [outbox = outbox_] {
       if (outbox->ended()) return;
       if (!outbox->answered())
         return outbox->reply({.status = 500, .body = R"({"error":"no answer was made"})"});

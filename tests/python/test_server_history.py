@@ -50,7 +50,8 @@ def test_a_write_may_expect_a_revision(server):
     error = put(server, conversation("a", "other"), 412, **{"if-match": '"0"'})["error"]
     assert error["revision"] == 1
     assert put(server, conversation("a", "other"), **{"if-match": '"1"'})["revision"] == 2
-    assert put(server, conversation("a"), 400, **{"if-match": "1"})["error"]["param"] == "if-match"
+    for odd in ("1", '"', '""', '"x"', '"99999999999999999999"', '"1'):
+        assert put(server, conversation("a"), 400, **{"if-match": odd})["error"]["param"] == "if-match"
 
 
 def test_search_and_delete(server):
@@ -59,7 +60,8 @@ def test_search_and_delete(server):
     found = server.json("/medlar/history?search=QUINCES%20are")["data"]
     assert [head["id"] for head in found] == ["a"] and "Quinces are hard" in found[0]["snippet"]
     assert len(server.json("/medlar/history?search=are")["data"]) == 2
-    assert server.json("/medlar/history?search=%22%27%3B+DROP")["data"] == []
+    for odd in ("%22%27%3B+DROP", "%00%00%00", "a%00b%22", "%ff%fe%fd", "*%29", "x" * 10000):
+        assert server.json(f"/medlar/history?search={odd}")["data"] == []
     assert server.json("/medlar/history/a", method="DELETE") == {"id": "a", "deleted": True}
     for method in ("GET", "DELETE"):
         error = server.json("/medlar/history/a", status=404, method=method)["error"]
@@ -87,6 +89,25 @@ def test_keys_see_their_own(medlar, home):
         server.json("/medlar/history/a", status=404, headers=two, method="DELETE")
         server.json("/medlar/history/a", headers={"x-api-key": "one"})
         server.json("/medlar/history", status=401)
+
+
+def test_every_question_is_answered(server):
+    """Answers come from another thread than the one that asked: none of them may get lost between the two."""
+    put(server, conversation("a"))
+
+    def ask():
+        for _ in range(150):
+            assert server.json("/medlar/history/a")["id"] == "a"
+            assert server.json("/v1/memory")["limit"] > 0
+            answered.append(1)
+
+    answered = []
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 600
 
 
 def test_a_damaged_file_is_set_aside(medlar, home):

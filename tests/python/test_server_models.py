@@ -47,6 +47,8 @@ def test_a_server_without_a_model_starts_and_says_what_to_do(medlar, tmp_path):
         assert server.json("/health") == {"status": "ok"}
         assert server.json("/v1/models") == {"object": "list", "data": []}
         assert server.json("/medlar/models")["data"] == []
+        assert server.json("/api/version")["version"]
+        assert server.json("/api/tags") == server.json("/api/ps") == {"models": []}
         assert "smollm2:135m" in [model["name"] for model in server.json("/medlar/models")["catalogue"]]
         assert server.request("/metrics")[0] == 200
         for path, body in [("/v1/chat/completions", CHAT), ("/v1/messages", CHAT | {"model": "x"}),

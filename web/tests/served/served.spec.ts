@@ -109,6 +109,19 @@ test("the system prompt, a preset and sampling reach the model", async ({ page, 
   await expect(page.getByRole("group", { name: /failed/ })).toHaveCount(0);
 });
 
+test("tools and reasoning are asked for, and nothing is refused", async ({ page, openPage }) => {
+  await openPage();
+  await shortAnswers(page);
+  await openTab(page, "Settings");
+  await page.getByLabel("Tools").fill(JSON.stringify([{ type: "function", function: { name: "weather", description: "The weather in a city", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } } }]));
+  await page.getByLabel("Reasoning").selectOption("off");
+  const asked = chatRequest(page);
+  await ask(page, "How is the weather in Rome?");
+  expect((await asked).postDataJSON()).toMatchObject({ tools: [{ function: { name: "weather" } }], chat_template_kwargs: { enable_thinking: false } });
+  await expect(page.getByRole("group", { name: /failed|not/ })).toHaveCount(0);
+  await expect(lastAnswer(page)).toContainText("tokens");
+});
+
 test("a text file is attached and read", async ({ page, openPage }) => {
   await openPage();
   await shortAnswers(page);
