@@ -272,6 +272,7 @@ std::span<const Route> llama_routes() {
         route(Method::post, "/apply-template", apply_template, "The prompt that a conversation makes"),
     };
     list[0].entry = list[1].entry = Entry::open;
+    list[0].content_type = list[4].content_type = "text/plain";
     list[5].body = schema<completion_form>;
     list[6].body = schema<tokenize_form>;
     list[7].body = schema<detokenize_form>;
