@@ -146,8 +146,8 @@ def cpu():
     return f"{name}, {os.cpu_count()} cores"
 
 
-def write_docs(section, text):
-    path = ROOT / "docs" / "performance.md"
+def write_docs(section, text, page_name="performance"):
+    path = ROOT / "docs" / f"{page_name}.md"
     begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
     page = path.read_text()
     if begin not in page or end not in page:

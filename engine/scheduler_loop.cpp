@@ -303,13 +303,18 @@ void SchedulerLoop::step() {
   stepping_.clear();
   const std::vector<Choice*> choices = runnable();
   const std::int64_t answering = std::ranges::count_if(choices, [](Choice* c) { return c->answering(); });
+  const std::int64_t paced = pace_.reading(answering, engine_.options.batch);
+  const std::int64_t finishing = pace_.finishing(answering, engine_.options.batch);
   std::int64_t reading = 0;
   for (Choice* choice : choices) {
     if (choice->ended || choice->sequence < 0) continue;  // lost its pages to one before
+    const std::int64_t missing = std::ssize(choice->missing());
     std::int64_t room = batch.room();
-    if (!choice->answering())
-      room = std::min(room, pace_.reading(answering, engine_.options.batch) - reading);
-    const std::int64_t tokens = std::min<std::int64_t>(room, std::ssize(choice->missing()));
+    if (!choice->answering()) {
+      const bool ends = !choice->job->background() && missing <= finishing - reading;
+      room = std::min(room, (ends ? finishing : paced) - reading);
+    }
+    const std::int64_t tokens = std::min(room, missing);
     if (tokens <= 0 || !add(batch, *choice, tokens)) continue;
     if (!choice->answering()) reading += tokens;
   }

@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::int64_t kLeastReading = 8;  // tokens: a prompt always gets on
 constexpr double kNewShare = 0.25;         // of the last step in the averages
+constexpr double kLongSeconds = 1;         // that a step may last longer now and then
+constexpr std::int64_t kLongEvery = 128;   // steps: seldom enough not to show in the 99th percentile
 
 void average(double& mean, double value) {
   mean = mean == 0 ? value : (1 - kNewShare) * mean + kNewShare * value;
@@ -44,8 +46,20 @@ std::int64_t StepPace::reading(std::int64_t answering, std::int64_t room) const 
   return std::max(kLeastReading, static_cast<std::int64_t>(tokens));
 }
 
+std::int64_t StepPace::finishing(std::int64_t answering, std::int64_t room) const {
+  const std::int64_t paced = reading(answering, room);
+  if (since_long_ < kLongEvery || token_seconds_ == 0) return paced;
+  const double tokens = std::min(kLongSeconds / token_seconds_, static_cast<double>(room));
+  return std::max(paced, static_cast<std::int64_t>(tokens));
+}
+
 void StepPace::observe(std::int64_t answering, std::int64_t reading, std::chrono::duration<double> time) {
   const double seconds = time.count();
+  if (answering == 0) {
+    since_long_ = kLongEvery;  // nobody waited
+  } else {
+    since_long_ = reading > this->reading(answering, reading) ? 0 : since_long_ + 1;
+  }
   if (reading == 0) return average(answer_seconds_, seconds);
   const double rest = answering > 0 ? std::max(seconds - answer_seconds_, 0.1 * seconds) : seconds;
   average(token_seconds_, rest / static_cast<double>(reading));

@@ -70,22 +70,29 @@ const json::array& read_array(const json::value& value, const Path& path, const 
 
 json::object schema_of(std::string_view type, const FieldSpec& spec) {
   json::object schema;
-  if (!type.empty()) {
-    if (spec.required) {
-      schema["type"] = type;
-    } else {
-      schema["type"] = json::array{json::value(type), "null"};
-    }
-  }
+  if (!type.empty()) schema["type"] = type;
   if (!spec.about.empty()) schema["description"] = spec.about;
   if (spec.min) schema["minimum"] = *spec.min;
   if (spec.max) schema["maximum"] = *spec.max;
   if (!spec.choices.empty()) {
     json::array names;
     for (const std::string_view choice : spec.choices) names.push_back(json::value(choice));
-    if (!spec.required) names.push_back(nullptr);
     schema["enum"] = std::move(names);
   }
+  return schema;
+}
+
+json::object or_null(json::object schema) {
+  if (json::value* type = schema.if_contains("type")) *type = json::array{*type, "null"};
+  if (json::value* names = schema.if_contains("enum")) names->as_array().push_back(nullptr);
+  if (json::value* kinds = schema.if_contains("oneOf"))
+    kinds->as_array().push_back(json::object{{"type", "null"}});
+  return schema;
+}
+
+json::object but_null(json::object schema) {
+  if (!schema.contains("type") && !schema.contains("oneOf"))
+    schema["type"] = {"boolean", "number", "string", "array", "object"};
   return schema;
 }
 

@@ -27,7 +27,8 @@ struct FieldSpec {
   std::vector<std::string_view> choices = {};  // of a string; empty: any
 };
 
-// How a type is read from JSON, described and shown. Specialise it for a new one.
+// How a type is read from JSON, described and shown. Specialise it for a new one. Neither knows of null: for
+// a form it means that a field is not given, elsewhere it is an error.
 template <class T>
 struct JsonType;
 
@@ -38,7 +39,10 @@ std::string read_string(const boost::json::value& value, const Path& path, const
 bool read_bool(const boost::json::value& value, const Path& path);
 const boost::json::array& read_array(const boost::json::value& value, const Path& path,
                                      const FieldSpec& spec);
+// Of a value that is given; null is the business of the form.
 boost::json::object schema_of(std::string_view type, const FieldSpec& spec);
+boost::json::object or_null(boost::json::object schema);
+boost::json::object but_null(boost::json::object schema);
 [[noreturn]] void fail_missing(const Path& path);
 // A default as people write it: 0.8, not the float's 0.800000011920929.
 boost::json::value shown(float number);
@@ -187,7 +191,8 @@ class Form {
     boost::json::object properties;
     boost::json::array required;
     for (const Entry& entry : entries_) {
-      properties[entry.name] = entry.schema;
+      properties[entry.name] =
+          entry.required ? form_detail::but_null(entry.schema) : form_detail::or_null(entry.schema);
       if (entry.required) required.push_back(boost::json::value(entry.name));
     }
     boost::json::object result{{"type", "object"}, {"properties", std::move(properties)}};
@@ -198,7 +203,7 @@ class Form {
   struct Entry {
     std::string name;
     bool required = false;
-    boost::json::object schema;
+    boost::json::object schema;  // of what is not null
     std::function<void(Body&, const boost::json::value&, const Path&)> read;
   };
   const std::vector<Entry>& entries() const { return entries_; }

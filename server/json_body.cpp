@@ -2,7 +2,9 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/parse.hpp>
+#include <cmath>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,14 +18,15 @@ namespace {
 namespace json = boost::json;
 using boost::system::error_code;
 
-// A parser's handler that only looks for keys that an object has twice: json::value keeps the last one and
-// says nothing.
-struct DuplicateFinder {
+// A parser's handler that looks for what json::value takes and says nothing of: keys that an object has
+// twice, of which it keeps the last one, and numbers beyond a double, which become infinite.
+struct Inspector {
   static constexpr std::size_t max_object_size = std::size_t(-1), max_array_size = std::size_t(-1),
                                max_key_size = std::size_t(-1), max_string_size = std::size_t(-1);
 
   std::vector<std::set<std::string, std::less<>>> objects;
-  std::string key, duplicate;
+  std::string key, last_key;
+  enum class Fault : std::uint8_t { none, twice, too_large } fault = Fault::none;
 
   bool on_object_begin(error_code&) {
     objects.emplace_back();
@@ -39,13 +42,8 @@ struct DuplicateFinder {
   }
   bool on_key(json::string_view part, std::size_t, error_code& error) {
     key += std::string_view(part.data(), part.size());
-    if (!objects.back().insert(key).second) {
-      duplicate = key;
-      error = json::error::extra_data;
-      return false;
-    }
-    key.clear();
-    return true;
+    last_key = std::exchange(key, {});
+    return objects.back().insert(last_key).second || fail(Fault::twice, error);
   }
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
@@ -56,11 +54,19 @@ struct DuplicateFinder {
   bool on_number_part(json::string_view, error_code&) { return true; }
   bool on_int64(std::int64_t, json::string_view, error_code&) { return true; }
   bool on_uint64(std::uint64_t, json::string_view, error_code&) { return true; }
-  bool on_double(double, json::string_view, error_code&) { return true; }
+  bool on_double(double number, json::string_view, error_code& error) {
+    return std::isfinite(number) || fail(Fault::too_large, error);
+  }
   bool on_bool(bool, error_code&) { return true; }
   bool on_null(error_code&) { return true; }
   bool on_comment_part(json::string_view, error_code&) { return true; }
   bool on_comment(json::string_view, error_code&) { return true; }
+
+  bool fail(Fault which, error_code& error) {
+    fault = which;
+    error = json::error::extra_data;  // any will do
+    return false;
+  }
 };
 
 }  // namespace
@@ -69,12 +75,14 @@ json::value parse_body(std::string_view body) {
   json::parse_options options;
   options.max_depth = kJsonDepth;
   if (body.empty()) throw ApiError(400, "the body is empty", {.hint = "send a JSON object"});
-  json::basic_parser<DuplicateFinder> finder(options);
+  json::basic_parser<Inspector> inspector(options);
   error_code error;
-  const std::size_t read = finder.write_some(false, body.data(), body.size(), error);
-  if (const std::string& key = finder.handler().duplicate; !key.empty())
-    throw ApiError(400, fmt::format("the body has the key \"{}\" twice", printable(key, 64)),
-                   {.param = printable(key, 64)});
+  const std::size_t read = inspector.write_some(false, body.data(), body.size(), error);
+  const std::string key = printable(inspector.handler().last_key, 64);
+  if (inspector.handler().fault == Inspector::Fault::twice)
+    throw ApiError(400, fmt::format("the body has the key \"{}\" twice", key), {.param = key});
+  if (inspector.handler().fault == Inspector::Fault::too_large)
+    fail_at({.name = key}, "is too large for a number");
   if (error) throw ApiError(400, fmt::format("the body is not JSON: {} at byte {}", error.message(), read));
   if (read != body.size())
     throw ApiError(400, fmt::format("the body is not JSON: something follows the value at byte {}", read));

@@ -269,6 +269,7 @@ std::span<const Route> llama_routes() {
     };
     list[0].entry = Entry::open;
     list[0].needs = list[3].needs = Needs::nothing;
+    list[3].content_type = "text/plain";
     list[4].body = schema<completion_form>;
     list[5].body = schema<tokenize_form>;
     list[6].body = schema<detokenize_form>;

@@ -32,6 +32,15 @@ json::object error_schema(Dialect dialect) {
   return {{"type", "object"}, {"properties", {{"error", {{"type", "object"}}}}}, {"required", {"error"}}};
 }
 
+// What an answer may be; who may ask for a stream gets one in the protocol's framing.
+json::object answer_content(const Route& route, const json::object& body) {
+  json::object content{{route.content_type, json::object()}};
+  const json::value* fields = body.if_contains("properties");
+  if (fields && fields->as_object().contains("stream"))
+    content[route.dialect == Dialect::ollama ? "application/x-ndjson" : "text/event-stream"] = json::object();
+  return content;
+}
+
 json::object operation(const Route& route) {
   json::object result{{"summary", route.about}};
   std::string id = fmt::format("{} {}", to_string(route.method), route.path);
@@ -42,12 +51,14 @@ json::object operation(const Route& route) {
                                         {"in", "path"},
                                         {"required", true},
                                         {"schema", {{"type", "string"}}}}};
+  const json::object body = route.body ? route.body() : json::object();
   if (route.body)
-    result["requestBody"] = {{"required", true},
-                             {"content", {{"application/json", {{"schema", route.body()}}}}}};
+    result["requestBody"] = {{"required", true}, {"content", {{"application/json", {{"schema", body}}}}}};
   const json::object error{{"description", "What is wrong, in the protocol's form"},
                            {"content", {{"application/json", {{"schema", error_schema(route.dialect)}}}}}};
-  result["responses"] = {{"200", {{"description", "The answer"}}}, {"4XX", error}, {"5XX", error}};
+  result["responses"] = {{"200", {{"description", "The answer"}, {"content", answer_content(route, body)}}},
+                         {"4XX", error},
+                         {"5XX", error}};
   if (route.entry == Entry::open) result["security"] = json::array();
   return result;
 }

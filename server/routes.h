@@ -40,7 +40,8 @@ struct Route {
   Entry entry = Entry::keyed;
   Handler handler = nullptr;
   std::string_view about;
-  boost::json::object (*body)() = nullptr;  // its JSON Schema; null: the route has none
+  boost::json::object (*body)() = nullptr;             // its JSON Schema; null: the route has none
+  std::string_view content_type = "application/json";  // of an answer that is no stream
   Needs needs = Needs::model;
 };
 

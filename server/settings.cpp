@@ -145,8 +145,7 @@ json::object JsonType<Strings>::schema(const FieldSpec& spec) {
   return {{"description", spec.about},
           {"oneOf",
            {{{"type", "string"}},
-            {{"type", "array"}, {"items", {{"type", "string"}}}, {"maxItems", spec.max_items}},
-            {{"type", "null"}}}}};
+            {{"type", "array"}, {"items", {{"type", "string"}}}, {"maxItems", spec.max_items}}}}};
 }
 
 BiasList JsonType<BiasList>::read(const json::value& v, const Path& path, const FieldSpec& spec) {
@@ -170,11 +169,9 @@ BiasList JsonType<BiasList>::read(const json::value& v, const Path& path, const 
 }
 
 json::object JsonType<BiasList>::schema(const FieldSpec& spec) {
-  return {{"description", spec.about},
-          {"oneOf",
-           {{{"type", "object"}, {"additionalProperties", {{"type", "number"}}}},
-            {{"type", "array"}},
-            {{"type", "null"}}}}};
+  return {
+      {"description", spec.about},
+      {"oneOf", {{{"type", "object"}, {"additionalProperties", {{"type", "number"}}}}, {{"type", "array"}}}}};
 }
 
 }  // namespace medlar::server

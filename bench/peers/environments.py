@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "compare"
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 TAIL_LINES = 5
+SERVING_PACKAGES = ["aiohttp==3.14.5"]
 
 
 def install(what, command, env=None):
@@ -26,8 +27,8 @@ def install(what, command, env=None):
         raise Unavailable(f"{what} cannot be installed: {tail}")
 
 
-def python_with(name, packages, env=None):
-    """The interpreter of a virtual environment that has these packages, made on first use."""
+def python_with(name, packages, env=None, options=()):
+    """The interpreter of a virtual environment that has these packages, made on first use. `options` are pip's."""
     folder = FOLDER / name
     python, stamp = folder / "bin" / "python", folder / "packages.txt"
     wanted = "\n".join(packages)
@@ -36,9 +37,17 @@ def python_with(name, packages, env=None):
             venv.create(folder, with_pip=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise Unavailable(f"{name}: no virtual environment with pip can be made here: {error}") from error
-        install(" ".join(packages), [python, "-m", "pip", "install", "--disable-pip-version-check", *packages], env)
+        command = [python, "-m", "pip", "install", "--disable-pip-version-check", *options, *packages]
+        install(" ".join(packages), command, env)
         stamp.write_text(wanted)
     return python
+
+
+def reenter_with(name):
+    """Goes on in the virtual environment of that name, with what bench/serving needs."""
+    python = python_with(name, SERVING_PACKAGES)
+    if pathlib.Path(sys.prefix) != python.parent.parent:
+        os.execv(python, [str(python), *sys.argv])
 
 
 def python_version(python, package):

@@ -178,6 +178,7 @@ TEST_F(PrefixStoreTest, AFolderThatCannotBeUsedIsAnError) {
 // A writer is killed again and again; what it leaves is read whole or not at all.
 TEST_F(PrefixStoreTest, KilledWritersLeaveNothingWrong) {
   int found = 0;
+  useconds_t wait = 3000;  // until it is killed; at first longer each time, until a writer gets that far
   for (int round = 0; round < 20; ++round) {
     const pid_t child = fork();
     if (child == 0) {
@@ -189,7 +190,7 @@ TEST_F(PrefixStoreTest, KilledWritersLeaveNothingWrong) {
       store.flush();
       _exit(0);
     }
-    usleep(static_cast<useconds_t>(3000 + 1500 * round));
+    usleep(wait);
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
     PrefixStore store(options(64 << 20), "model");
@@ -203,6 +204,7 @@ TEST_F(PrefixStoreTest, KilledWritersLeaveNothingWrong) {
     }
     for (const auto& entry : fs::directory_iterator(folder_ / "pages"))
       EXPECT_FALSE(entry.path().filename().string().starts_with(".medlar-"));
+    wait = found == 0 ? 2 * wait : wait + 1500;
   }
   EXPECT_GT(found, 20);
 }

@@ -1,5 +1,6 @@
 """What the Python tests share: the medlar program, the models it pulls, and data from elsewhere."""
 
+import functools
 import json
 import os
 import pathlib
@@ -21,6 +22,12 @@ class Medlar:
 
     def __init__(self, path, home):
         self.path, self.home = path, home
+
+    @functools.cached_property
+    def sanitized(self):
+        """Whether it was compiled with a sanitizer, which takes memory of its own."""
+        data = pathlib.Path(self.path).read_bytes()
+        return b"__tsan_init" in data or b"__asan_init" in data
 
     def environment(self, **changes):
         return os.environ | {"MEDLAR_HOME": str(self.home), "MEDLAR_PYTHON": sys.executable} | changes

@@ -237,7 +237,7 @@ def test_a_slow_head_is_dropped(server):
         assert 5 < time.monotonic() - start < 25
 
 
-def test_ten_thousand_idle_connections(server):
+def test_ten_thousand_idle_connections(server, medlar):
     """As many as this machine's limits let us open, up to 10,000: they cost memory, but no answers."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     want = min(10_000, limit[1] - 200)
@@ -252,7 +252,7 @@ def test_ten_thousand_idle_connections(server):
             for _ in range(want):
                 stack.enter_context(server.connect())
             assert server.json("/health") == {"status": "ok"}
-            assert (memory() - before) / want < 16384
+            assert medlar.sanitized or (memory() - before) / want < 16384
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 

@@ -43,6 +43,12 @@ TEST(JsonBody, AKeyTwiceIsNamed) {
   EXPECT_NO_THROW(parse_body(R"({"a":{"b":1},"b":[{"b":1},{"b":2}]})"));
 }
 
+TEST(JsonBody, ANumberBeyondADoubleIsNamed) {
+  EXPECT_EQ(error_of(R"({"a":[1,{"b":-1e309}]})").about().param, "b");
+  EXPECT_EQ(error_of("1e309").status(), 400);
+  EXPECT_NO_THROW(parse_body(R"({"a":1e308,"b":-1e-400})"));
+}
+
 TEST(Form, NamesTheWrongField) {
   for (const char* value :
        {"-5", "\"5\"", "1e309", "0.5", "[]", "{}", "true", "9007199254740993", "-2147483648"}) {
@@ -103,6 +109,28 @@ TEST(Form, SchemasShowRangesAndDefaults) {
   EXPECT_EQ(top_p.at("minimum"), 0.0);
   EXPECT_EQ(top_p.at("maximum"), 1.0);
   EXPECT_EQ(top_p.at("default"), 0.95);
+}
+
+TEST(Form, SchemasKnowNullOnlyWhereNothingNeedBeGiven) {
+  struct Body {
+    std::string word;
+    boost::json::value any;
+    std::vector<std::int64_t> list;
+  };
+  Form<Body> form;
+  form.field("word", &Body::word, {.choices = {"a", "b"}})
+      .field("any", &Body::any, {.required = true})
+      .field("list", &Body::list);
+  const auto schema = [&] { return form.schema().at("properties").as_object(); };
+  EXPECT_EQ(schema().at("word").at("type"), boost::json::value({"string", "null"}));
+  EXPECT_EQ(schema().at("word").at("enum"), boost::json::value({"a", "b", nullptr}));
+  EXPECT_EQ(schema().at("any").at("type"),
+            boost::json::value({"boolean", "number", "string", "array", "object"}));
+  EXPECT_EQ(schema().at("list").at("type"), boost::json::value({"array", "null"}));
+  EXPECT_EQ(schema().at("list").at("items").at("type"), "integer");
+  form.require("word");
+  EXPECT_EQ(schema().at("word").at("type"), "string");
+  EXPECT_EQ(schema().at("word").at("enum"), boost::json::value({"a", "b"}));
 }
 
 TEST(Form, MessagesBecomeStrings) {

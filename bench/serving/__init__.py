@@ -1,0 +1,1 @@
+"""What bench/serve.py and bench/soak.py are made of: servers as processes, timed streams, and what is measured."""
