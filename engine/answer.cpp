@@ -180,8 +180,8 @@ void Answer::say(std::int32_t token) {
   const bool special = tokenizer_.piece(token).empty() && !name.empty();
   const std::string text = special ? stream_.finish() : stream_.push(token);
   reply_->note_text(text.size());
-  if (special) reply_->note_special(name.size());
-  emit(stops_.feed(text + std::string(special ? name : "")));
+  emit(stops_.feed(text));
+  if (special && !stops_.stopped()) tell(reply_->note_special(name));
 }
 
 void Answer::emit(std::string text) {

@@ -125,7 +125,7 @@ struct Generation {
   std::uint64_t seed = 0;
   std::vector<TokenInfo> logprobs;     // with GenerateOptions::top_logprobs
   std::vector<DroppedTokens> dropped;  // with Overflow::shift, in the order it happened
-  std::optional<reply::Reply> reply;   // with GenerateOptions::reply; `text` then has special tokens in it
+  std::optional<reply::Reply> reply;   // with GenerateOptions::reply; its text has special tokens, too
 };
 
 class Session;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 
 namespace medlar {
 namespace {
@@ -13,31 +12,23 @@ void append(std::vector<reply::Delta>& all, std::vector<reply::Delta>&& more) {
 
 }  // namespace
 
-std::vector<reply::Delta> ReplyStream::push(std::string_view text) {
-  std::vector<reply::Delta> deltas;
-  waiting_ += text;
-  std::size_t at = 0;
-  while (at < waiting_.size()) {
-    std::size_t size = waiting_.size() - at;
-    const bool special = !specials_.empty() && specials_.front().begin == passed_;
-    if (special && specials_.front().size > size) break;
-    if (special) {
-      size = specials_.front().size;
-      specials_.pop_front();
-    } else if (!specials_.empty()) {
-      size = std::min(size, specials_.front().begin - passed_);
-    }
-    append(deltas, parser_.push(std::string_view(waiting_).substr(at, size), special));
-    at += size, passed_ += size;
-  }
-  waiting_.erase(0, at);
-  return deltas;
+std::vector<reply::Delta> ReplyStream::note_special(std::string_view name) {
+  specials_.push_back({noted_, std::string(name)});
+  return push({});
 }
 
-std::vector<reply::Delta> ReplyStream::finish() {
-  std::vector<reply::Delta> deltas = parser_.push(std::exchange(waiting_, {}));
-  append(deltas, parser_.finish());
-  return deltas;
+std::vector<reply::Delta> ReplyStream::push(std::string_view text) {
+  std::vector<reply::Delta> deltas;
+  for (;;) {
+    for (; !specials_.empty() && specials_.front().at == pushed_; specials_.pop_front())
+      append(deltas, parser_.push(specials_.front().name, true));
+    if (text.empty()) return deltas;
+    const std::size_t size =
+        specials_.empty() ? text.size() : std::min(text.size(), specials_.front().at - pushed_);
+    append(deltas, parser_.push(text.substr(0, size)));
+    text.remove_prefix(size);
+    pushed_ += size;
+  }
 }
 
 }  // namespace medlar

@@ -17,7 +17,7 @@ def address(medlar, tiny):
 
 @pytest.fixture(scope="module")
 def chat(address):
-    return ChatOpenAI(**address, temperature=0, max_tokens=12, extra_body={"ignore_eos": True})
+    return ChatOpenAI(**address, temperature=0, max_tokens=12, stream_usage=True, extra_body={"ignore_eos": True})
 
 
 def test_chat(chat):
