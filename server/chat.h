@@ -38,6 +38,8 @@ class Chat {
   // Of a text to be continued, whatever the tokens.
   Prepared prepare(std::vector<std::int32_t> tokens, const Demands& demands);
 
+  const reply::ReplyFormat& format() const { return format_; }
+
   // An answer to a prompt of prepare(): a later conversation that quotes it gets the very tokens.
   void remember(std::string_view client, const Generation& generation);
 

@@ -130,6 +130,37 @@ void Models::unload(const std::string& name) {
   service_.log.info("unloaded model=\"{}\"", name);
 }
 
+void Models::copy(const std::string& name, const std::string& other) try {
+  store_.copy(reference_of(name), other);
+} catch (...) {
+  rethrow_for_client();
+}
+
+void Models::remove(const std::string& name) {
+  if (!is_name(name) || !store_.find(name)) throw unknown(name);
+  unload(name);
+  try {
+    store_.remove(name);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::io) rethrow_for_client();
+    throw ApiError(409, error.what(), {.param = "model", .hint = error.hint()});
+  }
+  service_.log.info("deleted model=\"{}\"", name);
+  const std::lock_guard lock(mutex_);
+  Model given;
+  given.names = given_names_;
+  if (given.has_name(name)) given_names_.clear();
+}
+
+bool Models::has_blob(const std::string& digest) const {
+  const std::optional<store::Digest> wanted = store::Digest::parse(digest);
+  if (!wanted) return false;
+  for (const store::InstalledModel& model : store_.list())
+    for (const store::ModelFile& file : model.files)
+      if (file.digest == *wanted) return true;
+  return false;
+}
+
 json::array Models::list() {
   json::array result;
   Model given;

@@ -53,6 +53,12 @@ class Models {
   // ApiError(400), and what Store::pull() throws.
   void pull(const std::string& name, const store::PullOptions& options);
 
+  // Gives a model that is here another name as well. ApiError: 404, 400.
+  void copy(const std::string& name, const std::string& other);
+  // Unloads it, if need be, and deletes it. ApiError: 404, 409 while it is answering or another program has it.
+  void remove(const std::string& name);
+  bool has_blob(const std::string& digest) const;
+
   // For the routes: loading goes in turn, and pulls several at a time.
   Background& loads() { return loads_; }
   Background& reads() { return reads_; }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "formats/all.h"
+#include "server/chat.h"
 
 namespace medlar::server {
 namespace {
@@ -55,6 +56,15 @@ json::object listed(const Model& model, const std::string& name) {
           {"details", details(model)}};
 }
 
+// What clients ask before they send tools or expect thinking.
+json::array capabilities(const Model& model) {
+  json::array result{"completion"};
+  if (!model.engine->chat_template()) return result;
+  result.push_back("tools");
+  if (!model.chat->format().reasoning->open.empty()) result.push_back("thinking");
+  return result;
+}
+
 void version(const Call& call) { call.reply({{"version", kSpokenVersion}}); }
 
 void tags(const Call& call) {
@@ -96,7 +106,7 @@ void show(const Call& call) {
                 {key("embedding_length"), about.dim},
                 {key("attention.head_count"), about.heads},
                 {key("attention.head_count_kv"), about.kv_heads}}},
-              {"capabilities", {"completion"}},
+              {"capabilities", capabilities(model)},
               {"modified_at", ollama_time()}});
 }
 

@@ -53,6 +53,7 @@ std::span<const Route> page_routes();
 std::span<const Route> model_routes();
 std::span<const Route> history_routes();
 std::span<const Route> response_routes();
+std::span<const Route> ollama_model_routes();
 
 struct Match {
   const Route* route = nullptr;

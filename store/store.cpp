@@ -271,6 +271,19 @@ ResolvedModel Store::resolve(std::string_view reference) const {
   return out;
 }
 
+void Store::copy(std::string_view reference, std::string_view name) {
+  const ModelRef wanted = parse_model_ref(name);
+  if (wanted.kind != RefKind::catalogue)
+    throw Error(ErrorKind::usage, fmt::format("\"{}\" is no plain name", printable(name, 120)),
+                "a word, or two with a colon between them: mine:small");
+  const auto named = find(reference);
+  if (!named) fail_unknown(parse_model_ref(reference));
+  const FileLock store_lock = lock_store(layout_);
+  Manifest manifest = read_manifest(named->manifest);
+  manifest.name = wanted.name();
+  write_manifest(layout_.manifest(manifest.name), manifest);
+}
+
 std::uint64_t Store::remove(std::string_view reference) {
   const auto named = find(reference);
   if (!named) {

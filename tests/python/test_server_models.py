@@ -5,6 +5,7 @@ import pathlib
 import threading
 import time
 
+import ollama
 import pytest
 from hub_support import Hub
 from server_support import Server, post, read_all
@@ -236,3 +237,29 @@ def test_the_end_does_not_wait_for_a_pull(medlar, home, tiny):
             server.process.terminate()
             assert server.process.wait(30) == 0
     slow.close()
+
+
+def test_ollamas_client_copies_and_deletes(medlar, home):
+    with Server(medlar, A, env=home) as server:
+        client = ollama.Client(host=server.url)
+        client.copy(A, "mine:small")
+        assert client.create("mine:other", from_=B).status == "success"
+        assert names(server) == {A: True, B: False, "mine:small": False, "mine:other": False}
+        assert "tools" in client.show(A).capabilities
+        client.delete(A)  # it is loaded
+        assert A not in names(server) and not mapped(server)
+        assert server.json("/v1/models/load", {"model": "mine:small"})["status"] == "loaded"
+        blob = next(path for path in (pathlib.Path(home["MEDLAR_HOME"]) / "blobs").glob("sha256-*"))
+        digest = blob.name.replace("-", ":")
+        assert server.request(f"/api/blobs/{digest}", method="HEAD")[0] == 200
+        assert server.request(f"/api/blobs/{digest[:-1]}", method="HEAD")[0] == 404
+        for act, status, text in [
+            (lambda: client.copy("mine:nothing", "mine:x"), 404, "mine:nothing"),
+            (lambda: client.copy("mine:small", "../x"), 400, "plain name"),
+            (lambda: client.delete("mine:nothing"), 404, "mine:nothing"),
+            (lambda: client.create("mine:x", from_="mine:small", system="Be brief"), 501, "system"),
+            (lambda: client.push("mine:small"), 501, "nobody"),
+        ]:
+            with pytest.raises(ollama.ResponseError) as error:
+                act()
+            assert error.value.status_code == status and text in error.value.error
