@@ -22,7 +22,10 @@ std::string plain(const json::value& value) {
 std::string kind_of(const json::object& schema) {
   std::string result;
   if (const json::value* type = schema.if_contains("type"))
-    result = plain(type->is_array() ? type->get_array()[0] : *type);
+    // A list is "T or null", or else all there is but null.
+    result = !type->is_array()               ? plain(*type)
+             : type->get_array().size() == 2 ? plain(type->get_array()[0])
+                                             : "";
   if (schema.contains("oneOf")) result = "see its meaning";
   if (const json::value* choices = schema.if_contains("enum")) {
     result = "one of";

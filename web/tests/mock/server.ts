@@ -153,8 +153,8 @@ export class MockServer {
     response.write(": reading the prompt\n\n");
     const chunks = script.chunks ?? (script.text ?? "").match(/[\s\S]{1,7}/gu)?.map((content) => delta({ content })) ?? [];
     for (const [i, chunk] of chunks.entries()) {
-      if (i === script.breakAfter) return void response.destroy();
       if (i === script.holdAfter) await new Promise<void>((resolve) => (this.release = resolve));
+      if (i === script.breakAfter) return void response.destroy();
       send(chunk);
       if (script.delayMs) await pause(script.delayMs);
     }

@@ -203,9 +203,11 @@ test("a message waits while the model loads", async ({ page, server, openPage })
 });
 
 test("a server that is gone is told, and found again", async ({ page, server, openPage }) => {
-  server.scripts = [{ text: "A long answer that breaks. ".repeat(20), breakAfter: 12, delayMs: 10 }, { text: "All of it." }];
+  server.scripts = [{ text: "A long answer that breaks. ".repeat(20), holdAfter: 12, breakAfter: 12 }, { text: "All of it." }];
   await openPage();
   await say(page, "Hello");
+  await expect(lastAnswer(page)).toContainText("A long answer");
+  server.release();
   const failure = page.getByRole("group", { name: "The server is gone" });
   await expect(failure).toContainText("what was said is kept");
   await expect(lastAnswer(page)).toContainText("A long answer");
