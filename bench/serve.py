@@ -104,7 +104,7 @@ def measure(servers, scenario, model, o, keep):
     results = Results(scenario.name, model.name)
     left = [server for server in servers if server.name == "medlar" or scenario.name not in ALONE]
     slots, context = scenario.slots(o.sizes)
-    setup = Setup(model, o.threads, slots, context)
+    setup = Setup(model, o.threads, slots, context, cpus=o.cpus)
     for number in range(o.rounds):
         for server in list(left):
             try:
@@ -156,18 +156,23 @@ def arguments():
     parser.add_argument("--scenarios", default=",".join(ROWS), help=f"some of {','.join(ROWS)}; all if not given")
     parser.add_argument("--no-peer", action="store_true", help="Medlar alone")
     parser.add_argument("--medlar", type=pathlib.Path, default=ROOT / "build" / "release" / "medlar")
+    parser.add_argument("--peer", type=pathlib.Path, help="a llama-server that is there already")
+    parser.add_argument("--here", action="store_true", help="with this Python, which has what is needed")
+    parser.add_argument("--cpus", default="", help="processors that the servers keep to, as for taskset")
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3, help="in which each server runs once")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N",
                         help="a number of serving/scenarios.py's Sizes; repeatable")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the prompts")
     parser.add_argument("--json", type=pathlib.Path, help="write every round into this file")
+    parser.add_argument("--read", action="append", default=[], type=pathlib.Path, metavar="FILE",
+                        help="measure nothing: take what --json wrote; repeatable")  # fmt: skip
     parser.add_argument("--docs", nargs="?", const="serve", metavar="SECTION",
                         help="write the table into docs/serving.md, between this section's markers")  # fmt: skip
     o = parser.parse_args()
     o.scenarios = o.scenarios.split(",")
     unknown = [name for name in o.scenarios if name not in ROWS]
-    if unknown or not (o.models or o.synthetic):
+    if unknown or not (o.models or o.synthetic or o.read):
         parser.error(f"there is no scenario {unknown[0]}" if unknown else "there is no model to serve")
     return o
 
@@ -188,14 +193,15 @@ def installed(servers):
 def main():
     o = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    reenter_with("serve")
+    if not o.here:
+        reenter_with("serve")
     from compare import cpu, read_once, write_docs
     from serving.scenarios import SCENARIOS, Sizes
     from serving.servers import LlamaServer, MedlarServer
 
     o.sizes = Sizes(**{name: int(number) for name, _, number in (size.partition("=") for size in o.size)})
-    servers, versions = installed([MedlarServer(o.medlar.resolve()), *([] if o.no_peer else [LlamaServer()])])
-    results = []
+    servers, versions = installed([MedlarServer(o.medlar.resolve()), *([] if o.no_peer else [LlamaServer(o.peer)])])
+    results = [Results(**each) for path in o.read for each in json.loads(path.read_text())]
 
     def keep(last):
         if o.json:
@@ -211,8 +217,9 @@ def main():
             for scenario in o.scenarios:
                 results.append(measure(servers, SCENARIOS[scenario], path.resolve(), o, keep))
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    rounds = f"{o.rounds} alternating round{'s' if o.rounds > 1 else ''}"
-    text = f"{o.threads} threads, q8_0 KV cache, {rounds}; {cpu()}; {names}.\n\n{table(results)}"
+    counts = sorted({len(runs) for each in results for runs in each.runs.values()})
+    rounds = " or ".join(map(str, counts)) + " alternating round" + ("" if counts == [1] else "s")
+    text = f"{o.threads} threads{f' on processors {o.cpus}' if o.cpus else ''}, q8_0 KV cache, {rounds}; {cpu()}; {names}.\n\n{table(results)}"
     print(text, end="")
     if o.docs:
         write_docs(o.docs, text, "serving")

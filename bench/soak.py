@@ -155,6 +155,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=pathlib.Path, help="write report and samples into this file")
     parser.add_argument("--plot", type=pathlib.Path, help="write memory and file descriptors over time as SVG")
+    parser.add_argument("--here", action="store_true", help="with this Python, which has what is needed")
     parser.add_argument("--docs", nargs="?", const="soak", metavar="SECTION",
                         help="write the report into docs/serving.md, between this section's markers")  # fmt: skip
     return parser.parse_args()
@@ -163,7 +164,8 @@ def arguments():
 def main():
     o = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    reenter_with("serve")
+    if not o.here:
+        reenter_with("serve")
     from compare import write_docs
     from serving.plot import Panel, svg
     from serving.servers import Process, free_port

@@ -311,7 +311,8 @@ void SchedulerLoop::step() {
     const std::int64_t missing = std::ssize(choice->missing());
     std::int64_t room = batch.room();
     if (!choice->answering()) {
-      const bool ends = !choice->job->background() && missing <= finishing - reading;
+      const std::int64_t asked = std::ssize(choice->job->request.prompt) - choice->job->cached;
+      const bool ends = !choice->job->background() && asked <= finishing && missing <= finishing - reading;
       room = std::min(room, (ends ? finishing : paced) - reading);
     }
     const std::int64_t tokens = std::min(room, missing);

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::int64_t kLeastReading = 8;  // tokens: a prompt always gets on
 constexpr double kNewShare = 0.25;         // of the last step in the averages
+constexpr double kMostGrowth = 1.5;        // of a step over the average: longer, it was interrupted
 constexpr double kLongSeconds = 1;         // that a step may last longer now and then
 constexpr std::int64_t kLongEvery = 128;   // steps: seldom enough not to show in the 99th percentile
 
@@ -60,7 +61,10 @@ void StepPace::observe(std::int64_t answering, std::int64_t reading, std::chrono
   } else {
     since_long_ = reading > this->reading(answering, reading) ? 0 : since_long_ + 1;
   }
-  if (reading == 0) return average(answer_seconds_, seconds);
+  if (reading == 0) {
+    const double most = answer_seconds_ == 0 ? seconds : kMostGrowth * answer_seconds_;
+    return average(answer_seconds_, std::min(seconds, most));
+  }
   const double rest = answering > 0 ? std::max(seconds - answer_seconds_, 0.1 * seconds) : seconds;
   average(token_seconds_, rest / static_cast<double>(reading));
 }

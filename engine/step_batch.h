@@ -39,7 +39,7 @@ class StepPace {
 
   // Tokens of prompts that the next step may read beside `answering` sequences.
   std::int64_t reading(std::int64_t answering, std::int64_t room) const;
-  // The same for prompts that end in this step; at least reading().
+  // The same for prompts that are so short that they end in this step; at least reading().
   std::int64_t finishing(std::int64_t answering, std::int64_t room) const;
   void observe(std::int64_t answering, std::int64_t reading, std::chrono::duration<double> time);
 

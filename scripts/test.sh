@@ -5,9 +5,11 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 STAGES=(deps build style unit python web docs arm64 gpu fuzz)
+LONG_STAGES=(asan-ubsan tsan)  # only by name: each compiles everything once more
 usage() {
   echo "usage: scripts/test.sh [STAGE...]"
   echo "stages: ${STAGES[*]}"
+  echo "only by name: ${LONG_STAGES[*]}"
 }
 
 build=build/release
@@ -153,6 +155,29 @@ stage_fuzz() {
     fi
   done
   record fuzz $passed $failed 0
+}
+
+# What runs on threads and reads what strangers send, under the sanitizers of a preset: the unit tests of threads,
+# engine and server, and the Python tests of the server.
+stage_asan-ubsan() { run_sanitized asan-ubsan; }
+stage_tsan() { run_sanitized tsan; }
+run_sanitized() {
+  local preset=$1 folder=build/$1 log=build/$1.log passed=0 failed=0 test
+  if ! { cmake --preset "$preset" && ninja -C "$folder" medlar test_base test_runtime test_engine test_server; } >"$log" 2>&1; then
+    tail -n 40 "$log"
+    record "$preset" 0 1 0
+    return
+  fi
+  export TSAN_OPTIONS="exitcode=66 history_size=4" UBSAN_OPTIONS=print_stacktrace=1
+  for test in base runtime engine server; do
+    if "$folder/tests/$test/test_$test" --gtest_brief=1; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  done
+  if make_venv && build/venv/bin/python -m pytest tests/python -q -k "server or clients" --medlar "$folder/medlar"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+  record "$preset" $passed $failed 0
 }
 
 main() {

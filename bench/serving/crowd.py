@@ -17,8 +17,8 @@ class Crowd:
     """Open until the block ends. It begins when the slow ones' answers have been made, so that what they still cost
     is their connections, not the model's time."""
 
-    def __init__(self, port, idle, slow):
-        self.port, self.idle, self.slow = port, idle, slow
+    def __init__(self, port, idle, slow, first_token):
+        self.port, self.idle, self.slow, self.first_token = port, idle, slow, first_token
         self.sockets, self.writers, self.tasks = [], [], []
 
     async def __aenter__(self):
@@ -58,7 +58,7 @@ class Crowd:
     async def open_slow(self, index):
         connection = await self.connect(SMALL_BUFFER)
         reader, writer = await asyncio.open_connection(sock=connection, limit=SLOW_BYTES)
-        body = json.dumps({"prompt": [1000 + index], "n_predict": SLOW_TOKENS, "n_probs": 20, "ignore_eos": True,
+        body = json.dumps({"prompt": [self.first_token + index], "n_predict": SLOW_TOKENS, "n_probs": 20, "ignore_eos": True,
                            "stream": True}).encode()  # fmt: skip
         writer.write(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         self.writers.append(writer)

@@ -12,9 +12,6 @@ from peers.protocol import Failed
 from serving.client import complete, percentile
 from serving.crowd import Crowd
 
-# Tokens that a prompt is made of: beyond the special and single-byte ones that vocabularies begin with.
-FIRST_TOKEN, LAST_TOKEN = 1000, 20000
-
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
@@ -32,16 +29,19 @@ class Sizes:
     slow: int = 200  # connections
     good: int = 60  # requests of the good client
     context: int = 6144  # of a slot beside a long prompt
+    # Which tokens prompts are made of: beyond the special and single-byte ones that vocabularies begin with.
+    first_token: int = 1000
+    last_token: int = 20000
 
-
-def prompt_of(seed, tokens):
-    return random.Random(seed).choices(range(FIRST_TOKEN, LAST_TOKEN), k=tokens)
+    def prompt(self, seed, tokens):
+        return random.Random(seed).choices(range(self.first_token, self.last_token), k=tokens)
 
 
 @contextlib.asynccontextmanager
 async def session_of(connections):
     timeout = aiohttp.ClientTimeout(total=None, sock_read=600)
-    connector = aiohttp.TCPConnector(limit=connections)
+    # Some servers close what they had kept alive just when the next request comes.
+    connector = aiohttp.TCPConnector(limit=connections, force_close=True)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield session
 
@@ -56,11 +56,11 @@ class SharedPrefix:
         return sizes.clients, sizes.prefix + sizes.question + sizes.answer + 16
 
     async def play(self, server, sizes, seed):
-        prefix, numbers = prompt_of(seed, sizes.prefix), {}
+        prefix, numbers = sizes.prompt(seed, sizes.prefix), {}
         async with session_of(sizes.clients) as session:
             for wave in ("first", "next"):
                 begin = time.perf_counter()
-                prompts = [prefix + prompt_of(f"{seed} {wave} {i}", sizes.question) for i in range(sizes.clients)]
+                prompts = [prefix + sizes.prompt(f"{seed} {wave} {i}", sizes.question) for i in range(sizes.clients)]
                 answers = await asyncio.gather(*(complete(session, server.port, p, sizes.answer) for p in prompts))
                 seconds = max(answer.arrivals[-1] for answer in answers) - begin
                 times = [answer.ttft for answer in answers]
@@ -89,19 +89,16 @@ class LongPrompt:
                 begun.release()
 
         async with session_of(sizes.streams + 1) as session:
-            streams = [Stream(session, server.port, prompt_of(f"{seed} {i}", sizes.question), sizes, on_piece)
+            streams = [Stream(session, server.port, sizes.prompt(f"{seed} {i}", sizes.question), sizes, on_piece)
                        for i in range(sizes.streams)]  # fmt: skip
             for _ in streams:
                 await begun.acquire()
             quiet_from = max(stream.answer.arrivals[0] for stream in streams)
             sent = time.perf_counter()
-            reading = await complete(session, server.port, prompt_of(f"{seed} long", sizes.long_prompt), 1)
+            reading = await complete(session, server.port, sizes.prompt(f"{seed} long", sizes.long_prompt), 1)
             read = reading.arrivals[0]
-            await asyncio.sleep(0.5)  # the gap in which it ended
-            if any(stream.task.done() for stream in streams):
-                raise Failed("a stream ended before the prompt was read")
             for stream in streams:
-                await stream.stop()
+                await stream.stop_after(read)
         quiet = [gap for stream in streams for gap in stream.answer.gaps(quiet_from, sent)]
         busy = [gap for stream in streams for gap in stream.answer.gaps_over(sent, read)]
         return {
@@ -127,7 +124,12 @@ class Stream:
 
         self.task = asyncio.create_task(complete(session, port, prompt, sizes.context - len(prompt) - 8, keep))
 
-    async def stop(self):
+    async def stop_after(self, moment):
+        """Once a piece has come later than that. Raises Failed where the answer ended before."""
+        while self.answer.arrivals[-1] <= moment:
+            if self.task.done():
+                raise Failed("a stream ended before the prompt was read")
+            await asyncio.sleep(0.005)
         self.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
@@ -145,9 +147,9 @@ class SecondRequest:
         first, second, cached = [], [], []
         async with session_of(1) as session:
             for i in range(sizes.repeats):
-                prefix = prompt_of(f"{seed} {i}", sizes.prefix)
+                prefix = sizes.prompt(f"{seed} {i}", sizes.prefix)
                 for times in (first, second):
-                    prompt = prefix + prompt_of(f"{seed} {i} {len(times)} {len(first)}", sizes.question)
+                    prompt = prefix + sizes.prompt(f"{seed} {i} {len(times)} {len(first)}", sizes.question)
                     answer = await complete(session, server.port, prompt, 8)
                     times.append(answer.ttft)
                 cached.append(answer.cached)
@@ -170,7 +172,7 @@ class ManyConnections:
 
     async def play(self, server, sizes, seed):
         quiet = await self.ask(server, sizes, f"{seed} quiet")
-        async with Crowd(server.port, sizes.idle, sizes.slow) as crowd:
+        async with Crowd(server.port, sizes.idle, sizes.slow, sizes.first_token) as crowd:
             crowded = await self.ask(server, sizes, f"{seed} crowded")
             left = crowd.left()
         numbers = {f"quiet_{key}": value for key, value in quiet.items()}
@@ -182,7 +184,7 @@ class ManyConnections:
         gaps, times = [], []
         async with session_of(1) as session:
             for i in range(sizes.good):
-                answer = await complete(session, server.port, prompt_of(f"{seed} {i}", 16), 16)
+                answer = await complete(session, server.port, sizes.prompt(f"{seed} {i}", 16), 16)
                 gaps += answer.gaps()
                 times.append(answer.ttft)
         return {

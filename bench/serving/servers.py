@@ -27,13 +27,16 @@ class Setup:
     slots: int
     context: int  # tokens of a slot
     batch: int = 512
+    kv: str = "q8_0"  # type of the KV cache
+    cpus: str = ""  # "0,1": processors that the server keeps to; empty: all
 
 
 class Process:
     """A server that has loaded its model; ends with the block."""
 
-    def __init__(self, command, port):
-        self.port, self.command = port, [str(word) for word in command]
+    def __init__(self, command, port, cpus=""):
+        pinned = ["taskset", "-c", cpus] if cpus else []
+        self.port, self.command = port, [str(word) for word in [*pinned, *command]]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=self.errors)
 
@@ -97,7 +100,7 @@ class MedlarServer:
         port = free_port()
         return Process([self.program, "serve", setup.model, "--port", port, "-t", setup.threads,
                         "--parallel", setup.slots, "-c", setup.context, "--cache", setup.slots * setup.context,
-                        "-ctk", "q8_0", "-ctv", "q8_0"], port)  # fmt: skip
+                        "-ctk", setup.kv, "-ctv", setup.kv], port, setup.cpus)  # fmt: skip
 
 
 class LlamaServer:
@@ -105,7 +108,12 @@ class LlamaServer:
 
     name = "llama-server"
 
+    def __init__(self, program=None):
+        self.program = program
+
     def version(self):
+        if self.program:
+            return "given"
         python = python_with(self.name, [LlamaCppBin.package], LlamaCppBin.environment(server=True), ["--no-cache-dir"])
         self.program = program_folder(python) / "llama-server"
         if not self.program.exists():
@@ -116,4 +124,5 @@ class LlamaServer:
         port = free_port()
         return Process([self.program, "-m", setup.model, "--host", "127.0.0.1", "--port", port, "-t", setup.threads,
                         "-np", setup.slots, "-c", setup.slots * setup.context, "-b", setup.batch, "-ub", setup.batch,
-                        "-fa", "on", "-ctk", "q8_0", "-ctv", "q8_0", "-ngl", 0, "--no-webui"], port)  # fmt: skip
+                        "-fa", "on", "-ctk", setup.kv, "-ctv", setup.kv, "-ngl", 0, "--no-webui"],
+                       port, setup.cpus)  # fmt: skip

@@ -41,6 +41,14 @@ TEST(StepPace, APromptAlwaysGetsOn) {
   EXPECT_EQ(StepPace(2).finishing(4, kRoom), 8);
 }
 
+TEST(StepPace, AStepThatWasInterruptedTellsLittle) {
+  StepPace pace = measured(2);
+  pace.observe(4, 0, Seconds(5));
+  EXPECT_LT(pace.reading(4, kRoom), 24);
+  for (int i = 0; i < 30; ++i) pace.observe(4, 0, Seconds(0.1));
+  EXPECT_GT(pace.reading(4, kRoom), 90);
+}
+
 TEST(StepPace, PromptsThatComeTogetherAreReadToTheirEnd) {
   StepPace pace = measured(2);
   EXPECT_EQ(pace.finishing(1, kRoom), kRoom);

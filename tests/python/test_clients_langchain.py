@@ -17,7 +17,7 @@ def address(medlar, tiny):
 
 @pytest.fixture(scope="module")
 def chat(address):
-    return ChatOpenAI(**address, temperature=0, max_tokens=12, stream_usage=True, extra_body={"ignore_eos": True})
+    return ChatOpenAI(**address, temperature=0, max_tokens=12, extra_body={"ignore_eos": True}, stream_usage=True)
 
 
 def test_chat(chat):
@@ -45,7 +45,7 @@ def test_a_batch_is_answered_as_each_alone(chat):
 
 def test_a_stop_string(chat):
     text = chat.invoke("Hello").content
-    stop = next(text[i : i + 2] for i in range(2, len(text)) if text[i : i + 2].isascii())
+    stop = next(character for character in text[2:] if character.isascii())
     answer = chat.invoke("Hello", stop=[stop])
     assert answer.content == text.split(stop)[0] and answer.response_metadata["finish_reason"] == "stop"
 
