@@ -42,7 +42,7 @@ void AnswerGrammar::accept(text::TokenId token) {
   if (awake_ ? !matcher_.accept(token) : begun && !matcher_.accept_bytes(*begun))
     fail(ErrorKind::usage, "token {} is outside the grammar", token);
   awake_ = awake_ || begun;
-  if (!awake_) keep(bytes);
+  if (!awake_ && !reasoning_ && !late_) keep(bytes);
 }
 
 void AnswerGrammar::set_reasoning(bool on) {
