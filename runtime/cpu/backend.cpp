@@ -53,7 +53,8 @@ class CpuProgram final : public Program {
       for (std::size_t i = 0; i < calls_.size(); ++i) {
         slice.taken = &taken_[i];
         calls_[i].entry->step(calls_[i].arguments(), step, slice);
-        team_->barrier(index);
+        const auto own = calls_[i].own_at_one;
+        if (!own || resolve(*own, step) != 1) team_->barrier(index);
         if (index == 0 && observer_) ends_[i] = Clock::now() - start;
       }
     });
