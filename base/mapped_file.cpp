@@ -30,7 +30,6 @@ struct Slot {
 };
 
 constexpr std::uintptr_t kClaimed = 1;
-constexpr std::size_t kLargeFrom = 16 << 20;  // bytes of a file that is mapped in large pages
 constexpr int kSlots = 4096;
 
 // A signal handler can reach nothing but globals: these are the only ones. Mappings own their slots.
@@ -166,11 +165,6 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     slot_at(slot).begin.store(0);
     fail_errno(path, "map", error);
   }
-#ifdef MADV_HUGEPAGE
-  // What is not in memory yet is then read in large pages, where the file system has them: weights are read
-  // from end to end for every token, and small pages cost as many walks of the page tables.
-  if (size >= kLargeFrom) ::madvise(at, size, MADV_HUGEPAGE);
-#endif
   bytes_ = {static_cast<const std::byte*>(at), size};
   slot_ = slot;
   const auto begin = reinterpret_cast<std::uintptr_t>(at);

@@ -114,6 +114,9 @@ struct PrepareArgs {
   bool packed;               // a batch is there already: LinearArgs::next, or x itself
   std::byte* y;              // prepared_bytes() of them
   std::int64_t per_row = 1;  // vectors a row, where there is no batch: x and y are (rows, per_row, width)
+  // Not 0: each thread prepares a vector that is the only one for itself, at y + index * copy_bytes, and the
+  // product may begin as soon as it has.
+  std::int64_t copy_bytes = 0;
 };
 
 // The leaf of a product: y[m * ldy + j] = dot(row j of weight, x[m]) for j < n and m < rows.
@@ -173,6 +176,7 @@ struct LinearArgs {
   // In a batch of tiles, where out[0]'s result goes instead of y: into the tiles of the product that reads
   // it, whose k is out[0].n, a multiple of 32. Then out[0] has no residual. Or null.
   std::byte* next;
+  std::int64_t copy_bytes = 0;  // as PrepareArgs's
 };
 
 // Which experts each row uses, and how much of each (Shazeer et al. 2017): the softmax of the row's logits,

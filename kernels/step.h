@@ -44,11 +44,15 @@ inline std::int64_t resolve(RowCount rows, const Step& step) {
   return 0;
 }
 
-// One thread's share of a kernel's work. The kernel splits its own index space by index / count.
+// One thread's share of a kernel's work. The kernel splits its own index space by index / count, or into
+// units that are taken one after the other by whichever thread is free.
 struct Slice {
   int index = 0;
   int count = 1;
   std::span<std::byte> scratch;  // this thread's own, 64-byte aligned, at least what the entry asked for
+  // Units that the threads have taken so far: shared by the slices of one call and 0 when it begins. Null:
+  // each thread has fixed ones.
+  std::int32_t* taken = nullptr;
 };
 
 }  // namespace medlar::kernels

@@ -1,6 +1,7 @@
 // Products of few activation rows: each weight row is read once, straight from its blocks, and multiplied
-// with kRows rows of int8 activations while its codes are in registers. Reading memory in one long stream,
-// one row after the other, with prefetch ahead is what makes this as fast as memory.
+// with kRows rows of int8 activations while its codes are in registers. Reading memory in two long streams,
+// with prefetch ahead, is what makes this as fast as memory; but what short rows cost besides, most of all at
+// their ends, is shared by several.
 #pragma once
 
 #include "kernels/cpu/activation.h"
@@ -31,14 +32,19 @@ MEDLAR_INLINE F add_outliers(const Q8Group& x, int at, Vector w, F scale, F sum)
   return sum;
 }
 
-// Whether blocks [first, first + count) of any row's group have outliers: what has none takes a path without
-// tests.
+// The groups of each activation row.
 template <int kRows>
-MEDLAR_INLINE bool any_outlier(const Q8Group* const (&x)[kRows], int64_t group, int64_t first, int count) {
-  unsigned all = 0;
-  for (int r = 0; r < kRows; ++r) all |= x[r][group].outliers;
-  return (all >> first & ((1u << count) - 1)) != 0;
-}
+struct ActRows {
+  const Q8Group* row[kRows];
+
+  MEDLAR_INLINE const Q8Group* operator[](int r) const { return row[r]; }
+  // Whether any row's group has an outlier: what has none takes a path without tests.
+  MEDLAR_INLINE bool any_outlier(int64_t g) const {
+    unsigned all = 0;
+    for (const Q8Group* groups : row) all |= groups[g].outliers;
+    return all != 0;
+  }
+};
 
 // The sum of products of the vectors of w from kVector on, which share a scale: as many as kSub values fill.
 template <bool kWide, int kVector, int kSub>
@@ -53,9 +59,8 @@ MEDLAR_INLINE I shared_products(const Codes& w, const int8_t* x) {
 // Independent sums of each row, so that few rows do not wait for one addition after the other.
 constexpr int chains(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 
-template <int kRows>
+template <int kRows, int kChains>
 struct ChainedSums {
-  static constexpr int kChains = chains(kRows);
   F sums[kRows][kChains];
 
   MEDLAR_INLINE ChainedSums() {
@@ -76,48 +81,48 @@ struct ChainedSums {
 };
 
 // Sums of one weight row, of blocks of 32, with kRows activation rows.
-template <class W, int kRows>
+template <class W, int kRows, int kChains>
 struct Direct32 {
-  ChainedSums<kRows> sums;
+  using Rows = ActRows<kRows>;
+  static constexpr int64_t kGroupBytes = 8 * W::kBlockBytes;
+  ChainedSums<kRows, kChains> sums;
   Quad offsets[kRows];  // sums of weight offset * activation sum
-  const Q8Group* x[kRows];
-  int64_t g = 0, block = 0;  // where in x
 
-  MEDLAR_INLINE Direct32(const Q8Group* rows, int64_t groups) {
-    for (int r = 0; r < kRows; ++r) {
-      offsets[r] = splat_quad(0.0f);
-      x[r] = rows + r * groups;
+  MEDLAR_INLINE Direct32() {
+    for (Quad& offset : offsets) offset = splat_quad(0.0f);
+  }
+
+  // A group whole.
+  template <bool kOutliers>
+  MEDLAR_INLINE void whole(const Rows& x, const std::byte* p, int64_t g) {
+    step<kOutliers, 4, 0>(x, p, g, 0);
+    step<kOutliers, 4, 1>(x, p + kGroupBytes / 2, g, 4);
+  }
+
+  // The first `left` blocks of group g.
+  MEDLAR_INLINE void rest(const Rows& x, const std::byte* p, int64_t g, int64_t left) {
+    int64_t done = 0;
+    if (left >= 4) {
+      step<true, 4, 0>(x, p, g, 0);
+      done = 4;
+    }
+    if (left - done >= 2) {
+      step<true, 2, 0>(x, p + done * W::kBlockBytes, g, done);
+      done += 2;
+    }
+    if (left > done) {
+      alignas(64) std::byte two[2 * W::kBlockBytes] = {};
+      memcpy(two, p + done * W::kBlockBytes, W::kBlockBytes);
+      step<true, 1, 0>(x, two, g, done);
     }
   }
 
-  template <bool kOutliers, int kPart>
-  MEDLAR_INLINE void part(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
-    const Codes w = W::template codes<kPart>(p);
-    for (int r = 0; r < kRows; ++r) add<kOutliers, kPart, 0>(w, w_scale, scale[r], r);
-  }
+  MEDLAR_INLINE F total(int r) const { return sums.total(r) - extend(offsets[r]); }
 
-  template <bool kOutliers, int kPart, int kVector>
-  MEDLAR_INLINE void add(const Codes& w, Quad w_scale, Quad scale, int r) {
-    constexpr int kBytes = 64 / Codes::kVectors;
-    constexpr int kStart = 64 * kPart + kBytes * kVector;
-    const Q8Group& group = x[r][g];
-    const int place = static_cast<int>(block * kActBlock) + kStart;
-    constexpr int kNext = kVector + sharing<32>();
-    const F products = to_float(shared_products<W::kWide, kVector, 32>(w, group.q + place));
-    F& sum = sums.template at<(kPart * Codes::kVectors + kVector) / sharing<32>()>(r);
-    sum = fma(products, spread<32, kStart>(scale), sum);
-    if constexpr (kOutliers) {
-      for (int v = kVector; v < kNext; ++v)
-        sum = add_outliers<W::kWide, kBytes>(group, place + kBytes * (v - kVector), w.v[v],
-                                             spread<32, kStart>(w_scale), sum);
-    }
-    if constexpr (kNext < Codes::kVectors) add<kOutliers, kPart, kNext>(w, w_scale, scale, r);
-  }
-
-  // kBlocks blocks: 4, 2, or 1 with a block of zeros behind it.
-  template <int kBlocks, int kChain = 0>
-  MEDLAR_INLINE void step(const std::byte* p, int64_t first_block) {
-    block = first_block;
+ private:
+  // kBlocks blocks from `block` on: 4, 2, or 1 with a block of zeros behind it.
+  template <bool kOutliers, int kBlocks, int kChain>
+  MEDLAR_INLINE void step(const Rows& x, const std::byte* p, int64_t g, int64_t block) {
     const Scales32 w = W::template scales<(kBlocks + 1) / 2 * 2>(p);
     Quad scale[kRows];
     for (int r = 0; r < kRows; ++r) {
@@ -127,83 +132,67 @@ struct Direct32 {
         offsets[r] = fma4(w.offset, load4<kBlocks>(group.sum + block), offsets[r]);
       }
     }
-    if (any_outlier(x, g, block, kBlocks)) {
-      parts<true, kBlocks, kChain>(p, w.scale, scale);
-    } else {
-      parts<false, kBlocks, kChain>(p, w.scale, scale);
-    }
+    part<kOutliers, 0, kChain>(x, p, w.scale, scale, g, block);
+    if constexpr (kBlocks > 2) part<kOutliers, 1, kChain>(x, p, w.scale, scale, g, block);
   }
 
-#if defined(MEDLAR_HALVES)
-  // Four blocks by halves.
-  template <bool kOutliers, int kChain>
-  MEDLAR_INLINE void fours(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
-    const auto w = nibbles_of_four<W::kBlockBytes, W::kNibbles>(p);
-    for (int r = 0; r < kRows; ++r) {
-      const Q8Group& group = x[r][g];
-      const auto values = halves_of_four(group.q + block * kActBlock);
-      const I products = dot4<false>(dot4<false>(splat_int(0), w.low, values.low), w.high, values.high);
-      F& sum = sums.template at<kChain>(r);
-      sum = fma(to_float(products), spread_of_four(scale[r]), sum);
-      if constexpr (!kOutliers) continue;
-      for (int b = 0; b < 4; ++b) {
-        if ((group.outliers >> (block + b) & 1) == 0) continue;
-        const int at = group.at[block + b];
-        const F code =
-            to_float(dot4<false>(splat_int(0), at < 16 ? w.low : w.high, one_byte(16 * b + at % 16)));
-        sum = fma(code, spread_of_four(w_scale) * splat(group.outlier[block + b]), sum);
-      }
-    }
-  }
-#endif
-
-  template <bool kOutliers, int kBlocks, int kChain>
-  MEDLAR_INLINE void parts(const std::byte* p, Quad w_scale, const Quad (&scale)[kRows]) {
-#if defined(MEDLAR_HALVES)
-    if constexpr (kBlocks == 4 && requires { W::kNibbles; })
-      return fours<kOutliers, kChain>(p, w_scale, scale);
-#endif
-    part<kOutliers, 0>(p, w_scale, scale);
-    if constexpr (kBlocks > 2) part<kOutliers, 1>(p, w_scale, scale);
+  template <bool kOutliers, int kPart, int kChain>
+  MEDLAR_INLINE void part(const Rows& x, const std::byte* p, Quad w_scale, const Quad (&scale)[kRows],
+                          int64_t g, int64_t block) {
+    const Codes w = W::template codes<kPart>(p);
+    for (int r = 0; r < kRows; ++r)
+      add<kOutliers, kPart, 0, kChain>(w, w_scale, scale[r], x[r][g], block * kActBlock, r);
   }
 
-  MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
-    constexpr int kBytes = W::kBlockBytes;
-    for (; (g + 1) * kActGroup <= k; ++g, w += 8 * kBytes) {
-      for (int line = 0; line < 8 * kBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
-      step<4>(w, 0);
-      step<4, 1>(w + 4 * kBytes, 4);
+  template <bool kOutliers, int kPart, int kVector, int kChain>
+  MEDLAR_INLINE void add(const Codes& w, Quad w_scale, Quad scale, const Q8Group& group, int64_t first,
+                         int r) {
+    constexpr int kBytes = 64 / Codes::kVectors;
+    constexpr int kStart = 64 * kPart + kBytes * kVector;
+    const int place = static_cast<int>(first) + kStart;
+    constexpr int kNext = kVector + sharing<32>();
+    const F products = to_float(shared_products<W::kWide, kVector, 32>(w, group.q + place));
+    F& sum = sums.template at<2 * kChain + (kPart * Codes::kVectors + kVector) / sharing<32>()>(r);
+    sum = fma(products, spread<32, kStart>(scale), sum);
+    if constexpr (kOutliers) {
+      for (int v = kVector; v < kNext; ++v)
+        sum = add_outliers<W::kWide, kBytes>(group, place + kBytes * (v - kVector), w.v[v],
+                                             spread<32, kStart>(w_scale), sum);
     }
-    const int64_t left = (k - g * kActGroup) / kActBlock;
-    int64_t done = 0;
-    if (left - done >= 4) {
-      step<4>(w, done);
-      done += 4;
-    }
-    if (left - done >= 2) {
-      step<2>(w + done * kBytes, done);
-      done += 2;
-    }
-    if (left > done) {
-      alignas(64) std::byte two[2 * W::kBlockBytes] = {};
-      memcpy(two, w + done * kBytes, W::kBlockBytes);
-      step<1>(two, done);
-    }
+    if constexpr (kNext < Codes::kVectors)
+      add<kOutliers, kPart, kNext, kChain>(w, w_scale, scale, group, first, r);
   }
-
-  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r) - extend(offsets[r])); }
 };
 
 // The same of blocks of 256.
-template <class W, int kRows>
+template <class W, int kRows, int kChains>
 struct Direct256 {
-  ChainedSums<kRows> sums;
-  const Q8Group* x[kRows];
+  using Rows = ActRows<kRows>;
+  static constexpr int64_t kGroupBytes = W::kStepBytes;
+  ChainedSums<kRows, kChains> sums;
 
-  MEDLAR_INLINE Direct256(const Q8Group* rows, int64_t groups) {
-    for (int r = 0; r < kRows; ++r) x[r] = rows + r * groups;
+  template <bool kOutliers>
+  MEDLAR_INLINE void whole(const Rows& x, const std::byte* w, int64_t g) {
+    const Scales256<kScales> scales = W::scales(w);
+    Factors scale[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      const Q8Group& group = x[r][g];
+      const Factors x_scale = stretch_floats<kScales>(group.scale);
+      const Factors x_sum = load_floats<kScales>(W::kSub == 16 ? group.half_sum : group.sum);
+      for (int i = 0; i < Factors::kVectors; ++i) {
+        scale[r].v[i] = scales.scale.v[i] * x_scale.v[i];
+        if constexpr (!W::kWide || kWideOffset != 0)
+          sums.template at<0>(r) = fnma(scales.offset.v[i], x_sum.v[i], sums.template at<0>(r));
+      }
+    }
+    parts<kOutliers>(x, w, scales.scale, scale, g);
   }
 
+  MEDLAR_INLINE void rest(const Rows&, const std::byte*, int64_t, int64_t) {}
+
+  MEDLAR_INLINE F total(int r) const { return sums.total(r); }
+
+ private:
   static constexpr int kScales = W::kStep / W::kSub;
   using Factors = Floats<kScales>;
 
@@ -225,61 +214,86 @@ struct Direct256 {
   }
 
   template <bool kOutliers, int kPart = 0>
-  MEDLAR_INLINE void parts(const std::byte* p, const Factors& w_scale, const Factors (&scale)[kRows],
-                           int64_t g) {
+  MEDLAR_INLINE void parts(const Rows& x, const std::byte* p, const Factors& w_scale,
+                           const Factors (&scale)[kRows], int64_t g) {
     const Codes w = W::template codes<kPart>(p);
     for (int r = 0; r < kRows; ++r) add<kOutliers, kPart, 0>(w, w_scale, scale[r], x[r][g], r);
-    if constexpr (kPart < 3) parts<kOutliers, kPart + 1>(p, w_scale, scale, g);
+    if constexpr (kPart < 3) parts<kOutliers, kPart + 1>(x, p, w_scale, scale, g);
   }
-
-  MEDLAR_INLINE void row(const std::byte* w, int64_t k) {
-    for (int64_t g = 0; g < k / kActGroup; ++g, w += W::kStepBytes) {
-      for (int line = 0; line < W::kStepBytes; line += 64) __builtin_prefetch(w + line + kPrefetchBytes);
-      const Scales256<kScales> scales = W::scales(w);
-      Factors scale[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        const Q8Group& group = x[r][g];
-        const Factors x_scale = stretch_floats<kScales>(group.scale);
-        const Factors x_sum = load_floats<kScales>(W::kSub == 16 ? group.half_sum : group.sum);
-        for (int i = 0; i < Factors::kVectors; ++i) {
-          scale[r].v[i] = scales.scale.v[i] * x_scale.v[i];
-          if constexpr (!W::kWide || kWideOffset != 0)
-            sums.template at<0>(r) = fnma(scales.offset.v[i], x_sum.v[i], sums.template at<0>(r));
-        }
-      }
-      if (any_outlier(x, g, 0, 8)) {
-        parts<true>(w, scales.scale, scale, g);
-      } else {
-        parts<false>(w, scales.scale, scale, g);
-      }
-    }
-  }
-
-  MEDLAR_INLINE float result(int r) const { return sum(sums.total(r)); }
 };
 
-// Every weight row with kRows activation rows from row m on.
-template <class Kernel, int kRows>
-MEDLAR_INLINE void direct_rows(const RowsDot& a, int64_t groups, int64_t m) {
-  for (int64_t j = 0; j < a.n; ++j) {
-    Kernel kernel(reinterpret_cast<const Q8Group*>(a.x) + m * groups, groups);
-    kernel.row(a.weight + j * a.row_bytes, a.k);
-    for (int r = 0; r < kRows; ++r) a.y[(m + r) * a.ldy + j] = kernel.result(r);
+// Group g of kWeights weight rows.
+template <bool kOutliers, int kWeights, class Kernel>
+MEDLAR_INLINE void multiply_group(Kernel (&kernels)[kWeights], const typename Kernel::Rows& x,
+                                  const std::byte* p, int64_t row_bytes, int64_t g) {
+  MEDLAR_UNROLL
+  for (int i = 0; i < kWeights; ++i, p += row_bytes) {
+    for (int64_t line = 0; line < Kernel::kGroupBytes; line += 64)
+      __builtin_prefetch(p + line + kPrefetchBytes);
+    kernels[i].template whole<kOutliers>(x, p, g);
   }
 }
 
-template <class W, template <class, int> class Direct>
+// Weight rows [j, j + kWeights).
+template <class Kernel, int kWeights, int kRows>
+MEDLAR_INLINE void multiply_rows(const RowsDot& a, const ActRows<kRows>& x, float* y, int64_t j) {
+  const int64_t whole = a.k / kActGroup, left = a.k % kActGroup / kActBlock;
+  Kernel kernels[kWeights];
+  const std::byte* p = a.weight + j * a.row_bytes;
+  for (int64_t g = 0; g < whole; ++g, p += Kernel::kGroupBytes) {
+    if (x.any_outlier(g)) {
+      multiply_group<true>(kernels, x, p, a.row_bytes, g);
+    } else {
+      multiply_group<false>(kernels, x, p, a.row_bytes, g);
+    }
+  }
+  if (left > 0) {
+    MEDLAR_UNROLL
+    for (int i = 0; i < kWeights; ++i, p += a.row_bytes) kernels[i].rest(x, p, whole, left);
+  }
+  if constexpr (kWeights == 4) {
+    static_assert(kRows == 1);
+    store4(y + j, sums(kernels[0].total(0), kernels[1].total(0), kernels[2].total(0), kernels[3].total(0)));
+  } else {
+    static_assert(kWeights == 1);
+    for (int r = 0; r < kRows; ++r) y[r * a.ldy + j] = sum(kernels[0].total(r));
+  }
+}
+
+// Rows of at most so many bytes are multiplied four at a time: their ends cost as much as a long row's, and
+// all four are as near each other as a long row's ends.
+inline constexpr int64_t kShortRow = 1024;
+
+// Every weight row with kRows activation rows from row m on. Long rows come from two halves in turn, as
+// memory delivers more in two streams than in one.
+template <template <class, int, int> class Direct, class W, int kRows>
+MEDLAR_INLINE void direct_rows(const RowsDot& a, int64_t groups, int64_t m) {
+  ActRows<kRows> x;
+  for (int r = 0; r < kRows; ++r) x.row[r] = reinterpret_cast<const Q8Group*>(a.x) + (m + r) * groups;
+  float* y = a.y + m * a.ldy;
+  int64_t done = 0;
+  if constexpr (kRows == 1) {
+    if (a.row_bytes <= kShortRow) {
+      for (; done + 4 <= a.n; done += 4) multiply_rows<Direct<W, 1, 1>, 4>(a, x, y, done);
+    }
+  }
+  const int64_t second = (a.n - done + 1) / 2;
+  for (int64_t i = 0; i < a.n - done; ++i)
+    multiply_rows<Direct<W, kRows, chains(kRows)>, 1>(a, x, y, done + i / 2 + i % 2 * second);
+}
+
+template <class W, template <class, int, int> class Direct>
 void direct(const RowsDot& a) {
   const int64_t groups = (a.k + kActGroup - 1) / kActGroup;
   int64_t m = 0;
-  for (; m + 4 <= a.rows; m += 4) direct_rows<Direct<W, 4>, 4>(a, groups, m);
+  for (; m + 4 <= a.rows; m += 4) direct_rows<Direct, W, 4>(a, groups, m);
   switch (a.rows - m) {
     case 3:
-      return direct_rows<Direct<W, 3>, 3>(a, groups, m);
+      return direct_rows<Direct, W, 3>(a, groups, m);
     case 2:
-      return direct_rows<Direct<W, 2>, 2>(a, groups, m);
+      return direct_rows<Direct, W, 2>(a, groups, m);
     case 1:
-      return direct_rows<Direct<W, 1>, 1>(a, groups, m);
+      return direct_rows<Direct, W, 1>(a, groups, m);
     default:
       return;
   }

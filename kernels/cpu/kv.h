@@ -30,7 +30,7 @@ MEDLAR_INLINE void prefetch_rows(const std::byte* rows, int64_t row_bytes, Range
 
 // d = max|x| / 127 as f16, codes x / d: as formats/ does, but for the rounding of ties.
 MEDLAR_INLINE void store_q8_0(const float* x, std::byte* to) {
-  const BlockScale s = block_scale(x, 32);
+  const BlockScale s = block_scale(block_size(x));
   store_f16_scalar(to, s.scale);
   auto* q = reinterpret_cast<int8_t*>(to + 2);
   quantize16(x, s.inverse, q);

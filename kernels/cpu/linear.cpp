@@ -31,6 +31,7 @@ struct Piece {
 struct Job {
   const LinearArgs& a;
   bool batch;  // of Batch::floats
+  const std::byte* x;
   std::span<std::byte> dot_scratch;
 
   void multiply(const LinearOut& out, const Piece& p, float* y, int64_t ldy) const {
@@ -41,7 +42,7 @@ struct Job {
          .row_bytes = row_bytes,
          .n = p.n,
          .k = a.k,
-         .x = (batch ? a.batch_x : a.x) + static_cast<size_t>(p.m) * x_bytes,
+         .x = x + static_cast<size_t>(p.m) * x_bytes,
          .rows = p.rows,
          .y = y,
          .ldy = ldy,
@@ -122,7 +123,8 @@ void linear(const void* args, const Step& step, const Slice& slice) {
   if (rows == 0) return;
   const bool gated = a.glu != Activation::none, batch = in_batch(a.batch, rows);
   const size_t tiles = tile_bytes(a, rows, batch);
-  const Job job{a, batch, {slice.scratch.data() + tiles, slice.scratch.size() - tiles}};
+  const std::byte* x = batch ? a.batch_x : rows == 1 ? a.x + slice.index * a.copy_bytes : a.x;
+  const Job job{a, batch, x, {slice.scratch.data() + tiles, slice.scratch.size() - tiles}};
   auto* tile = reinterpret_cast<float*>(slice.scratch.data());
   const int64_t chunk = least(rows, kRowChunk);
   for (int o = 0; o < (gated ? 1 : a.outs); ++o) {

@@ -22,12 +22,11 @@ void norm_columns(const RmsNormArgs& a, int64_t vector, Range columns, float sca
   });
 }
 
-// Group g (256 values, fewer at the end) of a row, times `scale` and the norm's weight.
-void prepare_group(const PrepareArgs& a, ActKind kind, int64_t row, int64_t g, float scale) {
+// Group g (256 values, fewer at the end) of a row, times `scale` and the norm's weight. to: the row's place.
+void prepare_group(const PrepareArgs& a, ActKind kind, int64_t row, int64_t g, float scale, std::byte* to) {
   const int64_t begin = g * kActGroup;
   const int64_t n = least(kActGroup, a.width - begin);
   const float* x = a.x + row * a.width + begin;
-  std::byte* y = a.y + static_cast<size_t>(row) * act_bytes(kind, a.width);
   const float* weight = a.norm && a.norm_weight ? a.norm_weight + begin : nullptr;
   alignas(64) float values[kActGroup];
   const bool last = begin + kActGroup >= a.width;
@@ -40,11 +39,11 @@ void prepare_group(const PrepareArgs& a, ActKind kind, int64_t row, int64_t g, f
   switch (kind) {
     case ActKind::f32: {
       const size_t bytes = static_cast<size_t>(last ? (n + 15) / 16 * 16 : n) * sizeof(float);
-      memcpy(y + static_cast<size_t>(begin) * sizeof(float), values, bytes);
+      memcpy(to + static_cast<size_t>(begin) * sizeof(float), values, bytes);
       break;
     }
     case ActKind::q8:
-      quantize(values, reinterpret_cast<Q8Group*>(y) + g);
+      quantize(values, reinterpret_cast<Q8Group*>(to) + g);
       break;
   }
 }
@@ -75,14 +74,16 @@ void prepare(const void* args, const Step& step, const Slice& slice) {
   const bool batch = in_batch(a.batch, rows);
   if (batch && a.packed) return;
   const ActKind kind = batch ? ActKind::f32 : a.kind;
-  const int64_t groups = (a.width + kActGroup - 1) / kActGroup;
-  const Range mine = share(rows * a.per_row * groups, 1, slice);
+  const int64_t groups = (a.width + kActGroup - 1) / kActGroup, vectors = rows * a.per_row;
+  const bool own = vectors == 1 && a.copy_bytes > 0;
+  const Range mine = own ? Range{0, groups} : share(vectors * groups, 1, slice);
+  std::byte* y = own ? a.y + slice.index * a.copy_bytes : a.y;
   int64_t row = -1;
   float scale = 1;
   for (int64_t i = mine.begin; i < mine.end; ++i) {
     if (a.norm && i / groups != row) scale = inverse_rms(a.x + i / groups * a.width, a.width, a.eps);
     row = i / groups;
-    prepare_group(a, kind, row, i % groups, scale);
+    prepare_group(a, kind, row, i % groups, scale, y + static_cast<size_t>(row) * act_bytes(kind, a.width));
   }
 }
 

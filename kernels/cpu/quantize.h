@@ -10,24 +10,30 @@ namespace medlar::kernels::MEDLAR_ISA {
 
 inline constexpr float kTinyBlock = 1e-36f;
 
+// The largest magnitude of 32 values and the sum of their squares: infinite or NaN where a value is.
+struct BlockSize {
+  float top, energy;
+  bool finite() const { return top < INFINITY && energy == energy; }
+};
+
+MEDLAR_INLINE BlockSize block_size(const float* x) {
+  F top = splat(0.0f), energy = splat(0.0f);
+  for (int i = 0; i < kActBlock; i += kLanes) {
+    const F v = load(x + i);
+    top = larger(absolute(v), top);  // without NaN
+    energy = fma(v, v, energy);
+  }
+  return {largest(top), sum(energy)};
+}
+
 struct BlockScale {
   float scale, inverse;
 };
 
-// Over x[0, n); n a multiple of 16.
-MEDLAR_INLINE BlockScale block_scale(const float* x, int n) {
-  F top = splat(0.0f);
-  F poison = splat(0.0f);
-  for (int i = 0; i < n; i += kLanes) {
-    const F v = load(x + i);
-    top = larger(absolute(v), top);
-    poison = fma(v, splat(0.0f), poison);  // NaN after a NaN or an infinity
-  }
-  const float amax = largest(top);
-  const float nan_or_zero = sum(poison);
-  if (nan_or_zero != nan_or_zero) return {nan_or_zero, 0.0f};
-  if (amax < kTinyBlock) return {0.0f, 0.0f};
-  return {amax / 127.0f, 127.0f / amax};
+MEDLAR_INLINE BlockScale block_scale(BlockSize size) {
+  if (!size.finite()) return {NAN, 0.0f};
+  if (size.top < kTinyBlock) return {0.0f, 0.0f};
+  return {size.top / 127.0f, 127.0f / size.top};
 }
 
 // Codes of 16 values; returns their sum.
@@ -46,18 +52,10 @@ MEDLAR_INLINE float quantize16(const float* x, float inverse, int8_t* q) {
 }
 
 // The place of the outlier among x[0, 32), or -1.
-MEDLAR_INLINE int find_outlier(const float* x) {
-  F top = splat(0.0f);
-  F energy = splat(0.0f);
-  for (int i = 0; i < kActBlock; i += kLanes) {
-    const F v = load(x + i);
-    top = larger(absolute(v), top);
-    energy = fma(v, v, energy);
-  }
-  const float amax = largest(top);
-  if (!(amax * amax > kOutlierShare * sum(energy))) return -1;
+MEDLAR_INLINE int find_outlier(const float* x, BlockSize size) {
+  if (!(size.top * size.top > kOutlierShare * size.energy)) return -1;
   int at = 0;
-  while (at < kActBlock - 1 && x[at] != amax && x[at] != -amax) ++at;
+  while (at < kActBlock - 1 && x[at] != size.top && x[at] != -size.top) ++at;
   return at;
 }
 
@@ -66,7 +64,8 @@ MEDLAR_INLINE void quantize(float* x, Q8Group* to) {
   to->outliers = 0;
   for (int b = 0; b < 8; ++b) {
     float* block = x + kActBlock * b;
-    const int at = find_outlier(block);
+    BlockSize size = block_size(block);
+    const int at = find_outlier(block, size);
     float apart[2] = {0.0f, 0.0f};  // the outlier, in its half of the block
     to->outlier[b] = at < 0 ? 0.0f : block[at];
     to->at[b] = static_cast<uint8_t>(at < 0 ? 0 : at);
@@ -74,8 +73,9 @@ MEDLAR_INLINE void quantize(float* x, Q8Group* to) {
       to->outliers = static_cast<uint8_t>(to->outliers | 1 << b);
       apart[at / 16] = block[at];
       block[at] = 0.0f;
+      size = block_size(block);
     }
-    const BlockScale s = block_scale(block, kActBlock);
+    const BlockScale s = block_scale(size);
     to->scale[b] = s.scale;
     for (int half = 0; half < 2; ++half) {
       const float codes = quantize16(block + 16 * half, s.inverse, to->q + kActBlock * b + 16 * half);

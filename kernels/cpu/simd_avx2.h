@@ -297,6 +297,13 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+// The sum of each.
+MEDLAR_INLINE Quad sums(F a, F b, F c, F d) {
+  const F ab = _mm256_unpacklo_ps(a, b) + _mm256_unpackhi_ps(a, b);
+  const F cd = _mm256_unpacklo_ps(c, d) + _mm256_unpackhi_ps(c, d);
+  const F all = _mm256_shuffle_ps(ab, cd, 0x44) + _mm256_shuffle_ps(ab, cd, 0xEE);
+  return _mm256_castps256_ps128(all) + _mm256_extractf128_ps(all, 1);
+}
 MEDLAR_INLINE F extend(Quad v) { return _mm256_zextps128_ps256(v); }  // with zeros
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
 // Four bytes at p, p + kStride, ...: kCount of them, then zeros.

@@ -225,6 +225,14 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { _mm_storeu_ps(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return _mm_set1_ps(v); }
+// The sum of each.
+MEDLAR_INLINE Quad sums(F a, F b, F c, F d) {
+  const F ab = _mm512_unpacklo_ps(a, b) + _mm512_unpackhi_ps(a, b);
+  const F cd = _mm512_unpacklo_ps(c, d) + _mm512_unpackhi_ps(c, d);
+  const F all = _mm512_shuffle_ps(ab, cd, 0x44) + _mm512_shuffle_ps(ab, cd, 0xEE);
+  const __m256 half = _mm512_castps512_ps256(all) + _mm512_extractf32x8_ps(all, 1);
+  return _mm256_castps256_ps128(half) + _mm256_extractf128_ps(half, 1);
+}
 MEDLAR_INLINE F extend(Quad v) { return _mm512_zextps128_ps512(v); }  // with zeros
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return _mm_fmadd_ps(a, b, c); }
 // Four bytes at p, p + kStride, ...: kCount of them, then zeros.
@@ -288,32 +296,105 @@ template <int kSub, int kStart>
 MEDLAR_INLINE F spread(Quad v) {
   return _mm512_permutexvar_ps(scale_index<kSub, kStart>(), _mm512_castps128_ps512(v));
 }
-// Four blocks of 32 at once, whose values i and 16 + i share a byte: the first halves of all four in one
-// vector, the second in another, so that one scale a lane serves both.
+// Eight blocks of 32 at once, a scale or a scale and a minimum and 16 bytes of codes each, whose values i and
+// 16 + i share a byte (dot_nibbles.h).
 #define MEDLAR_HALVES
+// Of four blocks: the 64 bytes from their begin on, and those before their end.
+struct FourBlocks {
+  I begin, end;
+};
+// Of the first n bytes at p; the rest, which may not be readable, are 0.
+MEDLAR_INLINE I load_some_bytes(const void* p, int64_t n) {
+  const __mmask64 mask = n <= 0 ? 0 : n >= 64 ? ~__mmask64{0} : ~__mmask64{0} >> (64 - n);
+  return _mm512_maskz_loadu_epi8(mask, p);
+}
+// The f16 at the begin of each of eight blocks, each followed by the one kSecond bytes behind it. first: 64
+// bytes from the first block on; second: from the fifth.
+template <int kStride, int kSecond>
+MEDLAR_INLINE F pairs_of_halves(I first, I second) {
+  static_assert(kStride % 2 == 0 && 3 * kStride + kSecond + 2 <= 64);
+  __m512i pairs;
+  if constexpr (kStride % 4 == 0 && kSecond == 2) {
+    constexpr int k = kStride / 4;
+    const I index =
+        _mm512_setr_epi32(0, k, 2 * k, 3 * k, 16, 16 + k, 16 + 2 * k, 16 + 3 * k, 0, 0, 0, 0, 0, 0, 0, 0);
+    pairs = _mm512_permutex2var_epi32(first, index, second);
+  } else {
+    constexpr short k = kStride / 2, s = kSecond / 2;
+    alignas(64) static constexpr short kIndex[32] = {
+        0,  s,      k,      k + s,      2 * k,      2 * k + s,      3 * k,      3 * k + s,
+        32, 32 + s, 32 + k, 32 + k + s, 32 + 2 * k, 32 + 2 * k + s, 32 + 3 * k, 32 + 3 * k + s};
+    pairs = _mm512_permutex2var_epi16(first, _mm512_load_si512(kIndex), second);
+  }
+  return _mm512_cvtph_ps(_mm512_castsi512_si256(pairs));
+}
+// Eight scales, each followed by kFactor times its sum; the sums follow the scales in memory.
+template <int kFactor>
+MEDLAR_INLINE F interleaved(const float* scales_and_sums) {
+  const F both =
+      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15),
+                            _mm512_loadu_ps(scales_and_sums));
+  if constexpr (kFactor == 1) return both;
+  return _mm512_mask_mul_ps(both, 0xAAAA, both, _mm512_set1_ps(kFactor));
+}
+MEDLAR_INLINE F first_half(F v) { return _mm512_zextps256_ps512(_mm512_castps512_ps256(v)); }
+MEDLAR_INLINE F add_odd(F v, F sum) { return _mm512_mask_add_ps(sum, 0xAAAA, sum, v); }
+// Lanes 0, 2, 4 and 6, or with kHalf those behind, four times each.
+template <int kHalf>
+MEDLAR_INLINE F spread_even(F v) {
+  constexpr int k = 8 * kHalf;
+  return _mm512_permutexvar_ps(_mm512_setr_epi32(k, k, k, k, k + 2, k + 2, k + 2, k + 2, k + 4, k + 4, k + 4,
+                                                 k + 4, k + 6, k + 6, k + 6, k + 6),
+                               v);
+}
 struct Halves {
   I low, high;
 };
-// Of the 16 bytes that lie kFirst bytes into each of four blocks of kStride bytes.
+// The codes of four blocks, kFirst bytes into each.
 template <int kStride, int kFirst>
-MEDLAR_INLINE Halves nibbles_of_four(const std::byte* p) {
-  static_assert(kStride % 2 == 0 && 2 * kStride + 16 <= 64);
-  const __m512i three = _mm512_loadu_si512(p + kFirst);
-  const __m512i last = _mm512_loadu_si512(p + kFirst + 3 * kStride + 16 - 64);
+MEDLAR_INLINE Halves nibbles(const FourBlocks& p) {
+  static_assert(kStride % 2 == 0 && 2 * kStride + kFirst + 16 <= 64);
   __m512i all;
   if constexpr (kStride % 4 == 0) {
-    constexpr int k = kStride / 4;
-    const __m512i index = _mm512_setr_epi32(0, 1, 2, 3, k, k + 1, k + 2, k + 3, 2 * k, 2 * k + 1, 2 * k + 2,
-                                            2 * k + 3, 28, 29, 30, 31);
-    all = _mm512_permutex2var_epi32(three, index, last);
+    constexpr int k = kStride / 4, f = kFirst / 4;
+    const I index = _mm512_setr_epi32(f, f + 1, f + 2, f + 3, k + f, k + f + 1, k + f + 2, k + f + 3,
+                                      2 * k + f, 2 * k + f + 1, 2 * k + f + 2, 2 * k + f + 3, 28, 29, 30, 31);
+    all = _mm512_permutex2var_epi32(p.begin, index, p.end);
   } else {
-    constexpr short k = kStride / 2;
-    alignas(64) static constexpr short kIndex[32] = {
-        0,     1,         2,         3,         4,         5,         6,         7,
-        k,     k + 1,     k + 2,     k + 3,     k + 4,     k + 5,     k + 6,     k + 7,
-        2 * k, 2 * k + 1, 2 * k + 2, 2 * k + 3, 2 * k + 4, 2 * k + 5, 2 * k + 6, 2 * k + 7,
-        56,    57,        58,        59,        60,        61,        62,        63};
-    all = _mm512_permutex2var_epi16(three, _mm512_load_si512(kIndex), last);
+    constexpr short k = kStride / 2, f = kFirst / 2;
+    alignas(64) static constexpr short kIndex[32] = {f,
+                                                     f + 1,
+                                                     f + 2,
+                                                     f + 3,
+                                                     f + 4,
+                                                     f + 5,
+                                                     f + 6,
+                                                     f + 7,
+                                                     k + f,
+                                                     k + f + 1,
+                                                     k + f + 2,
+                                                     k + f + 3,
+                                                     k + f + 4,
+                                                     k + f + 5,
+                                                     k + f + 6,
+                                                     k + f + 7,
+                                                     2 * k + f,
+                                                     2 * k + f + 1,
+                                                     2 * k + f + 2,
+                                                     2 * k + f + 3,
+                                                     2 * k + f + 4,
+                                                     2 * k + f + 5,
+                                                     2 * k + f + 6,
+                                                     2 * k + f + 7,
+                                                     56,
+                                                     57,
+                                                     58,
+                                                     59,
+                                                     60,
+                                                     61,
+                                                     62,
+                                                     63};
+    all = _mm512_permutex2var_epi16(p.begin, _mm512_load_si512(kIndex), p.end);
   }
   const __m512i mask = _mm512_set1_epi8(15);
   return {_mm512_and_si512(all, mask), _mm512_and_si512(_mm512_srli_epi16(all, 4), mask)};
@@ -323,7 +404,6 @@ MEDLAR_INLINE Halves halves_of_four(const int8_t* x) {
   const __m512i first = _mm512_loadu_si512(x), second = _mm512_loadu_si512(x + 64);
   return {_mm512_shuffle_i64x2(first, second, 0x88), _mm512_shuffle_i64x2(first, second, 0xDD)};
 }
-MEDLAR_INLINE F spread_of_four(Quad v) { return spread<16, 0>(v); }
 // The floats whose bits are given.
 MEDLAR_INLINE Quad quad_of_bits(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return _mm_castsi128_ps(

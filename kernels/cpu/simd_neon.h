@@ -244,6 +244,8 @@ MEDLAR_INLINE Quad load4(const float* p) {
 }
 MEDLAR_INLINE void store4(float* p, Quad v) { vst1q_f32(p, v); }
 MEDLAR_INLINE Quad splat_quad(float v) { return vdupq_n_f32(v); }
+// The sum of each.
+MEDLAR_INLINE Quad sums(F a, F b, F c, F d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }
 MEDLAR_INLINE F extend(Quad v) { return v; }
 MEDLAR_INLINE Quad fma4(Quad a, Quad b, Quad c) { return vfmaq_f32(c, a, b); }
 // f16 at p, p + kStride, ...: kCount of them, then zeros.

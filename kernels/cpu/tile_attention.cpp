@@ -6,6 +6,7 @@
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/tile_ops.h"
 #include "kernels/cpu/tile_panel.h"
+#include "kernels/cpu/turns.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
 
@@ -402,14 +403,14 @@ size_t attention_scratch(const void* args, int max_tokens) {
   return vectors < with_tiles ? with_tiles : vectors;
 }
 
-// Blocks with enough rows go round the threads; runs of others take the vector kernel together.
+// Blocks with enough rows go to whichever thread is free; runs of others take the vector kernel together.
 void attention(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const AttentionArgs*>(args);
   const int64_t group = a.heads / a.k.heads;
   if (!any_tiles(a, step)) return avx512::attention(args, step, slice);
   const Work work = lay_out(a, slice.scratch.data());
   TokenBlock others{0, 0};
-  int64_t unit = 0;
+  Turns turns(slice);
   for (int64_t t = 0; t < step.tokens;) {
     const TokenBlock tokens = block_at(step, t, most_tokens(group));
     t = tokens.end;
@@ -421,7 +422,7 @@ void attention(const void* args, const Step& step, const Slice& slice) {
     others = {tokens.end, tokens.end};
     TileUnit tile_unit;
     for (int64_t kv_head = 0; kv_head < a.k.heads; ++kv_head)
-      if (unit++ % slice.count == slice.index) Block{a, step, work, tile_unit, tokens, kv_head, group}.run();
+      if (turns.next()) Block{a, step, work, tile_unit, tokens, kv_head, group}.run();
   }
   if (others.begin < others.end) without_tiles(a, step, others, slice);
 }

@@ -8,6 +8,7 @@
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/tile_ops.h"
 #include "kernels/cpu/tile_panel.h"
+#include "kernels/cpu/turns.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
 
@@ -43,6 +44,14 @@ int64_t sums_tiles(const Cut& cut, int64_t tokens) {
   return kept * cut.matrices * cut.strip * kPanelColumns;
 }
 
+// Rows of a strip, at most `most`: so many that each thread has equally many strips of n rows. `pairs`: of
+// whole pairs of tiles.
+int64_t strip_height(int64_t n, int64_t most, int64_t threads, bool pairs) {
+  const int64_t share = (n + threads - 1) / threads, strips = (share + most - 1) / most;
+  const int64_t granule = pairs ? kTileDepth : kTile;
+  return ((share + strips - 1) / strips + granule - 1) / granule * granule;
+}
+
 // gate = activation(gate) * up
 MEDLAR_INLINE void gate(Activation activation, F (&gates)[kTile], const F (&up)[kTile]) {
   for (int64_t i = 0; i < kTile; ++i) {
@@ -56,6 +65,7 @@ MEDLAR_INLINE void gate(Activation activation, F (&gates)[kTile], const F (&up)[
 struct Strip {
   int first;
   Range j, m;
+  bool back;  // from the last tokens to the first
 };
 
 struct Job {
@@ -97,13 +107,11 @@ struct Job {
 
   void multiply(const Strip& s) const {
     const int64_t tokens = tiles(s.m.size()), last = (tokens - 1) / kPanelColumns * kPanelColumns;
-    // Every other strip begins with the tokens that the one before has left in the cache.
-    const bool back = s.j.begin / (cut.strip * kTile) % 2 != 0;
     for (int64_t k = 0; k < cut.depth; k += cut.chunk) {
       const Range depth{k, least(cut.depth, k + cut.chunk)};
       unpack(s, depth);
       for (int64_t i = 0; i < tokens; i += kPanelColumns) {
-        const int64_t token = back ? last - i : i;
+        const int64_t token = s.back ? last - i : i;
         for (int64_t o = 0; o < cut.matrices; ++o) multiply_panel(s, o, token, depth);
         if (depth.end == cut.depth) finish(s, token);
       }
@@ -197,11 +205,16 @@ void linear(const void* args, const Step& step, const Slice& slice) {
   const Cut cut = cut_for(a);
   const Job job{a, cut, slice.scratch.data(),
                 reinterpret_cast<float*>(slice.scratch.data() + kWeightTiles * kTileBytes), unit};
+  Turns turns(slice);
+  bool back = false;  // every other strip begins with the tokens that the one before has left in the cache
   for (int first = 0; first < a.outs; first += static_cast<int>(cut.matrices)) {
-    const Range mine = share(a.out[first].n, a.next ? kTileDepth : kTile, slice);
+    const int64_t n = a.out[first].n,
+                  height = strip_height(n, cut.strip * kTile, slice.count, a.next != nullptr);
     for (int64_t m = 0; m < rows; m += kMaxTokens) {
-      for (int64_t j = mine.begin; j < mine.end; j += cut.strip * kTile) {
-        job.multiply({first, {j, least(mine.end, j + cut.strip * kTile)}, {m, least(rows, m + kMaxTokens)}});
+      for (int64_t j = 0; j < n; j += height) {
+        if (!turns.next()) continue;
+        job.multiply({first, {j, least(n, j + height)}, {m, least(rows, m + kMaxTokens)}, back});
+        back = !back;
       }
     }
   }

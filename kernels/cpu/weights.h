@@ -8,7 +8,8 @@
 //   codes<kPart>(p)           the codes of values [64 kPart, 64 kPart + 64)
 //   scales(p)                 the scale and the offset of each kSub values
 // Types with blocks of 32 also take a step of two blocks only, as scales<2>(p). Where a block is nothing but
-// its scales and 16 bytes of codes, kNibbles is where in it these begin.
+// its scales and 16 bytes of codes, kNibbles is where in it these begin, and a value is the f16 at the begin
+// times the code + kOffsetFactor times the f16 kSecond bytes behind it.
 #pragma once
 
 #include "kernels/cpu/simd.h"
@@ -68,7 +69,7 @@ struct Weights<DType::q4_0> : Legacy<18> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return nibbles16(one<kPart>(p) + 2, two<kPart>(p) + 2);
   }
-  static constexpr int kNibbles = 2;
+  static constexpr int kNibbles = 2, kSecond = 0, kOffsetFactor = -8;
   template <int kBlocks>
   static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
     return symmetric_scales<kBlockBytes, 8, kBlocks>(p);
@@ -81,7 +82,7 @@ struct Weights<DType::q4_1> : Legacy<20> {
   static MEDLAR_INLINE Codes codes(const std::byte* p) {
     return nibbles16(one<kPart>(p) + 4, two<kPart>(p) + 4);
   }
-  static constexpr int kNibbles = 4;
+  static constexpr int kNibbles = 4, kSecond = 2, kOffsetFactor = 1;
   template <int kBlocks>
   static MEDLAR_INLINE Scales32 scales(const std::byte* p) {
     return affine_scales<kBlockBytes, kBlocks>(p);

@@ -35,6 +35,7 @@ class CpuProgram final : public Program {
         scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
     scratch_bytes_ = (scratch_bytes_ + 4095) / 4096 * 4096;
     scratch_ = PageMemory(scratch_bytes_ * static_cast<std::size_t>(team_->size()), PageSize::large);
+    taken_.resize(calls_.size());
     guards_ = arena.guards();
     for (std::span<std::byte> guard : guards_) std::fill(guard.begin(), guard.end(), kGuard);
     memory_ = measure(graph);
@@ -42,15 +43,18 @@ class CpuProgram final : public Program {
 
   void run(const kernels::Step& step) override {
     rows_ = step.logit_rows;
+    std::ranges::fill(taken_, 0);
     const Clock::time_point start = observer_ ? Clock::now() : Clock::time_point();
     team_->run([&](int index) {
       const FlushDenormals flush;
-      const kernels::Slice slice{
+      kernels::Slice slice{
           index, team_->size(),
           scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
       for (std::size_t i = 0; i < calls_.size(); ++i) {
+        slice.taken = &taken_[i];
         calls_[i].entry->step(calls_[i].arguments(), step, slice);
-        team_->barrier(index);
+        const auto own = calls_[i].own_at_one;
+        if (!own || resolve(*own, step) != 1) team_->barrier(index);
         if (index == 0 && observer_) ends_[i] = Clock::now() - start;
       }
     });
@@ -137,6 +141,7 @@ class CpuProgram final : public Program {
   PageMemory arena_, kv_memory_, scratch_;
   std::size_t scratch_bytes_ = 0;  // a thread
   std::vector<StepCall> calls_;
+  std::vector<std::int32_t> taken_;  // of each call, for Slice
   std::vector<std::span<std::byte>> guards_;
   const float* logits_ = nullptr;
   std::int64_t vocab_ = 0;

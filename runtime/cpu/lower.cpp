@@ -146,7 +146,8 @@ struct Emitter {
                     .out = {},
                     .glu = group.glu ? op<ir::Glu>(group.glu).activation : Activation::none,
                     .uniform = l.options_.batch_invariant,
-                    .next = batch == Batch::tiles ? next_tiles(group) : nullptr};
+                    .next = batch == Batch::tiles ? next_tiles(group) : nullptr,
+                    .copy_bytes = x.copy_bytes};
     for (std::size_t i = 0; i < group.outs.size(); ++i) {
       const auto& out = group.outs[i];
       const Value w = in(out.linear, 1);
@@ -199,10 +200,20 @@ struct Emitter {
     return arena.touch(id, prepared_bytes(kind, Batch::tiles, t.width(), max_rows(t.rows)), step());
   }
 
+  // Each thread may prepare a single row for itself: the products then begin while others still read the
+  // input, so none may take its place. What experts read is shared.
+  bool may_copy(const ir::LinearGroup& group) const {
+    const auto storage = [&](Value v) { return l.storage_[static_cast<std::size_t>(v.id)]; };
+    return !group.outs.empty() && std::ranges::none_of(group.outs, [&](const auto& out) {
+      return storage(group.glu ? group.glu : out.result) == storage(group.input);
+    });
+  }
+
   // The group's input, normalised and stored as its products want it.
   struct Prepared {
     const std::byte* few;
     const std::byte* batch;
+    std::int64_t copy_bytes = 0;
   };
   Prepared prepare(const ir::LinearGroup& group, ActKind kind, Batch batch) {
     const RowCount rows = type(group.input).rows;
@@ -212,8 +223,10 @@ struct Emitter {
         !group.norm && act_bytes(ActKind::f32, width) == static_cast<std::size_t>(width) * sizeof(float);
     if (as_it_is && kind == ActKind::f32 && batch != Batch::tiles) return {input(), input()};
     const bool input_is_batch = as_it_is && batch == Batch::floats;
+    const std::size_t copy = may_copy(group) ? act_bytes(kind, width) : 0;
     const std::size_t size =
-        prepared_bytes(kind, input_is_batch ? Batch::none : batch, width, max_rows(rows));
+        std::max(prepared_bytes(kind, input_is_batch ? Batch::none : batch, width, max_rows(rows)),
+                 copy * static_cast<std::size_t>(l.threads_));
     const auto packed = prepared.find(group.input.id);
     const int id = packed != prepared.end() ? packed->second : temporaries++;
     PrepareArgs args{.x = buffer(group.input),
@@ -225,11 +238,14 @@ struct Emitter {
                      .kind = kind,
                      .batch = batch,
                      .packed = input_is_batch || packed != prepared.end(),
-                     .y = arena.touch(id, size, step())};
+                     .y = arena.touch(id, size, step()),
+                     .copy_bytes = static_cast<std::int64_t>(copy)};
     if (group.norm) args.norm_weight = floats(in(group.norm, 1)), args.eps = op<ir::RmsNorm>(group.norm).eps;
     call(KernelOp::prepare, DType::f32, args);
+    if (copy > 0) calls.back().own_at_one = rows;
+    input();  // may still be read when the products begin to write
     const std::byte* made = arena.touch(id, size, step());
-    return {made, input_is_batch ? input() : made};
+    return {made, input_is_batch ? input() : made, static_cast<std::int64_t>(copy)};
   }
 
   void operator()(const ir::AttendPrepare& a) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -27,6 +28,8 @@ using StepArgs =
 struct StepCall {
   const KernelEntry* entry = nullptr;
   StepArgs args;
+  // In a step with one of these rows each thread reads only what it made itself, so nobody waits after it.
+  std::optional<kernels::RowCount> own_at_one = {};
   std::string weights;  // as in CallInfo
   std::int64_t weight_bytes = 0;
 

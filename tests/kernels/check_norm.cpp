@@ -136,6 +136,7 @@ struct PrepareCase {
   std::int64_t vectors, width;
   bool norm, weighted;
   std::int64_t per_row = 1;
+  bool own = false;  // each thread makes a copy for itself
 };
 
 int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
@@ -163,14 +164,17 @@ int check_prepared(const KernelEntry& entry, ActKind kind, const PrepareCase& c,
   const auto bytes = static_cast<std::int64_t>(act_bytes(kind, c.width));
   int compared = 0;
   for (const int threads : {1, 2, 5}) {
-    const Guarded y(c.vectors * bytes, 64);
+    const std::int64_t vectors = c.own ? threads : c.vectors;
+    const Guarded y(vectors * bytes, 64);
     args.y = y.data();
+    args.copy_bytes = c.own ? bytes : 0;
     run(entry, &args, s.step, threads);
     EXPECT_TRUE(y.intact());
     const double relative = c.norm ? norm_error(entry.isa, c.width) : 0;
-    for (std::int64_t m = 0; m < c.vectors; ++m) {
+    for (std::int64_t m = 0; m < vectors; ++m) {
       const std::vector<float> meant = meaning(kind, y.data() + m * bytes, c.width);
-      const std::span<const float> row{reinterpret_cast<const float*>(want.data() + m * exact_bytes),
+      const std::int64_t place = c.own ? 0 : m;
+      const std::span<const float> row{reinterpret_cast<const float*>(want.data() + place * exact_bytes),
                                        meant.size()};
       if (kind == ActKind::f32) {
         compared += expect_near(
@@ -201,6 +205,7 @@ int check_prepare(const KernelEntry& entry) {
           const std::vector<float> values = rng.heavy_tailed(tokens * width);
           compared += check_prepared(entry, kind, {tokens, width, norm, true}, values);
           compared += check_prepared(entry, kind, {tokens, width, norm, false}, values);
+          if (tokens == 1) compared += check_prepared(entry, kind, {1, width, norm, true, 1, true}, values);
         }
       }
     }
