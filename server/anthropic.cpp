@@ -117,6 +117,9 @@ class MessageStream : public Answer {
     send(exchange, "message_start", {{"message", frame_.message({}, outcome.usage())}});
   }
   void progress(Exchange& exchange, const PromptProgress&) override { send(exchange, "ping", {}); }
+  void left_out(Exchange& exchange, int, const json::object& what) override {
+    send(exchange, "ping", {{"medlar", what}});
+  }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     for (const reply::Delta& part : delta.parts) say(exchange, part);
   }
@@ -184,6 +187,12 @@ void messages(const Call& call) {
   MessagesBody body = read_body(call, message_form());
   Model& model = call.service.model(body.model);
   Job job{.settings = body.settings, .dialect = Dialect::anthropic};
+  if (body.settings.summarize)
+    job.retelling = {body.messages, [call, &model, body](std::vector<ChatMessage> messages) {
+                       MessagesBody shorter = body;
+                       shorter.messages = std::move(messages);
+                       return prepare(call, model, shorter);
+                     }};
   job.prompts.push_back(prepare(call, model, body));
   const MessageFrame frame{.id = "msg_" + call.request().id,
                            .model = body.model,
