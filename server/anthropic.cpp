@@ -52,7 +52,7 @@ const Form<MessagesBody>& count_form() {
   return form;
 }
 
-Prepared prepare(const Call& call, const Model& model, MessagesBody& body) {
+Conversation conversation_of(const Call& call, MessagesBody& body) {
   Conversation conversation{.client = call.request().client};
   for (AnthropicMessage& message : body.messages)
     std::ranges::move(message.messages, std::back_inserter(conversation.messages));
@@ -62,7 +62,7 @@ Prepared prepare(const Call& call, const Model& model, MessagesBody& body) {
     const std::string system = read_text_parts(body.system, {.name = "system"});
     conversation.messages.insert(conversation.messages.begin(), {{{"role", "system"}, {"content", system}}});
   }
-  return model.chat->prepare(conversation, anthropic_demands(body.structure));
+  return conversation;
 }
 
 // What was cached is counted apart from the rest of the input.
@@ -187,13 +187,15 @@ void messages(const Call& call) {
   MessagesBody body = read_body(call, message_form());
   Model& model = call.service.model(body.model);
   Job job{.settings = body.settings, .dialect = Dialect::anthropic};
-  if (body.settings.summarize)
-    job.retelling = {body.messages, [call, &model, body](std::vector<ChatMessage> messages) {
-                       MessagesBody shorter = body;
-                       shorter.messages = std::move(messages);
-                       return prepare(call, model, shorter);
-                     }};
-  job.prompts.push_back(prepare(call, model, body));
+  const Conversation conversation = conversation_of(call, body);
+  const auto prepare = [&model, conversation,
+                        demands = anthropic_demands(body.structure)](std::vector<ChatMessage> messages) {
+    Conversation told = conversation;
+    told.messages = std::move(messages);
+    return model.chat->prepare(told, demands);
+  };
+  if (body.settings.summarize) job.retelling = {conversation.messages, prepare};
+  job.prompts.push_back(prepare(conversation.messages));
   const MessageFrame frame{.id = "msg_" + call.request().id,
                            .model = body.model,
                            .stops = body.settings.stop,
@@ -210,7 +212,9 @@ void messages(const Call& call) {
 void count_tokens(const Call& call) {
   MessagesBody body = read_body(call, count_form());
   const Model& model = call.service.model(body.model);
-  call.reply({{"input_tokens", prepare(call, model, body).tokens.size()}});
+  const Conversation conversation = conversation_of(call, body);
+  const Prepared prompt = model.chat->prepare(conversation, anthropic_demands(body.structure));
+  call.reply({{"input_tokens", prompt.tokens.size()}});
 }
 
 }  // namespace

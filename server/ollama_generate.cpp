@@ -141,7 +141,7 @@ class LineStream : public Answer {
     exchange.begin({.content_type = "application/x-ndjson", .fields = dropped_fields(outcome)});
   }
   void left_out(Exchange& exchange, int, const json::object& what) override {
-    json::object line = lines_.line("", false);
+    json::object line = lines_.line({}, false);
     line["medlar"] = what;
     exchange.send(ndjson(line));
   }

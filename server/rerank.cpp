@@ -205,7 +205,7 @@ void rerank(const Call& call) {
   Model& model = call.service.model(body.model);
   if (!model.embedder->ranks())
     throw ApiError(
-        501, "this model cannot rank documents",
+        400, "this model cannot rank documents",
         {.param = "model",
          .code = "not_supported_error",
          .hint = "a reranker's file has the pooling type \"rank\" and a tensor cls.output.weight"});

@@ -35,13 +35,13 @@ struct Model {
   std::vector<store::FileLock> in_use;  // its files, which nobody may delete meanwhile
   std::shared_ptr<Engine> engine;
   std::unique_ptr<Scheduler> scheduler;
-  std::optional<Pooling> pooling;      // of embeddings; none: what the file says
-  std::shared_ptr<Embedder> embedder;  // of the scheduler's engine
   std::unique_ptr<Chat> chat;
   std::vector<std::string> names;  // that it is asked for by, the one it is listed under first
   std::filesystem::path path;
   int parallel = 1;
-  std::int64_t loaded = 0;  // seconds since 1970
+  std::int64_t loaded = 0;             // seconds since 1970
+  std::optional<Pooling> pooling;      // of embeddings; none: what the file says
+  std::shared_ptr<Embedder> embedder;  // of the scheduler's engine
 
   const std::string& name() const { return names.front(); }
   // Case and a ":latest" at the end do not matter.

@@ -103,7 +103,7 @@ class Summarizing : public std::enable_shared_from_this<Summarizing> {
 
   std::vector<std::int32_t> question(const std::string& transcript) const {
     json::object message{{"role", "user"}, {"content", fmt::format("{}\n\n{}", kTask, transcript)}};
-    return model_.chat->prepare({.messages = {{std::move(message)}}}, {}).tokens;
+    return model_.chat->prepare({.messages = {{std::move(message)}}}, {.think = false}).tokens;
   }
 
   // Asks for a summary of as many messages as fit from next_ on. Throws ApiError(400) where not one does.
