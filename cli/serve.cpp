@@ -32,7 +32,8 @@ LogLevel parse_level(const std::string& name) {
 }
 
 struct ServeCommand {
-  std::string model, key_file, log = "warning";
+  std::string model, key_file, pooling, log = "warning";
+  double queue_timeout = 0;
   std::vector<std::string> aliases;
   int parallel = 4;
   int body_megabytes = 64, drain_seconds = 30;
@@ -52,8 +53,10 @@ struct ServeCommand {
     engine_options.batch_invariant = batch_invariant;
     listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
     listen.drain = std::chrono::seconds(drain_seconds);
-    server::ServeOptions options{
-        .listen = listen, .access = access, .log = Logger::to_stderr(parse_level(log))};
+    server::ServeOptions options{.listen = listen,
+                                 .access = access,
+                                 .log = Logger::to_stderr(parse_level(log)),
+                                 .queue_timeout = queue_timeout};
     store::Store store = open_store();
     options.model = model.empty() ? best_installed(store) : model;
     if (!options.model.empty() && store.can_pull(options.model)) pull_model(store, options.model, console);
@@ -97,6 +100,7 @@ struct ServeCommand {
     store::ResolvedModel resolved = store.resolve(reference);
     auto result = std::make_unique<server::Model>();
     result->engine = Engine::load(resolved.path, engine_options);
+    if (!pooling.empty()) result->pooling = parse_pooling(pooling);
     result->path = resolved.path;
     result->parallel = parallel;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
@@ -207,6 +211,16 @@ void add_serve(CLI::App& program, const Console& console) {
           "Gigabytes of the disk for what was read, so that it is not read again after a restart; 0: none")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 20).description(""))
+      ->capture_default_str();
+  command
+      ->add_option("--pooling", options->pooling,
+                   "How embeddings are made of hidden states; what the model's file says if not given")
+      ->type_name("none|mean|cls|last");
+  command
+      ->add_option("--queue-timeout", options->queue_timeout,
+                   "Seconds that a request may wait for its turn; 0: without end")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""))
       ->capture_default_str();
   command->add_flag("--batch-invariant", options->batch_invariant,
                     "An answer does not depend on what else is answered at the same time");

@@ -127,16 +127,20 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
   score_rows = static_cast<int>(
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
   backend = make_backend(o.device, threads);
-  program = backend->lower(model.graph, {.max_tokens = options.batch,
-                                         .max_logit_rows = std::max(score_rows, options.sequences),
-                                         .max_sequences = options.sequences,
-                                         .k_type = kv_type(o, o.k_type, model.config.head_dim),
-                                         .v_type = kv_type(o, o.v_type, model.config.v_dim),
-                                         .kv_pages = kv_pages(),
-                                         .fuse = o.fuse,
-                                         .exact = o.exact,
-                                         .batch_invariant = o.batch_invariant});
+  program = backend->lower(model.graph, program_options());
   load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+runtime::ProgramOptions Engine::Impl::program_options() const {
+  return {.max_tokens = options.batch,
+          .max_logit_rows = std::max(score_rows, options.sequences),
+          .max_sequences = options.sequences,
+          .k_type = kv_type(options, options.k_type, model.config.head_dim),
+          .v_type = kv_type(options, options.v_type, model.config.v_dim),
+          .kv_pages = kv_pages(),
+          .fuse = options.fuse,
+          .exact = options.exact,
+          .batch_invariant = options.batch_invariant};
 }
 
 void Engine::Impl::claim() {
@@ -152,13 +156,18 @@ PageTreeOptions Engine::Impl::page_tree_options() {
 std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages() const {
   if (options.sequences == 1 && options.cache == 0)
     return Timeline::pages(model.graph, context, options.batch);
+  return kv_pages(options.sequences, options.cache > 0 ? options.cache : context);
+}
+
+std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages(std::int64_t sequences,
+                                                              std::int64_t tokens) const {
   std::array<std::int32_t, kMaxKvGroups> pages{};
-  const std::int64_t tokens = options.cache > 0 ? options.cache : context;
   // A partly used page of each sequence.
-  const std::int32_t all = kv_pages_needed(tokens, 0, options.batch) + options.sequences;
+  const auto n = static_cast<std::int32_t>(sequences);
+  const std::int32_t all = kv_pages_needed(tokens, 0, options.batch) + n;
   const auto windows = model.graph.group_windows();
   for (std::size_t i = 0; i < windows.size(); ++i)
-    pages[i] = std::min(all, options.sequences * kv_pages_needed(context, windows[i], options.batch));
+    pages[i] = std::min(all, n * kv_pages_needed(context, windows[i], options.batch));
   return pages;
 }
 

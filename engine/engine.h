@@ -163,6 +163,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Session open_session();
 
  private:
+  friend class Embedder;
   friend class Scheduler;
   friend class Session;
   std::unique_ptr<Impl> impl_;

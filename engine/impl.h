@@ -37,6 +37,10 @@ struct Engine::Impl {
   // Of all sequences, for the program's pages.
   PageTreeOptions page_tree_options();
   std::array<std::int32_t, kMaxKvGroups> kv_pages() const;
+  // For sequences that can hold so many tokens together.
+  std::array<std::int32_t, kMaxKvGroups> kv_pages(std::int64_t sequences, std::int64_t tokens) const;
+  // As for the engine's program, but for steps of other sizes.
+  runtime::ProgramOptions program_options() const;
   // What the bytes of a page depend on beside its tokens.
   std::string identity() const;
   // Throws Error(io) when the mapped file was truncated or overwritten.

@@ -22,6 +22,8 @@ struct Scheduler::Impl {
   std::condition_variable changed;
   std::map<Id, std::shared_ptr<Job>> jobs;  // that have not ended
   std::vector<std::shared_ptr<Job>> submitted;
+  std::vector<std::shared_ptr<Errand>> errands;  // but for the one being worked on
+  bool on_errand = false;
   SchedulerStatus status;
   Id last_id = 0;
   bool closed = false, stopping = false;
@@ -41,20 +43,35 @@ struct Scheduler::Impl {
 
   void run() {
     for (;;) {
+      std::shared_ptr<Errand> errand;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return stopping || !jobs.empty(); });
-        if (jobs.empty()) return;
+        changed.wait(lock, [&] { return stopping || !jobs.empty() || !errands.empty(); });
+        if (stopping) errands.clear();
+        if (jobs.empty() && errands.empty()) return;
         for (auto& job : std::exchange(submitted, {})) loop.add(std::move(job));
+        if (!errands.empty()) {
+          errand = std::move(errands.front());
+          errands.erase(errands.begin());
+        }
+        on_errand = errand != nullptr;
       }
       const auto ended = loop.round();
+      const bool more = errand && errand->work(loop.spare_tokens());
       std::unique_lock lock(mutex);
+      on_errand = false;
+      if (more && !stopping) add(errand);
       for (const auto& job : ended) jobs.erase(job->id);
       loop.add_to(status);
-      if (!ended.empty()) changed.notify_all();
+      if (!ended.empty() || errand) changed.notify_all();
       // Somebody waits for the disk, or for a slot that a step did not free.
-      if (!loop.stepped() && !jobs.empty()) changed.wait_for(lock, std::chrono::milliseconds(1));
+      if (!loop.stepped() && !errand && !jobs.empty()) changed.wait_for(lock, std::chrono::milliseconds(1));
     }
+  }
+
+  // With the mutex.
+  void add(const std::shared_ptr<Errand>& errand) {
+    if (std::ranges::find(errands, errand) == errands.end()) errands.push_back(errand);
   }
 
   // No new jobs; those there are end when they are done, or soon.
@@ -163,13 +180,23 @@ void Scheduler::cancel(Id id) {
   if (const auto job = impl_->jobs.find(id); job != impl_->jobs.end()) job->second->cancelled = true;
 }
 
+void Scheduler::run(const std::shared_ptr<Errand>& errand) {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->closed)
+    throw Error(ErrorKind::limit, "no more requests are taken: shutting down", "try again later");
+  impl_->add(errand);
+  impl_->changed.notify_all();
+}
+
 void Scheduler::drain(std::chrono::steady_clock::time_point deadline) {
   impl_->close(false);
-  const auto done = [&] { return impl_->jobs.empty(); };
+  const auto done = [&] { return impl_->jobs.empty() && impl_->errands.empty() && !impl_->on_errand; };
   {
     std::unique_lock lock(impl_->mutex);
     if (impl_->changed.wait_until(lock, deadline, done)) return;
     for (const auto& [id, job] : impl_->jobs) job->cancelled = true;
+    impl_->errands.clear();
+    impl_->stopping = true;
     impl_->changed.wait(lock, done);
   }
 }

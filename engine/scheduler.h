@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/errand.h"
 #include "engine/prefix_store.h"
 
 namespace medlar {
@@ -121,6 +122,9 @@ class Scheduler {
   // Any thread; from any state it ends within a step, with FinishReason::cancelled. An id that has ended is
   // fine.
   void cancel(Id id);
+  // Any thread. Works on it between steps, until it says that nothing is left; one that is there already is
+  // not added again. A scheduler that ends lets go of what is left.
+  void run(const std::shared_ptr<Errand>& errand);
   // No new requests; returns when all are done or at the deadline, after which the rest is cancelled.
   void drain(std::chrono::steady_clock::time_point deadline);
 

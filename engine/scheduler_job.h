@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -40,6 +41,7 @@ struct Choice {
 struct Job {
   Scheduler::Id id = 0;
   Request request;
+  std::chrono::steady_clock::time_point submitted = std::chrono::steady_clock::now();
   std::vector<Choice> choices;  // the first reads the prompt for all
   std::atomic<bool> cancelled{false};
   std::atomic<bool> started{false};

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kShownTokens = 16;       // on either side of a cache miss
 constexpr std::int64_t kLeastStoredPages = 4;  // of a timeline worth keeping on disk
+constexpr std::int64_t kLeastSpare = 8;        // tokens a round, so that an errand always gets on
 constexpr std::int64_t kFetchedPages = 64;     // read from disk at once: they are in memory twice
 
 std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
@@ -68,8 +69,13 @@ void SchedulerLoop::expire() {
   const auto now = std::chrono::steady_clock::now();
   for (const auto& job : waiting_)
     if (job->request.deadline && now > *job->request.deadline)
-      fail(*job, Error(ErrorKind::limit, "the request waited in the queue past its deadline",
-                       "try again later, or allow it more time"));
+      fail(*job,
+           Error(ErrorKind::limit,
+                 fmt::format("the request waited {:.1f} s in the queue, past its deadline: {} are being "
+                             "answered and {} wait",
+                             std::chrono::duration<double>(now - job->submitted).count(), active_.size(),
+                             waiting_.size()),
+                 "try again later, or allow it more time"));
 }
 
 // --- admission
@@ -320,6 +326,7 @@ void SchedulerLoop::step() {
     if (!choice->answering()) reading += tokens;
   }
   stepped_ = !batch.empty();
+  answered_ = answering, read_ = reading;
   if (!stepped_) return;
 
   const auto start = std::chrono::steady_clock::now();
@@ -337,6 +344,11 @@ void SchedulerLoop::step() {
                                        std::ssize(choice->job->request.prompt) - choice->job->cached});
     if (choice->missing().empty()) sample(*choice, logits.subspan(row++ * vocab, vocab));
   }
+}
+
+std::int64_t SchedulerLoop::spare_tokens() const {
+  const std::int64_t spare = pace_.reading(answered_, engine_.options.batch) - (answered_ > 0 ? read_ : 0);
+  return std::max(kLeastSpare, spare);
 }
 
 // Puts the choice's next tokens into the batch. Where the cache is full, those admitted after it lose their
@@ -362,7 +374,8 @@ bool SchedulerLoop::add(StepBatch& batch, Choice& choice, std::int64_t tokens) {
     end(choice);
     return false;
   }
-  batch.add(choice.sequence, choice.length, some, some.size() == choice.missing().size());
+  const bool whole = some.size() == choice.missing().size();
+  batch.add(choice.sequence, choice.length, some, whole ? StepBatch::Logits::last : StepBatch::Logits::none);
   stepping_.push_back(&choice);
   return true;
 }

@@ -22,6 +22,8 @@ class SchedulerLoop {
   // have ended.
   std::vector<std::shared_ptr<Job>> round();
   bool stepped() const { return stepped_; }  // else there was nothing to run
+  // Tokens that something else may read after this round, so that those who answer do not wait for long.
+  std::int64_t spare_tokens() const;
   void add_to(SchedulerStatus& status) const;
 
  private:
@@ -65,7 +67,8 @@ class SchedulerLoop {
   StepPace pace_;
   std::optional<PrefixStore> store_;
   bool stepped_ = false;
-  std::vector<Choice*> stepping_;  // in the batch being put together
+  std::int64_t answered_ = 0, read_ = 0;  // in the last step: sequences that answered, tokens of prompts
+  std::vector<Choice*> stepping_;         // in the batch being put together
   std::uint64_t admissions_ = 0;
   std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0, steps_ = 0, preempted_ = 0;
 };

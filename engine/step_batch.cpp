@@ -17,13 +17,14 @@ void average(double& mean, double value) {
 
 }  // namespace
 
-void StepBatch::add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, bool logits) {
+void StepBatch::add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, Logits logits) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (logits == Logits::all || (logits == Logits::last && i + 1 == tokens.size()))
+      rows_.push_back(static_cast<std::int32_t>(tokens_.size()));
     tokens_.push_back(tokens[i]);
     positions_.push_back(static_cast<std::int32_t>(first + static_cast<std::int64_t>(i)));
     sequences_.push_back(sequence);
   }
-  if (logits) rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
 }
 
 std::span<const float> StepBatch::run(runtime::Program& program, const PageTree& tree, int groups) const {

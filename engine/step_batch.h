@@ -17,8 +17,9 @@ class StepBatch {
  public:
   explicit StepBatch(std::int64_t room) : room_(room) {}
 
-  // Tokens from position `first` on. With `logits`, those of the last token are wanted.
-  void add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, bool logits);
+  enum class Logits : std::uint8_t { none, last, all };
+  // Tokens from position `first` on, and of which of them the logits are wanted.
+  void add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, Logits logits);
   std::int64_t room() const { return room_ - std::ssize(tokens_); }
   bool empty() const { return tokens_.empty(); }
   // The logits that were asked for, in their order: (rows, vocab), valid until the next step.

@@ -52,7 +52,7 @@ const Form<MessagesBody>& count_form() {
   return form;
 }
 
-Prepared prepare(const Call& call, const Model& model, MessagesBody& body) {
+Conversation conversation_of(const Call& call, MessagesBody& body) {
   Conversation conversation{.client = call.request().client};
   for (AnthropicMessage& message : body.messages)
     std::ranges::move(message.messages, std::back_inserter(conversation.messages));
@@ -62,7 +62,7 @@ Prepared prepare(const Call& call, const Model& model, MessagesBody& body) {
     const std::string system = read_text_parts(body.system, {.name = "system"});
     conversation.messages.insert(conversation.messages.begin(), {{{"role", "system"}, {"content", system}}});
   }
-  return model.chat->prepare(conversation, anthropic_demands(body.structure));
+  return conversation;
 }
 
 // What was cached is counted apart from the rest of the input.
@@ -117,6 +117,9 @@ class MessageStream : public Answer {
     send(exchange, "message_start", {{"message", frame_.message({}, outcome.usage())}});
   }
   void progress(Exchange& exchange, const PromptProgress&) override { send(exchange, "ping", {}); }
+  void left_out(Exchange& exchange, int, const json::object& what) override {
+    send(exchange, "ping", {{"medlar", what}});
+  }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     for (const reply::Delta& part : delta.parts) say(exchange, part);
   }
@@ -184,7 +187,15 @@ void messages(const Call& call) {
   MessagesBody body = read_body(call, message_form());
   Model& model = call.service.model(body.model);
   Job job{.settings = body.settings, .dialect = Dialect::anthropic};
-  job.prompts.push_back(prepare(call, model, body));
+  const Conversation conversation = conversation_of(call, body);
+  const auto prepare = [&model, conversation,
+                        demands = anthropic_demands(body.structure)](std::vector<ChatMessage> messages) {
+    Conversation told = conversation;
+    told.messages = std::move(messages);
+    return model.chat->prepare(told, demands);
+  };
+  if (body.settings.summarize) job.retelling = {conversation.messages, prepare};
+  job.prompts.push_back(prepare(conversation.messages));
   const MessageFrame frame{.id = "msg_" + call.request().id,
                            .model = body.model,
                            .stops = body.settings.stop,
@@ -201,7 +212,9 @@ void messages(const Call& call) {
 void count_tokens(const Call& call) {
   MessagesBody body = read_body(call, count_form());
   const Model& model = call.service.model(body.model);
-  call.reply({{"input_tokens", prepare(call, model, body).tokens.size()}});
+  const Conversation conversation = conversation_of(call, body);
+  const Prepared prompt = model.chat->prepare(conversation, anthropic_demands(body.structure));
+  call.reply({{"input_tokens", prompt.tokens.size()}});
 }
 
 }  // namespace

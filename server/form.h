@@ -165,6 +165,12 @@ class Form {
     return *this;
   }
 
+  // All fields of another form of the same body.
+  Form& all_of(const Form& form) {
+    entries_.insert(entries_.end(), form.entries_.begin(), form.entries_.end());
+    return *this;
+  }
+
   // A field of a part that this body cannot do without.
   Form& require(std::string_view name) {
     for (Entry& entry : entries_)

@@ -7,6 +7,7 @@
 #include <random>
 #include <variant>
 
+#include "server/openai.h"
 #include "server/prompt.h"
 
 namespace medlar::server {
@@ -84,6 +85,7 @@ class Run : public std::enable_shared_from_this<Run> {
     outcome_.generations.resize(job.prompts.size() * static_cast<std::size_t>(job.choices));
     outcome_.relaxed = job.prompts.front().relaxed;
     call_ids_.resize(outcome_.generations.size());
+    outcome_.summary = job.summary;
     left_ = outcome_.generations.size();
   }
 
@@ -115,7 +117,9 @@ class Run : public std::enable_shared_from_this<Run> {
 
   void take(int prompt, Started& started) {
     outcome_.started[static_cast<std::size_t>(prompt)] = std::move(started);
-    if (!std::exchange(begun_, true)) answer_->begin(*exchange_, outcome_);
+    if (std::exchange(begun_, true)) return;
+    answer_->begin(*exchange_, outcome_);
+    if (const auto what = left_out_json(outcome_); !what.empty()) answer_->left_out(*exchange_, 0, what);
   }
   void take(int, PromptProgress& progress) { answer_->progress(*exchange_, progress); }
   void take(int prompt, OwnedDelta& event) {
@@ -129,7 +133,10 @@ class Run : public std::enable_shared_from_this<Run> {
     call_ids_[static_cast<std::size_t>(choice)].put(event.delta.parts);
     answer_->delta(*exchange_, choice, event.delta);
   }
-  void take(int, Shifted&) {}  // Finished tells of all that was left out
+  void take(int prompt, Shifted& event) {
+    const int choice = choice_of(prompt, event.choice);
+    answer_->left_out(*exchange_, choice, left_out_json(choice, event.dropped));
+  }
   void take(int prompt, Finished& event) {
     const int index = choice_of(prompt, event.choice);
     Generation& generation = outcome_.generations[static_cast<std::size_t>(index)];
@@ -222,7 +229,7 @@ reply::Reply reply_of(const Generation& generation) {
 }
 
 std::int64_t Outcome::dropped_tokens() const {
-  std::int64_t total = 0;
+  std::int64_t total = summary ? summary->tokens : 0;
   for (const Started& prompt : started)
     if (prompt.dropped) total += prompt.dropped->end - prompt.dropped->begin;
   for (const Generation& generation : generations)
@@ -257,6 +264,8 @@ std::unique_ptr<Answer> whole_answer(std::function<boost::json::object(const Out
 
 void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& exchange, Job job,
               std::unique_ptr<Answer> answer) {
+  if (needs_summary(*model.engine, job))
+    return summarize(service, model, exchange, std::move(job), std::move(answer));
   std::vector<GenerateOptions> options;
   for (Prepared& prompt : job.prompts) {
     options.push_back(generate_options(*model.engine, job.settings, prompt.tokens.size()));
@@ -264,6 +273,7 @@ void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& e
     options.back().reply = std::move(prompt.reply);
   }
   const auto run = std::make_shared<Run>(service, model, exchange, job, std::move(answer));
+  const auto deadline = service.queue_deadline(job.settings.queue_timeout);
   std::vector<Scheduler::Id> ids;
   try {
     for (std::size_t i = 0; i < job.prompts.size(); ++i)
@@ -275,6 +285,7 @@ void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& e
                                              .priority = job.settings.priority,
                                              .client = exchange->request().client,
                                              .scope = exchange->request().client,
+                                             .deadline = deadline,
                                              .on_event = run->events_of(static_cast<int>(i))}));
   } catch (const Error& e) {
     exchange->post([run] { run->abandon(); });

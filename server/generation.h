@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "server/http.h"
 #include "server/service.h"
 #include "server/settings.h"
+#include "server/summary.h"
 
 namespace medlar::server {
 
@@ -21,6 +23,8 @@ struct Job {
   Settings settings;
   int choices = 1;  // answers to each prompt
   Dialect dialect = Dialect::openai;
+  std::optional<Retelling> retelling;  // of a conversation: how to ask with fewer messages
+  std::optional<Summary> summary;      // of what was left out of it
 };
 
 // Of an answer that is not taken apart, all is content.
@@ -36,6 +40,7 @@ struct Outcome {
   std::vector<Started> started;         // (prompts)
   std::vector<Generation> generations;  // (prompts * choices), as far as they have ended
   std::vector<std::string> relaxed;     // Prepared::relaxed
+  std::optional<Summary> summary;       // in place of a conversation's oldest turns
 
   // Prompts counted once each, whatever the number of answers.
   Usage usage() const;
@@ -56,6 +61,9 @@ class Answer {
   // Of a stream: the first prompt has been admitted.
   virtual void begin(Exchange& exchange, const Outcome& outcome) {}
   virtual void progress(Exchange& exchange, const PromptProgress& progress) {}
+  // Something was left out just now: of the prompts, or of this answer's timeline. `what` is in the form of
+  // medlar_json().
+  virtual void left_out(Exchange& exchange, int choice, const boost::json::object& what) {}
   virtual void delta(Exchange& exchange, int choice, const Delta& delta) {}
   virtual void finish(Exchange& exchange, int choice, const Generation& generation) {}
   virtual void end(Exchange& exchange, const Outcome& outcome) = 0;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "server/generation.h"
+#include "server/infill.h"
 #include "server/openai.h"
 #include "server/prompt.h"
 #include "server/routes.h"
@@ -67,17 +68,25 @@ struct CompletionBody {
   Structure structure;
   Settings settings;
 };
-const Form<CompletionBody>& completion_form() {
+// What does not depend on what the prompt is made of.
+const Form<CompletionBody>& answer_form() {
   static const Form<CompletionBody> form =
       Form<CompletionBody>()
-          .field("prompt", &CompletionBody::prompt,
-                 {.about = "a text, or a list of texts and tokens that stand one after the other",
-                  .required = true})
           .field("stream", &CompletionBody::stream, {.about = "send the answer as it is written"})
           .field("n_probs", &CompletionBody::probabilities,
                  {.about = "log probabilities reported in each place", .min = 0, .max = 100})
           .part(completion_structure_form(), &CompletionBody::structure)
           .part(settings_form(), &CompletionBody::settings);
+  return form;
+}
+const Form<CompletionBody>& completion_form() {
+  static const Form<CompletionBody> form = [] {
+    Form<CompletionBody> own;
+    own.field(
+        "prompt", &CompletionBody::prompt,
+        {.about = "a text, or a list of texts and tokens that stand one after the other", .required = true});
+    return own.all_of(answer_form());
+  }();
   return form;
 }
 
@@ -139,6 +148,11 @@ class CompletionStream : public Answer {
   void progress(Exchange& exchange, const PromptProgress&) override {
     exchange.send(": reading the prompt\n\n");
   }
+  void left_out(Exchange& exchange, int, const json::object& what) override {
+    json::object object = frame_.part("", {}, false);
+    object["medlar"] = what;
+    exchange.send(sse(object));
+  }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     exchange.send(sse(frame_.part(delta.content(), delta.logprobs, false)));
   }
@@ -154,13 +168,10 @@ class CompletionStream : public Answer {
   CompletionFrame frame_;
 };
 
-void completion(const Call& call) {
-  CompletionBody body = read_body(call, completion_form());
-  Model& model = call.service.model();
+void complete(const Call& call, Model& model, CompletionBody body, std::vector<std::int32_t> prompt) {
   body.settings.top_logprobs = body.probabilities;
   Job job{.settings = body.settings, .dialect = Dialect::llama};
-  job.prompts.push_back(model.chat->prepare(read_prompt(model.engine->tokenizer(), body.prompt),
-                                            completion_demands(body.structure)));
+  job.prompts.push_back(model.chat->prepare(std::move(prompt), completion_demands(body.structure)));
   const CompletionFrame frame{
       .model = &model, .stops = body.settings.stop, .probabilities = body.probabilities};
   std::unique_ptr<Answer> answer;
@@ -173,6 +184,39 @@ void completion(const Call& call) {
     });
   }
   generate(call.service, model, call.exchange, std::move(job), std::move(answer));
+}
+
+void completion(const Call& call) {
+  CompletionBody body = read_body(call, completion_form());
+  Model& model = call.service.model();
+  std::vector<std::int32_t> prompt = read_prompt(model.engine->tokenizer(), body.prompt);
+  complete(call, model, std::move(body), std::move(prompt));
+}
+
+struct InfillBody {
+  CompletionBody completion;
+  std::string before, after, begun;
+  std::vector<ExtraText> extra;
+};
+const Form<InfillBody>& infill_form() {
+  static const Form<InfillBody> form =
+      Form<InfillBody>()
+          .field("input_prefix", &InfillBody::before, {.about = "the text before the gap", .required = true})
+          .field("input_suffix", &InfillBody::after, {.about = "the text behind it", .required = true})
+          .field("input_extra", &InfillBody::extra, {.about = "parts of other files, that help"})
+          .field("prompt", &InfillBody::begun, {.about = "what was written into the gap already"})
+          .part(answer_form(), &InfillBody::completion);
+  return form;
+}
+
+void infill(const Call& call) {
+  InfillBody body = read_body(call, infill_form());
+  Model& model = call.service.model();
+  std::vector<std::int32_t> prompt =
+      infill_tokens(*model.engine, {.before = plain_tokens(*model.engine, body.before + body.begun),
+                                    .after = body.after,
+                                    .extra = std::move(body.extra)});
+  complete(call, model, std::move(body.completion), std::move(prompt));
 }
 
 struct TokenizeBody {
@@ -266,6 +310,7 @@ std::span<const Route> llama_routes() {
         route(Method::post, "/tokenize", tokenize, "Tokens of a text"),
         route(Method::post, "/detokenize", detokenize, "Text of tokens"),
         route(Method::post, "/apply-template", apply_template, "The prompt that a conversation makes"),
+        route(Method::post, "/infill", infill, "Write what is missing between two texts"),
     };
     list[0].entry = Entry::open;
     list[0].needs = list[3].needs = Needs::nothing;
@@ -274,6 +319,7 @@ std::span<const Route> llama_routes() {
     list[5].body = schema<tokenize_form>;
     list[6].body = schema<detokenize_form>;
     list[7].body = schema<template_form>;
+    list[8].body = schema<infill_form>;
     return list;
   }();
   return routes;

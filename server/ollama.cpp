@@ -110,10 +110,6 @@ void show(const Call& call) {
               {"modified_at", ollama_time()}});
 }
 
-void embed(const Call& call) {
-  throw ApiError(501, "embeddings are not served yet", {.hint = "this server only writes text so far"});
-}
-
 }  // namespace
 
 std::string ollama_time() {
@@ -153,8 +149,6 @@ std::span<const Route> ollama_routes() {
       post("/api/show", show, "One model"),
       post("/api/generate", ollama_generate, "Answer a prompt", ollama_generate_schema),
       post("/api/chat", ollama_chat, "Answer a conversation", ollama_chat_schema),
-      post("/api/embed", embed, "Not served yet"),
-      post("/api/embeddings", embed, "Not served yet"),
   };
   return routes;
 }

@@ -6,6 +6,7 @@
 
 #include "server/anthropic_messages.h"
 #include "server/generation.h"
+#include "server/infill.h"
 #include "server/ollama.h"
 #include "server/openai.h"
 #include "server/prompt.h"
@@ -62,7 +63,8 @@ const Form<GenerateBody>& generate_form() {
           .field("prompt", &GenerateBody::prompt, {.about = "what to answer; empty: only load the model"})
           .field("system", &GenerateBody::system, {.about = "what the model is told before"})
           .field("raw", &GenerateBody::raw, {.about = "continue the prompt without the chat template"})
-          .field("suffix", &GenerateBody::suffix, {.about = "not served yet"})
+          .field("suffix", &GenerateBody::suffix,
+                 {.about = "what follows the answer: it fills the gap, if the model has tokens for that"})
           .field("template", &GenerateBody::template_text, {.about = "not served"})
           .field("images", &GenerateBody::images, {.about = "not served yet"})
           .field("context", &GenerateBody::context,
@@ -138,6 +140,11 @@ class LineStream : public Answer {
   void begin(Exchange& exchange, const Outcome& outcome) override {
     exchange.begin({.content_type = "application/x-ndjson", .fields = dropped_fields(outcome)});
   }
+  void left_out(Exchange& exchange, int, const json::object& what) override {
+    json::object line = lines_.line({}, false);
+    line["medlar"] = what;
+    exchange.send(ndjson(line));
+  }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     using Kind = reply::Delta::Kind;
     for (const reply::Delta& part : delta.parts) {
@@ -163,8 +170,9 @@ class LineStream : public Answer {
   reply::Call call_;  // the last one: calls are told whole
 };
 
-void answer(const Call& call, Model& model, const Common& body, Prepared prompt, Lines lines) {
-  Job job{.settings = body.settings, .dialect = Dialect::ollama};
+void answer(const Call& call, Model& model, const Common& body, Prepared prompt, Lines lines,
+            std::optional<Retelling> retelling = {}) {
+  Job job{.settings = body.settings, .dialect = Dialect::ollama, .retelling = std::move(retelling)};
   job.prompts.push_back(std::move(prompt));
   std::unique_ptr<Answer> answer;
   if (body.stream) {
@@ -197,7 +205,6 @@ json::object ollama_chat_schema() { return chat_form().schema(); }
 void ollama_generate(const Call& call) {
   GenerateBody body = read_body(call, generate_form());
   Model& model = call.service.model(body.common.model);
-  if (!body.suffix.empty()) fail_at({.name = "suffix"}, "filling in the middle is not served yet");
   if (!body.template_text.empty()) fail_at({.name = "template"}, "the model's own template is used");
   refuse_images(body.images, {.name = "images"});
   if (body.context.is_array() && !body.context.get_array().empty())
@@ -207,7 +214,12 @@ void ollama_generate(const Call& call) {
   const Demands demands = ollama_demands(body.common.structure);
   Prepared prompt;
   // As Ollama does it: a model without a template continues the text.
-  if (body.raw || !model.engine->chat_template()) {
+  if (!body.suffix.empty()) {
+    prompt = model.chat->prepare(
+        infill_tokens(*model.engine,
+                      {.before = plain_tokens(*model.engine, body.prompt), .after = body.suffix}),
+        demands);
+  } else if (body.raw || !model.engine->chat_template()) {
     prompt = model.chat->prepare(model.engine->tokenizer().encode(body.prompt, {.parse_special = body.raw}),
                                  demands);
   } else {
@@ -233,10 +245,12 @@ void ollama_chat(const Call& call) {
     if (const json::value* thinking = message.if_contains("thinking"))
       message["reasoning_content"] = *thinking;
   }
-  Prepared prompt =
-      model.chat->prepare({.messages = std::move(body.messages), .client = call.request().client},
-                          ollama_demands(body.common.structure));
-  answer(call, model, body.common, std::move(prompt), std::move(lines));
+  const auto prepare = [&model, client = call.request().client,
+                        demands = ollama_demands(body.common.structure)](std::vector<ChatMessage> messages) {
+    return model.chat->prepare({.messages = std::move(messages), .client = client}, demands);
+  };
+  answer(call, model, body.common, prepare(body.messages), std::move(lines),
+         Retelling{body.messages, prepare});
 }
 
 }  // namespace medlar::server

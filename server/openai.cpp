@@ -158,6 +158,19 @@ json::object timings_json(const Generation& generation) {
           {"first_token_ms", timings.ttft_ms}};
 }
 
+json::object left_out_json(const Outcome& outcome) {
+  json::object result;
+  if (json::array dropped = dropped_list(outcome); !dropped.empty()) result["dropped"] = std::move(dropped);
+  if (outcome.summary) result["summarized"] = to_json(*outcome.summary);
+  return result;
+}
+
+json::object left_out_json(int choice, const DroppedTokens& dropped) {
+  json::object entry = dropped_json(dropped);
+  entry["choice"] = choice;
+  return {{"dropped", json::array{std::move(entry)}}};
+}
+
 json::object medlar_json(const Outcome& outcome) {
   const Usage usage = outcome.usage();
   json::object cache{
@@ -169,7 +182,7 @@ json::object medlar_json(const Outcome& outcome) {
                        {"given", valid_utf8(prompt.miss->given)}};
   }
   json::object result{{"cache", std::move(cache)}};
-  if (json::array dropped = dropped_list(outcome); !dropped.empty()) result["dropped"] = std::move(dropped);
+  for (auto& [key, value] : left_out_json(outcome)) result[key] = value;
   json::array messages;
   for (const Generation& generation : outcome.generations) {
     if (!generation.message.empty()) messages.push_back(json::value(generation.message));

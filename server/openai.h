@@ -29,6 +29,10 @@ boost::json::object timings_json(const Generation& generation);
 // {"cache": {...}, "dropped": [...], ...}: how much of each prompt was in the cache, why not more, and which
 // tokens were left out.
 boost::json::object medlar_json(const Outcome& outcome);
+// Only what it says of tokens that were left out of the prompts; empty: none were.
+boost::json::object left_out_json(const Outcome& outcome);
+// Of an answer, while it is written.
+boost::json::object left_out_json(int choice, const DroppedTokens& dropped);
 // The end of a stream: the last chunk, with time and cache; where usage was asked for, a chunk of its own
 // with it, of the same frame; and the mark that nothing follows.
 void end_stream(Exchange& exchange, const Outcome& outcome, boost::json::object last,

@@ -128,6 +128,11 @@ class ChatStream : public Answer {
     object["prompt_progress"] = {{"processed", progress.done}, {"total", progress.total}};
     exchange.send(sse(object));
   }
+  void left_out(Exchange& exchange, int choice, const json::object& what) override {
+    json::object object = frame_.object("chat.completion.chunk", {chunk(choice, json::object())});
+    object["medlar"] = what;
+    exchange.send(sse(object));
+  }
   void delta(Exchange& exchange, int choice, const Delta& delta) override {
     json::value logprobs = frame_.logprobs_of(delta.logprobs);
     for (const reply::Delta& part : delta.parts) {
@@ -198,11 +203,17 @@ void chat_completions(const Call& call) {
   if (body.top_logprobs > 0 && !body.logprobs) fail_at({.name = "top_logprobs"}, "needs logprobs to be true");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, body.top_logprobs);
   Job job{.settings = body.settings, .choices = body.choices, .dialect = Dialect::openai};
-  job.prompts.push_back(model.chat->prepare({.messages = std::move(body.messages),
-                                             .variables = std::move(body.variables),
-                                             .continue_last = body.continue_last,
-                                             .client = call.request().client},
-                                            openai_demands(body.structure)));
+  const auto prepare = [&model, variables = std::move(body.variables), continue_last = body.continue_last,
+                        client = call.request().client,
+                        demands = openai_demands(body.structure)](std::vector<ChatMessage> messages) {
+    return model.chat->prepare({.messages = std::move(messages),
+                                .variables = variables,
+                                .continue_last = continue_last,
+                                .client = client},
+                               demands);
+  };
+  if (body.settings.summarize) job.retelling = {body.messages, prepare};
+  job.prompts.push_back(prepare(std::move(body.messages)));
   const ChatFrame frame{.id = "chatcmpl-" + call.request().id,
                         .model = body.model.empty() ? model.name() : body.model,
                         .logprobs = body.logprobs,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "server/infill.h"
 #include "server/openai.h"
 #include "server/prompt.h"
 #include "server/routes.h"
@@ -41,7 +42,8 @@ const Form<CompletionBody>& completion_form() {
           .field("n", &CompletionBody::choices, {.about = "answers to each prompt", .min = 1, .max = 64})
           .field("logprobs", &CompletionBody::logprobs,
                  {.about = "report this many log probabilities in each place", .min = 0, .max = 20})
-          .field("suffix", &CompletionBody::suffix, {.about = "not served yet"})
+          .field("suffix", &CompletionBody::suffix,
+                 {.about = "what follows the answer: it fills the gap, if the model has tokens for that"})
           .part(completion_structure_form(), &CompletionBody::structure)
           .part(settings_form(), &CompletionBody::settings);
   return form;
@@ -50,6 +52,7 @@ const Form<CompletionBody>& completion_form() {
 struct Prompt {
   std::vector<std::int32_t> tokens;
   std::string text;
+  bool is_text = false;  // else it was given as tokens
 };
 
 Prompt token_prompt(const text::Tokenizer& tokenizer, const json::value& value, const Path& path) {
@@ -63,7 +66,7 @@ Prompt token_prompt(const text::Tokenizer& tokenizer, const json::value& value, 
 Prompt one_prompt(const text::Tokenizer& tokenizer, const json::value& value, const Path& path) {
   if (value.is_array()) return token_prompt(tokenizer, value, path);
   const std::string text = JsonType<std::string>::read(value, path, {});
-  return {tokenizer.encode(text, {.parse_special = true}), text};
+  return {tokenizer.encode(text, {.parse_special = true}), text, true};
 }
 
 // The four shapes that a prompt may have.
@@ -77,6 +80,12 @@ std::vector<Prompt> read_prompts(const text::Tokenizer& tokenizer, const json::v
   std::vector<Prompt> prompts;
   for (const json::value& item : items) prompts.push_back(one_prompt(tokenizer, item, path[prompts.size()]));
   return prompts;
+}
+
+// Text before the gap is encoded anew, as nothing begins with it; tokens are taken as they are.
+std::vector<std::int32_t> gap_tokens(const Engine& engine, const Prompt& prompt, const CompletionBody& body) {
+  return infill_tokens(engine, {.before = prompt.is_text ? plain_tokens(engine, prompt.text) : prompt.tokens,
+                                .after = body.suffix});
 }
 
 struct CompletionFrame {
@@ -155,6 +164,11 @@ class CompletionStream : public Answer {
   void progress(Exchange& exchange, const PromptProgress&) override {
     exchange.send(": reading the prompt\n\n");
   }
+  void left_out(Exchange& exchange, int choice, const json::object& what) override {
+    json::object object = frame_.object({choice_object(choice, "")});
+    object["medlar"] = what;
+    exchange.send(sse(object));
+  }
   void delta(Exchange& exchange, int choice, const Delta& delta) override {
     json::object object = choice_object(choice, delta.content());
     object["logprobs"] = frame_.logprobs_of(delta.logprobs);
@@ -187,7 +201,6 @@ void completions(const Call& call) {
   CompletionBody body = read_body(call, completion_form());
   Model& model = call.service.model(body.model);
   const Demands demands = completion_demands(body.structure);
-  if (!body.suffix.empty()) fail_at({.name = "suffix"}, "filling in the middle is not served yet");
   if (body.echo && body.logprobs) fail_at({.name = "logprobs"}, "those of an echoed prompt are not served");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, *body.logprobs);
   CompletionFrame frame{.id = "cmpl-" + call.request().id,
@@ -197,6 +210,7 @@ void completions(const Call& call) {
                         .tokenizer = &model.engine->tokenizer()};
   Job job{.settings = body.settings, .choices = body.choices, .dialect = Dialect::openai};
   for (Prompt& prompt : read_prompts(*frame.tokenizer, body.prompt)) {
+    if (!body.suffix.empty()) prompt.tokens = gap_tokens(*model.engine, prompt, body);
     job.prompts.push_back(model.chat->prepare(std::move(prompt.tokens), demands));
     if (body.echo) frame.echoes.push_back(std::move(prompt.text));
   }

@@ -12,14 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-// The largest context that this model and the memory that can be had now allow.
-std::int64_t largest_context(const Engine& engine) {
-  const std::int64_t bytes_per_token = std::max<std::int64_t>(1, engine.memory_plan().kv / engine.context());
-  const std::int64_t more = static_cast<std::int64_t>(probe().available_bytes) / bytes_per_token;
-  const std::int64_t trained = engine.description().trained_context;
-  return std::max(engine.context(), std::min(trained, engine.context() + more));
-}
-
 [[noreturn]] void fail_context(const Engine& engine, std::size_t prompt_tokens, std::int64_t limit) {
   const std::int64_t largest = largest_context(engine);
   const auto needed = static_cast<std::int64_t>(prompt_tokens) + 1;
@@ -36,6 +28,13 @@ std::int64_t largest_context(const Engine& engine) {
 }
 
 }  // namespace
+
+std::int64_t largest_context(const Engine& engine) {
+  const std::int64_t bytes_per_token = std::max<std::int64_t>(1, engine.memory_plan().kv / engine.context());
+  const std::int64_t more = static_cast<std::int64_t>(probe().available_bytes) / bytes_per_token;
+  const std::int64_t trained = engine.description().trained_context;
+  return std::max(engine.context(), std::min(trained, engine.context() + more));
+}
 
 std::string read_text_parts(const json::value& content, const Path& path) {
   if (content.is_string()) return std::string(content.get_string());

@@ -35,6 +35,9 @@ struct Conversation {
   std::string client;             // whose conversation it is
 };
 
+// The largest context that this model and the memory that can be had now allow.
+std::int64_t largest_context(const Engine& engine);
+
 // How the engine is to answer a prompt of that many tokens. Throws ApiError(400) with the prompt's tokens,
 // the limit and the largest context that fits where it does not fit or asks for more context than there is.
 GenerateOptions generate_options(const Engine& engine, const Settings& settings, std::size_t prompt_tokens);

@@ -73,7 +73,7 @@ Routes::Routes() {
   routes_.push_back(kDocument);
   for (const auto table : {openai_routes(), anthropic_routes(), ollama_routes(), llama_routes(),
                            page_routes(), model_routes(), history_routes(), response_routes(),
-                           ollama_model_routes()})
+                           ollama_model_routes(), embedding_routes(), rerank_routes(), adapter_routes()})
     routes_.insert(routes_.end(), table.begin(), table.end());
 }
 

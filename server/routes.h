@@ -54,6 +54,9 @@ std::span<const Route> model_routes();
 std::span<const Route> history_routes();
 std::span<const Route> response_routes();
 std::span<const Route> ollama_model_routes();
+std::span<const Route> embedding_routes();
+std::span<const Route> rerank_routes();
+std::span<const Route> adapter_routes();
 
 struct Match {
   const Route* route = nullptr;

@@ -16,6 +16,7 @@ struct ServeOptions {
   ListenOptions listen;
   AccessOptions access;
   Logger log;
+  double queue_timeout = 0;  // seconds that a request may wait for its turn; 0: without end
   // Loaded on a thread of its own while the server already answers 503; "": none.
   std::string model;
   ModelsOptions models;

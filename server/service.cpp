@@ -77,6 +77,14 @@ Model& Service::model(std::string_view name) const {
                   .hint = fmt::format("this server serves \"{}\"", present.name())});
 }
 
+std::optional<std::chrono::steady_clock::time_point> Service::queue_deadline(
+    std::optional<double> seconds) const {
+  const double limit = seconds.value_or(queue_timeout);
+  if (!seconds && limit == 0) return std::nullopt;
+  using Clock = std::chrono::steady_clock;
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(limit));
+}
+
 void Service::begin_loading() {
   const std::lock_guard lock(mutex_);
   loading_ = true;
@@ -108,6 +116,7 @@ void Service::replace(std::unique_ptr<Model> next, const SchedulerOptions& sched
     if (next) {
       next->scheduler = std::make_unique<Scheduler>(next->engine, scheduling);
       next->chat = std::make_unique<Chat>(*next->engine);
+      next->embedder = std::make_shared<Embedder>(*next->scheduler, next->pooling);
     }
   } catch (...) {
     next.reset();

@@ -7,12 +7,14 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "engine/embedding.h"
 #include "engine/scheduler.h"
 #include "server/metrics.h"
 #include "store/lock.h"
@@ -37,7 +39,9 @@ struct Model {
   std::vector<std::string> names;  // that it is asked for by, the one it is listed under first
   std::filesystem::path path;
   int parallel = 1;
-  std::int64_t loaded = 0;  // seconds since 1970
+  std::int64_t loaded = 0;             // seconds since 1970
+  std::optional<Pooling> pooling;      // of embeddings; none: what the file says
+  std::shared_ptr<Embedder> embedder;  // of the scheduler's engine
 
   const std::string& name() const { return names.front(); }
   // Case and a ":latest" at the end do not matter.
@@ -93,6 +97,9 @@ class Service {
   // retire() waits no longer.
   void stop_waiting();
 
+  // By when a request that comes now must have been admitted: after the seconds that it allows itself, else
+  // after the server's own limit, where there is one.
+  std::optional<std::chrono::steady_clock::time_point> queue_deadline(std::optional<double> seconds) const;
   // Ends all requests and unloads the model. No handler may run any more.
   void close();
 
@@ -101,6 +108,7 @@ class Service {
   Models* models = nullptr;
   Desk<History>* history = nullptr;
   Desk<ResponseStore>* responses = nullptr;
+  double queue_timeout = 0;  // seconds that a request may wait; 0: without end
 
  private:
   void give_back();

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "server/adapters.h"
+
 namespace medlar::server {
 namespace {
 
@@ -83,11 +85,13 @@ Form<Settings> make_form() {
       .field("ignore_eos", &Settings::ignore_end, {.about = "go on past the end of the turn"})
       .set<std::string>(
           "overflow",
-          {.about = "what does not fit the context: an error, or left out between the first tokens "
-                    "and the newest, and reported",
-           .choices = {"error", "shift"}},
+          {.about = "what does not fit the context: an error; left out between the first tokens and the "
+                    "newest (shift); or, of a conversation, its oldest turns condensed by the model "
+                    "(summarize); and reported",
+           .choices = {"error", "shift", "summarize"}},
           [](Settings& settings, std::string name) {
             settings.overflow = name == "shift" ? Overflow::shift : Overflow::error;
+            settings.summarize = name == "summarize";
           })
       .field("num_keep", &Settings::keep, {.about = "with shift: first tokens that stay", .min = 0})
       .field("n_keep", &Settings::keep, {.about = "as num_keep", .min = 0})
@@ -98,6 +102,10 @@ Form<Settings> make_form() {
                           settings.priority =
                               name == "background" ? Priority::background : Priority::interactive;
                         })
+      .field("queue_timeout", &Settings::queue_timeout, queue_timeout_spec())
+      .set<LoraScales>("lora",
+                       {.about = "scales of adapters, as [{\"id\": 0, \"scale\": 1}]; there are none yet"},
+                       [](Settings&, LoraScales) {})
       .set<Strings>("stop", {.about = "the answer ends before the first of these", .max_items = kMostStops},
                     [](Settings& settings, Strings list) { settings.stop = std::move(list.items); });
   return form;
@@ -116,6 +124,10 @@ LogitBias bias_of_pair(const json::value& pair, const Path& path, const FieldSpe
 }
 
 }  // namespace
+
+FieldSpec queue_timeout_spec() {
+  return {.about = "seconds that the request may wait for its turn; then it is a 503", .min = 0, .max = 1e6};
+}
 
 const Form<Settings>& settings_form() {
   static const Form<Settings> form = make_form();

@@ -19,12 +19,17 @@ struct Settings {
   bool ignore_end = false;
   int top_logprobs = 0;
   Overflow overflow = Overflow::error;
-  std::int64_t keep = 0;  // with Overflow::shift: first tokens that stay
+  std::int64_t keep = 0;   // with Overflow::shift: first tokens that stay
+  bool summarize = false;  // a conversation that does not fit has its oldest turns condensed (summary.h)
   Priority priority = Priority::interactive;
+  std::optional<double> queue_timeout;  // seconds; none: the server's own limit
 };
 
 // With OpenAI's, Ollama's and llama-server's names: where they differ, all of them work everywhere.
 const Form<Settings>& settings_form();
+
+// Of "queue_timeout", on every route that can wait.
+FieldSpec queue_timeout_spec();
 
 // A whole number of 64 bits, exactly; -1: none.
 struct Seed {

@@ -7,6 +7,7 @@ Medlar is used. For each NAME of golden.TINY, in tests/goldens/:
   tiny-NAME.gguf      the model, F32
   tiny-NAME.json      {"tokens": [...]}, the input
   tiny-NAME.npy       float32 (tokens, vocab), log-probabilities after each position
+  tiny-NAME-hidden.npy  float32 (tokens, dim), hidden states after the final norm
 The shapes are odd on purpose: heads wider than dim / heads, several heads to a KV head, rows that fill no vector
 register, and more tokens than the sliding window holds.
 """
@@ -106,10 +107,12 @@ def main(names):
         randomize(model, seed)
         tokens = np.random.default_rng(seed).integers(0, config.vocab_size, TOKENS).tolist()
         log_probs = golden.log_softmax(model(torch.tensor([tokens])).logits[0].numpy())
+        hidden = model.model(torch.tensor([tokens])).last_hidden_state[0].numpy()
         stem = golden.FOLDER / f"tiny-{name}"
         export_gguf.write(model, stem.with_suffix(".gguf"))
         stem.with_suffix(".json").write_text(json.dumps({"tokens": tokens}) + "\n")
         np.save(stem.with_suffix(".npy"), log_probs.astype(np.float32))
+        np.save(golden.FOLDER / f"tiny-{name}-hidden.npy", hidden.astype(np.float32))
         entropy = -(np.exp(log_probs) * log_probs).sum(-1).mean()
         print(f"{name}: mean entropy {entropy:.2f} of {np.log(config.vocab_size):.2f}")
 

@@ -63,9 +63,8 @@ def test_asking_for_nothing_loads(client):
     (lambda c: c.chat(MODEL, HELLO, options={"top_p": 2}), 400, "options.top_p"),
     (lambda c: c.chat(MODEL, HELLO, format={"type": "thing"}), 400, "format"),
     (lambda c: c.chat(MODEL, [{"role": "user", "content": "x", "images": [b"png"]}]), 400, "messages[0].images"),
-    (lambda c: c.generate(MODEL, "x", suffix="y"), 400, "suffix"),
+    (lambda c: c.generate(MODEL, "x", suffix="y"), 400, "fim_pre"),
     (lambda c: c.generate(MODEL, "x" * 1000), 400, "512"),
-    (lambda c: c.embed(MODEL, "x"), 501, "embeddings"),
 ])
 def test_errors(client, call, status, expected):
     with pytest.raises(ollama.ResponseError) as error:
