@@ -36,11 +36,13 @@ class Row:
 
     def verdict(self, value, ratio):
         measured = ratio if self.of_ratio else value
-        if not self.goal or measured is None:
-            return self.goal
-        sign, bound = self.goal.split()
+        if not self.goal:
+            return ""
+        shown_goal, (sign, bound) = self.goal.replace(">=", "≥").replace("<=", "≤"), self.goal.split()
+        if measured is None:
+            return f"{shown_goal}: not measured"
         met = {">=": measured >= float(bound), "<=": measured <= float(bound), "<": measured < float(bound)}[sign]
-        return f"{self.goal.replace('>=', '≥').replace('<=', '≤')}: {'met' if met else '**not met**'}"
+        return f"{shown_goal}: {'met' if met else '**not met**'}"
 
 
 ROWS = {
