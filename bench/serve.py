@@ -36,11 +36,13 @@ class Row:
 
     def verdict(self, value, ratio):
         measured = ratio if self.of_ratio else value
-        if not self.goal or measured is None:
-            return self.goal
-        sign, bound = self.goal.split()
+        if not self.goal:
+            return ""
+        shown_goal, (sign, bound) = self.goal.replace(">=", "≥").replace("<=", "≤"), self.goal.split()
+        if measured is None:
+            return f"{shown_goal}: not measured"
         met = {">=": measured >= float(bound), "<=": measured <= float(bound), "<": measured < float(bound)}[sign]
-        return f"{self.goal.replace('>=', '≥').replace('<=', '≤')}: {'met' if met else '**not met**'}"
+        return f"{shown_goal}: {'met' if met else '**not met**'}"
 
 
 ROWS = {
@@ -136,10 +138,14 @@ def table(all_results):
             own, peer = results.median("medlar", row.key), results.median(PEER, row.key)
             ratio = results.ratio(row.key)
             cells = [results.scenario, results.model, row.about, shown(own, row.unit), shown(peer, row.unit),
-                     f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})" if ratio else "",
+                     "{} ({} to {})".format(*map(shown_ratio, ratio)) if ratio else "",
                      row.verdict(own, ratio and ratio[0])]  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines) + "".join(f"\n- {note}" for note in notes) + ("\n" if notes else "")
+
+
+def shown_ratio(value):
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def shown(value, unit):
@@ -190,17 +196,11 @@ def installed(servers):
     return there, versions
 
 
-def main():
-    o = arguments()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    if not o.here:
-        reenter_with("serve")
-    from compare import cpu, read_once, write_docs
-    from serving.scenarios import SCENARIOS, Sizes
-    from serving.servers import LlamaServer, MedlarServer
+def measured(servers, o):
+    """Results of every scenario with every model, written into --json as they come."""
+    from compare import read_once
+    from serving.scenarios import SCENARIOS
 
-    o.sizes = Sizes(**{name: int(number) for name, _, number in (size.partition("=") for size in o.size)})
-    servers, versions = installed([MedlarServer(o.medlar.resolve()), *([] if o.no_peer else [LlamaServer(o.peer)])])
     results = [Results(**each) for path in o.read for each in json.loads(path.read_text())]
 
     def keep(last):
@@ -216,10 +216,34 @@ def main():
             read_once(path)
             for scenario in o.scenarios:
                 results.append(measure(servers, SCENARIOS[scenario], path.resolve(), o, keep))
-    names = ", ".join(f"{name} {version}" for name, version in versions.items())
+            if name in o.synthetic:
+                path.unlink()
+    return results
+
+
+def introduction(results, versions, o):
+    from compare import cpu
+
     counts = sorted({len(runs) for each in results for runs in each.runs.values()})
     rounds = " or ".join(map(str, counts)) + " alternating round" + ("" if counts == [1] else "s")
-    text = f"{o.threads} threads{f' on processors {o.cpus}' if o.cpus else ''}, q8_0 KV cache, {rounds}; {cpu()}; {names}.\n\n{table(results)}"
+    cpus = f" on processors {o.cpus}" if o.cpus else ""
+    names = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{o.threads} threads{cpus}, q8_0 KV cache, {rounds}; {cpu()}; {names}.\n\n"
+
+
+def main():
+    o = arguments()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if not o.here:
+        reenter_with("serve")
+    from compare import write_docs
+    from serving.scenarios import Sizes
+    from serving.servers import LlamaServer, MedlarServer
+
+    o.sizes = Sizes(**{name: int(number) for name, _, number in (size.partition("=") for size in o.size)})
+    servers, versions = installed([MedlarServer(o.medlar.resolve()), *([] if o.no_peer else [LlamaServer(o.peer)])])
+    results = measured(servers, o)
+    text = introduction(results, versions, o) + table(results)
     print(text, end="")
     if o.docs:
         write_docs(o.docs, text, "serving")

@@ -24,6 +24,7 @@ MEMORY_SHARE = 0.03  # that the medians of the middle and the last third may dif
 MEMORY_MB = 3.0  # and whatever the share says
 SPARE_FILES = 3  # descriptors that may be there at the end and were not at the beginning
 SETTLE_SECONDS = 60
+PLOTTED = 600  # samples
 
 
 @dataclasses.dataclass
@@ -184,9 +185,10 @@ def main():
         o.json.write_text(json.dumps({"report": dataclasses.asdict(report),
                                       "samples": [dataclasses.asdict(s) for s in samples]}, indent=1))  # fmt: skip
     if o.plot:
-        seconds = [s.seconds for s in samples]
-        o.plot.write_text(svg(seconds, [Panel("anonymous memory, MB", [s.anon_mb for s in samples]),
-                                        Panel("file descriptors", [s.files for s in samples])]))  # fmt: skip
+        shown = samples[:: len(samples) // PLOTTED + 1]
+        panels = [Panel("anonymous memory, MB", [s.anon_mb for s in shown]),
+                  Panel("file descriptors", [s.files for s in shown])]  # fmt: skip
+        o.plot.write_text(svg([s.seconds for s in shown], panels))
     if o.docs:
         write_docs(o.docs, text, "serving")
     sys.exit(bool(report.faults()))

@@ -92,7 +92,7 @@ struct Request {
 struct SchedulerOptions {
   int queue = 256;  // requests that may wait
   // How much longer a step may become by reading prompts while others wait for their next token.
-  double slowdown = 2;
+  double slowdown = 1.8;
   std::optional<PrefixStoreOptions> store;  // pages on disk
 };
 

@@ -8,7 +8,7 @@ namespace {
 constexpr std::int64_t kLeastReading = 8;  // tokens: a prompt always gets on
 constexpr double kNewShare = 0.25;         // of the last step in the averages
 constexpr double kMostGrowth = 1.5;        // of a step over the average: longer, it was interrupted
-constexpr double kLongSeconds = 1;         // that a step may last longer now and then
+constexpr double kLongSeconds = 2;         // that a step may last longer now and then
 constexpr std::int64_t kLongEvery = 128;   // steps: seldom enough not to show in the 99th percentile
 
 void average(double& mean, double value) {

@@ -56,7 +56,8 @@ constexpr std::string_view kHead = "| field | type | default | meaning |\n|---|-
 std::string own_fields(const json::object& body, const json::object& common) {
   std::string rows;
   const json::value* required = body.if_contains("required");
-  for (const auto& [name, schema] : body.at("properties").as_object()) {
+  const json::value* properties = body.if_contains("properties");
+  for (const auto& [name, schema] : properties ? properties->as_object() : json::object()) {
     if (common.contains(name)) continue;
     bool needed = false;
     for (const json::value& other : required ? required->as_array() : json::array()) needed |= other == name;

@@ -113,7 +113,7 @@ class LlamaServer:
 
     def version(self):
         if self.program:
-            return "given"
+            return f"of {self.program.resolve().parent}"
         python = python_with(self.name, [LlamaCppBin.package], LlamaCppBin.environment(server=True), ["--no-cache-dir"])
         self.program = program_folder(python) / "llama-server"
         if not self.program.exists():

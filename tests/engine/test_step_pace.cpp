@@ -67,9 +67,9 @@ TEST(StepPace, AtMostOneStepInAHundredIsLong) {
 
 TEST(StepPace, ALongStepIsNoPause) {
   StepPace pace(2);
-  for (int i = 0; i < 100; ++i) pace.observe(0, 100, Seconds(1));  // 10 ms a token
+  for (int i = 0; i < 100; ++i) pace.observe(0, 100, Seconds(2));  // 20 ms a token
   pace.observe(4, 0, Seconds(0.2));
-  EXPECT_EQ(pace.finishing(4, kRoom), 100);
+  EXPECT_EQ(pace.finishing(4, kRoom), 100);  // two seconds
 }
 
 }  // namespace
