@@ -55,7 +55,8 @@ class Models {
 
   // Gives a model that is here another name as well. ApiError: 404, 400.
   void copy(const std::string& name, const std::string& other);
-  // Unloads it, if need be, and deletes it. ApiError: 404, 409 while it is answering or another program has it.
+  // Unloads it, if need be, and deletes it. ApiError: 404, 409 while it is answering or another program has
+  // it.
   void remove(const std::string& name);
   bool has_blob(const std::string& digest) const;
 
