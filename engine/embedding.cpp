@@ -168,14 +168,17 @@ void Embedder::Impl::check(const EmbeddingRequest& request) const {
   }
 }
 
-// Of those with an input that is not begun, one of the client who has the fewest in reading.
+// Of those with an input that is not begun, one of the client who has the fewest in reading, and then the one
+// that has the fewest itself.
 std::shared_ptr<Job> Embedder::Impl::next_job() {
   std::shared_ptr<Job> best;
-  std::ptrdiff_t fewest = 0;
+  std::pair<std::ptrdiff_t, std::ptrdiff_t> fewest;
   for (const auto& job : jobs) {
     if (job->over || job->begun == job->request.inputs.size()) continue;
-    const std::ptrdiff_t count = std::ranges::count_if(
-        readings, [&](const Reading& r) { return r.job->request.client == job->request.client; });
+    const std::pair count(
+        std::ranges::count_if(readings,
+                              [&](const Reading& r) { return r.job->request.client == job->request.client; }),
+        std::ranges::count_if(readings, [&](const Reading& r) { return r.job == job; }));
     if (!best || count < fewest) best = job, fewest = count;
   }
   return best;

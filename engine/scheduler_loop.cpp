@@ -40,9 +40,9 @@ SchedulerLoop::SchedulerLoop(Engine::Impl& engine, const SchedulerOptions& optio
 std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {
   try {
     end_cancelled();
-    expire();
     resume();
     admit();
+    expire();
     step();
   } catch (const Error& error) {
     // The cache may hold what was never computed.

@@ -28,7 +28,7 @@ void copy(const Call& call) {
   const CopyBody body = read_body(call, copy_form());
   call.service.models->loads().run(call, [body](const Call& c) {
     c.service.models->copy(body.source, body.destination);
-    c.exchange->reply({});
+    c.reply(json::object());
   });
 }
 
@@ -49,7 +49,7 @@ void remove(const Call& call) {
   if (name.empty()) fail_at({.name = "model"}, "is required");
   call.service.models->loads().run(call, [name](const Call& c) {
     c.service.models->remove(name);
-    c.exchange->reply({});
+    c.reply(json::object());
   });
 }
 
@@ -92,7 +92,7 @@ void create(const Call& call) {
        {"modelfile", &body.modelfile}}};
   for (const auto& [name, value] : parts)
     if (!value->is_null())
-      throw ApiError(501, fmt::format("{}: a model cannot be made of this here", name),
+      throw ApiError(400, fmt::format("{}: a model cannot be made of this here", name),
                      {.param = std::string(name),
                       .hint = "\"medlar pull\" installs files; settings go with each request"});
   const std::string name = body.model.empty() ? body.name : body.model;
@@ -108,14 +108,14 @@ void find_blob(const Call& call) {
   call.service.models->reads().run(call, [](const Call& c) {
     if (!c.service.models->has_blob(std::string(c.rest)))
       throw ApiError(404, "there is no such file", {.code = "not_found"});
-    c.exchange->reply({});
+    c.reply(json::object());
   });
 }
 
-void push(const Call&) { throw ApiError(501, "this server sends models to nobody"); }
+void push(const Call&) { throw ApiError(400, "this server sends models to nobody"); }
 
 void take_blob(const Call&) {
-  throw ApiError(501, "this server takes no files",
+  throw ApiError(400, "this server takes no files",
                  {.hint = "\"medlar pull\" installs a model from a path, a URL or a registry"});
 }
 
@@ -143,8 +143,8 @@ std::span<const Route> ollama_model_routes() {
       route(Method::del, "/api/delete", remove, "Delete a model", schema<delete_form>),
       route(Method::post, "/api/create", create, "As copy, from a model that is here", schema<create_form>),
       route(Method::get, "/api/blobs/{digest}", find_blob, "Whether a file of a model is here"),
-      route(Method::post, "/api/blobs/{digest}", take_blob, "Not served: 501"),
-      route(Method::post, "/api/push", push, "Not served: 501"),
+      route(Method::post, "/api/blobs/{digest}", take_blob, "Not served: 400"),
+      route(Method::post, "/api/push", push, "Not served: 400"),
   };
   return routes;
 }

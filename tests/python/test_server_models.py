@@ -257,8 +257,8 @@ def test_ollamas_client_copies_and_deletes(medlar, home):
             (lambda: client.copy("mine:nothing", "mine:x"), 404, "mine:nothing"),
             (lambda: client.copy("mine:small", "../x"), 400, "plain name"),
             (lambda: client.delete("mine:nothing"), 404, "mine:nothing"),
-            (lambda: client.create("mine:x", from_="mine:small", system="Be brief"), 501, "system"),
-            (lambda: client.push("mine:small"), 501, "nobody"),
+            (lambda: client.create("mine:x", from_="mine:small", system="Be brief"), 400, "system"),
+            (lambda: client.push("mine:small"), 400, "nobody"),
         ]:
             with pytest.raises(ollama.ResponseError) as error:
                 act()

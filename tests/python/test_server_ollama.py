@@ -30,7 +30,7 @@ def test_models(client):
     assert running.context_length == 512 and running.size > 0
     shown = client.show(MODEL + ":latest")
     assert shown.details.family == "llama" and shown.modelinfo["llama.context_length"] == 512
-    assert "im_start" in shown.template and shown.capabilities == ["completion"]
+    assert "im_start" in shown.template and shown.capabilities == ["completion", "tools"]
 
 
 def test_chat(client):
