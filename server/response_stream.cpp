@@ -38,6 +38,10 @@ class ResponseStream : public Answer {
     exchange.send(": reading the prompt\n\n");
   }
 
+  void left_out(Exchange& exchange, int, const json::object& what) override {
+    send(exchange, "response.in_progress",
+         {{"response", frame_.object("in_progress", {})}, {"medlar", what}});
+  }
   void delta(Exchange& exchange, int, const Delta& delta) override {
     for (const reply::Delta& part : delta.parts) take(exchange, part);
   }
