@@ -36,8 +36,13 @@ std::vector<json::object*> called_functions(json::object& message) {
   return functions;
 }
 
-// Arguments come as the text of an object, or as one.
-void convert_arguments(json::object& message, bool as_text) {
+// Calls as the template wants them: arguments come as the text of an object, or as one, and content may be
+// null.
+void convert_calls(json::object& message, bool as_text, bool null_content) {
+  if (!message.contains("tool_calls")) return;
+  json::value& content = message["content"];
+  if (content.is_null() && !null_content) content = "";
+  if (null_content && content == "") content = nullptr;
   for (json::object* function : called_functions(message)) {
     json::value& arguments = (*function)["arguments"];
     if (as_text && arguments.is_object()) arguments = json::serialize(arguments);
@@ -143,24 +148,34 @@ std::optional<std::vector<std::int32_t>> with_quotes(const text::Tokenizer& toke
 Chat::Chat(const Engine& engine)
     : engine_(engine), constraints_(engine), format_(format_of(engine, constraints_.specials())) {
   if (!engine.chat_template() || !format_.template_has_calls) return;
-  const json::array probe{
-      {{"role", "user"}, {"content", "x"}},
-      {{"role", "assistant"},
-       {"content", ""},
-       {"tool_calls",
-        {{{"id", "000000000"},
-          {"type", "function"},
-          {"function", {{"name", "probe"}, {"arguments", {{"needle", "thread"}}}}}}}}},
-      {{"role", "tool"}, {"tool_call_id", "000000000"}, {"name", "probe"}, {"content", "x"}}};
-  arguments_as_text_ = writes_python(probe);
+  for (const bool as_text : {false, true}) {
+    for (const bool null_content : {false, true}) {
+      arguments_as_text_ = as_text, null_content_ = null_content;
+      if (writes_calls()) return;
+    }
+  }
+  arguments_as_text_ = null_content_ = false;
 }
 
-// Whether the template takes arguments that are an object for text, and fails or writes them as Python does.
-bool Chat::writes_python(const json::array& messages) const {
+// Whether the template writes calls that come like this: neither fails nor leaves them out, nor writes their
+// arguments as Python does.
+bool Chat::writes_calls() const {
+  json::object call{{"role", "assistant"},
+                    {"content", ""},
+                    {"tool_calls",
+                     {{{"id", "000000000"},
+                       {"type", "function"},
+                       {"function", {{"name", "probe"}, {"arguments", {{"needle", "thread"}}}}}}}}};
+  convert_calls(call, arguments_as_text_, null_content_);
+  const json::array messages{
+      {{"role", "user"}, {"content", "x"}},
+      std::move(call),
+      {{"role", "tool"}, {"tool_call_id", "000000000"}, {"name", "probe"}, {"content", "x"}}};
   try {
-    return engine_.chat_template()->render({.messages = messages}).find("'needle'") != std::string::npos;
+    const std::string prompt = engine_.chat_template()->render({.messages = messages});
+    return prompt.find("needle") != prompt.npos && prompt.find("'needle'") == prompt.npos;
   } catch (const Error&) {
-    return true;
+    return false;
   }
 }
 
@@ -172,7 +187,8 @@ std::string Chat::render(const Conversation& conversation, const json::array& to
   json::array messages;
   for (const ChatMessage& message : conversation.messages) {
     messages.push_back(message.object);
-    if (format_.template_has_calls) convert_arguments(messages.back().get_object(), arguments_as_text_);
+    if (format_.template_has_calls)
+      convert_calls(messages.back().get_object(), arguments_as_text_, null_content_);
   }
   name_results(messages);
   try {

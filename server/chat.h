@@ -47,13 +47,14 @@ class Chat {
   std::vector<std::int32_t> tokens_of(const Conversation& conversation, const boost::json::array& tools,
                                       const std::string& prompt) const;
   void add_grammar(const Demands& demands, ReplyPlan& plan, Prepared& prepared);
-  bool writes_python(const boost::json::array& messages) const;
+  bool writes_calls() const;
 
   const Engine& engine_;
   Constraints constraints_;
   reply::ReplyFormat format_;
   SampledTurns turns_;
-  bool arguments_as_text_ = false;  // the template wants a call's arguments as JSON text, not as an object
+  // How the template wants a call: its arguments as JSON text, not as an object; null for no content.
+  bool arguments_as_text_ = false, null_content_ = false;
 };
 
 }  // namespace medlar::server

@@ -58,15 +58,17 @@ void read_text_form(const json::value& value, ContentForm::Notation notation, st
   set_content(demands, form_of(notation, std::string(value.get_string()), path));
 }
 
-// {"name", "description", "parameters"}, checked.
+// {"name", "description", "parameters"}, checked. Templates count on the last two: where a request leaves
+// them out, they are empty.
 json::object function_at(const json::value& value, const Path& path) {
   json::object function = object_at(value, path);
   if (text_in(function, "name", path).empty()) fail_at(path / "name", "is required");
   if (text_in(function, "name", path).size() > 256) fail_at(path / "name", "is longer than 256 bytes");
-  text_in(function, "description", path);
-  if (const json::value* parameters = function.if_contains("parameters");
-      parameters && !parameters->is_null() && !parameters->is_object())
-    fail_at(path / "parameters", fmt::format("must be a JSON Schema, not {}", kind_name(*parameters)));
+  function["description"] = text_in(function, "description", path);
+  json::value& parameters = function["parameters"];
+  if (parameters.is_null()) parameters = {{"type", "object"}, {"properties", json::object()}};
+  if (!parameters.is_object())
+    fail_at(path / "parameters", fmt::format("must be a JSON Schema, not {}", kind_name(parameters)));
   return function;
 }
 

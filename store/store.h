@@ -128,8 +128,8 @@ class Store {
   // Throws Error: not_found; io while a process has it loaded.
   std::uint64_t remove(std::string_view reference);
 
-  // Gives an installed model another name as well: a plain one, like those of the catalogue. What has that name
-  // already gives it up. Throws Error: not_found, usage, io, no_space.
+  // Gives an installed model another name as well: a plain one, like those of the catalogue. What has that
+  // name already gives it up. Throws Error: not_found, usage, io, no_space.
   void copy(std::string_view reference, std::string_view name);
 
   // Hashes every file of the model again.

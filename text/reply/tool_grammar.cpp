@@ -16,7 +16,7 @@
 namespace medlar::reply {
 namespace {
 
-constexpr std::string_view kDigits = "[0-9]+";
+constexpr std::string_view kDigits = "[0-9]{1,3}";
 
 class Builder {
  public:
