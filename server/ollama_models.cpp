@@ -114,11 +114,6 @@ void find_blob(const Call& call) {
 
 void push(const Call&) { throw ApiError(400, "this server sends models to nobody"); }
 
-void take_blob(const Call&) {
-  throw ApiError(400, "this server takes no files",
-                 {.hint = "\"medlar pull\" installs a model from a path, a URL or a registry"});
-}
-
 template <auto kForm>
 json::object schema() {
   return kForm().schema();
@@ -143,8 +138,7 @@ std::span<const Route> ollama_model_routes() {
       route(Method::del, "/api/delete", remove, "Delete a model", schema<delete_form>),
       route(Method::post, "/api/create", create, "As copy, from a model that is here", schema<create_form>),
       route(Method::get, "/api/blobs/{digest}", find_blob, "Whether a file of a model is here"),
-      route(Method::post, "/api/blobs/{digest}", take_blob, "Not served: 400"),
-      route(Method::post, "/api/push", push, "Not served: 400"),
+      route(Method::post, "/api/push", push, "Not served: 400", schema<delete_form>),
   };
   return routes;
 }

@@ -15,8 +15,10 @@ CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conform
 
 
 @pytest.fixture(scope="module")
-def server(medlar, tiny):
-    with Server(medlar, tiny("llama"), "--parallel", "4") as running:
+def server(medlar, tiny, tmp_path_factory):
+    # With a home of its own: it is asked to delete models, too.
+    home = {"MEDLAR_HOME": str(tmp_path_factory.mktemp("home"))}
+    with Server(medlar, tiny("llama"), "--parallel", "4", env=home) as running:
         yield running
 
 
@@ -24,13 +26,9 @@ def server(medlar, tiny):
 def test_every_operation(server, mode, tmp_path):
     document = server.json("/openapi.json")
     assert document["openapi"] == "3.1.0"
-    # These say by a 501 that they are not served.
-    later = [path for path, item in document["paths"].items() if "Not served yet" in str(item)]
     command = [sys.executable, "-m", "schemathesis.cli", "run", server.url + "/openapi.json", "--mode", mode,
                "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1", "--checks", ",".join(CHECKS),
-               "--request-timeout", "60", "--no-color"]  # fmt: skip
-    for path in later:
-        command += ["--exclude-path", path]
+               "--request-timeout", "60", "--no-color", "--exclude-path", "/api/pull"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     selected, tested = (int(re.search(rf"{word}: +(\d+)", done.stdout)[1]) for word in ("Selected", "Tested"))

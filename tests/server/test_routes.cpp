@@ -44,6 +44,7 @@ TEST(Routes, TheDocumentHasThemAll) {
     for (const auto& [method, operation] : methods.as_object()) {
       ++operations;
       ids.insert(std::string(operation.at("operationId").as_string()));
+      if (method == "delete") continue;  // some have one
       EXPECT_EQ(method == "post" || method == "put", operation.as_object().contains("requestBody")) << path;
     }
   }
