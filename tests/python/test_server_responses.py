@@ -32,7 +32,7 @@ def client(server):
 
 def test_a_text(client):
     response = client.responses.create(model="tiny", input="Hello", instructions="Be brief", max_output_tokens=5,
-                                       metadata={"a": "b"})
+                                       metadata={"a": "b"}, extra_body={"ignore_eos": True, "seed": 1})
     assert response.status in ("incomplete", "completed") and response.output_text
     assert response.usage.output_tokens == 5 and response.instructions == "Be brief"
     if response.status == "incomplete":
