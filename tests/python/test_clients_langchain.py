@@ -72,7 +72,7 @@ def test_errors(address, chat):
 
 def test_tools(chat):
     with served():
-        answer = chat.bind_tools([TOOL], tool_choice="any").invoke("Hello", max_tokens=200)
+        answer = chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).invoke("Hello", max_tokens=400)
     call = answer.tool_calls[0]
     assert call["name"] == "forecast" and is_forecast(call["args"]) and not answer.invalid_tool_calls
     conversation = [HumanMessage("Hello"), answer, ToolMessage("sunny", tool_call_id=call["id"])]
@@ -81,7 +81,7 @@ def test_tools(chat):
 
 def test_streamed_tools(chat):
     with served():
-        chunks = list(chat.bind_tools([TOOL], tool_choice="any").stream("Hello", max_tokens=200))
+        chunks = list(chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).stream("Hello", max_tokens=400))
     total = chunks[0]
     for chunk in chunks[1:]:
         total += chunk
@@ -95,7 +95,7 @@ class Forecast(pydantic.BaseModel):
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_structured_output(address, method):
-    chat = ChatOpenAI(**address, temperature=0, max_tokens=200)
+    chat = ChatOpenAI(**address, temperature=0, max_tokens=400)
     with served():
         answer = chat.with_structured_output(Forecast, method=method).invoke("Hello")
     assert isinstance(answer, Forecast) and 1 <= answer.days <= 5

@@ -73,7 +73,7 @@ def test_tools(protocol):
     name, arguments = protocol
     if name == "ollama_chat":
         pytest.skip("Ollama's API knows no tool_choice, and a random model calls no tool by itself")
-    answer = ask(**(arguments | {"max_tokens": 200}), tools=[TOOL], tool_choice="required")
+    answer = ask(**(arguments | {"max_tokens": 400}), tools=[TOOL], tool_choice="required", parallel_tool_calls=False)
     call = answer.choices[0].message.tool_calls[0]
     assert call.function.name == "forecast" and is_forecast(json.loads(call.function.arguments))
     assert answer.choices[0].finish_reason == "tool_calls"
@@ -85,7 +85,7 @@ def test_a_schema(protocol):
         pytest.skip("LiteLLM asks Anthropic for a schema by a tool, which test_tools covers")
     schema = TOOL["function"]["parameters"]
     format = {"type": "json_schema", "json_schema": {"name": "forecast", "schema": schema, "strict": True}}
-    answer = ask(**(arguments | {"max_tokens": 200}), response_format=format)
+    answer = ask(**(arguments | {"max_tokens": 400}), response_format=format)
     assert is_forecast(json.loads(answer.choices[0].message.content))
 
 

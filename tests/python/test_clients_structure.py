@@ -9,7 +9,7 @@ from client_support import HELLO, MODEL, SCHEMA, TOOL, is_forecast, served
 from server_support import Server
 
 # Greedy, and it ends where the grammar ends.
-GREEDY = {"model": MODEL, "temperature": 0, "max_tokens": 200}
+GREEDY = {"model": MODEL, "temperature": 0, "max_tokens": 400}
 
 
 @pytest.fixture(scope="module")

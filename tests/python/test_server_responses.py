@@ -11,7 +11,7 @@ from server_support import Server
 from test_server_structure import CHATML, PARAMETERS, with_template
 
 TOOL = {"type": "function", "name": "weather", "description": "A forecast", "parameters": PARAMETERS, "strict": True}
-CALM = {"temperature": 1.0, "max_output_tokens": 300}
+CALM = {"temperature": 1.0, "max_output_tokens": 600}
 
 
 class Answer(pydantic.BaseModel):

@@ -27,7 +27,7 @@ TOOLS = [
 ]
 SCHEMAS = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
 # The tiny models write at random: this keeps them from writing pages of white space.
-CALM = {"temperature": 1.0, "max_tokens": 300}
+CALM = {"temperature": 1.0, "max_tokens": 600}
 
 
 class City(enum.StrEnum):
@@ -289,7 +289,7 @@ ANTHROPIC_TOOLS = [{"name": "weather", "description": "A forecast", "input_schem
 
 def test_anthropic_tools(server):
     client = anthropic_client(server)
-    arguments = {"model": "tiny", "messages": HELLO, "tools": ANTHROPIC_TOOLS, "max_tokens": 300,
+    arguments = {"model": "tiny", "messages": HELLO, "tools": ANTHROPIC_TOOLS, "max_tokens": 600,
                  "tool_choice": {"type": "tool", "name": "weather"}, "extra_body": {"seed": 4}}
     message = client.messages.create(**arguments)
     assert message.stop_reason == "tool_use"

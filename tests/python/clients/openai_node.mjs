@@ -24,7 +24,7 @@ const tool = {
     },
   },
 };
-const structured = { model, messages, temperature: 0, max_tokens: 200 };
+const structured = { model, messages, temperature: 0, max_tokens: 400 };
 
 const tasks = {
   async models() {
@@ -48,9 +48,9 @@ const tasks = {
   },
   notFound: () => client.chat.completions.create({ ...greedy, model: "gpt-5" }),
   badRequest: () => client.chat.completions.create({ ...greedy, temperature: -1 }),
-  tools: () => client.chat.completions.create({ ...structured, tools: [tool], tool_choice: "required" }),
+  tools: () => client.chat.completions.create({ ...structured, tools: [tool], tool_choice: "required", parallel_tool_calls: false }),
   async streamTools() {
-    const stream = client.chat.completions.stream({ ...structured, tools: [tool], tool_choice: "required" });
+    const stream = client.chat.completions.stream({ ...structured, tools: [tool], tool_choice: "required", parallel_tool_calls: false });
     return stream.finalChatCompletion();
   },
   schema: () => client.chat.completions.create({
