@@ -180,7 +180,7 @@ def test_chat_answers_and_leaves(chat, tmp_path):
 def test_chat_keeps_its_history_to_the_owner(chat, tmp_path):
     terminal = chat("-n", "1")
     terminal.type("remember this\n")
-    terminal.wait_for(b">>> ")
+    terminal.wait_for(b"(?s)limit of 1 tokens.*>>> ")  # the prompt after the answer
     terminal.type("\x04")
     assert terminal.finish() == 0
     history = tmp_path / "home" / "history"
