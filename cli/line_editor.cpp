@@ -28,16 +28,24 @@ struct CloseHistory {
 struct LineEditor::Impl {
   std::filesystem::path path;
   std::string prompt;
+  bool interrupted = false;
   std::unique_ptr<History, CloseHistory> history;  // outlives the editor that reads it
   std::unique_ptr<EditLine, CloseEditor> editor;   // null: input is no terminal
 };
 
 namespace {
 
-char* current_prompt(EditLine* editor) {
+LineEditor::Impl& owner(EditLine* editor) {
   void* data = nullptr;
   el_get(editor, EL_CLIENTDATA, &data);
-  return static_cast<std::string*>(data)->data();
+  return *static_cast<LineEditor::Impl*>(data);
+}
+
+char* current_prompt(EditLine* editor) { return owner(editor).prompt.data(); }
+
+unsigned char interrupt(EditLine* editor, int) {
+  owner(editor).interrupted = true;
+  return CC_EOF;
 }
 
 }  // namespace
@@ -55,11 +63,15 @@ LineEditor::LineEditor(const std::filesystem::path& history) : impl_(std::make_u
   ::history(impl_->history.get(), &event, H_SETSIZE, kHistoryLines);
   ::history(impl_->history.get(), &event, H_SETUNIQUE, 1);
   ::history(impl_->history.get(), &event, H_LOAD, impl_->path.c_str());
-  el_set(impl_->editor.get(), EL_CLIENTDATA, &impl_->prompt);
+  el_set(impl_->editor.get(), EL_CLIENTDATA, impl_.get());
   el_set(impl_->editor.get(), EL_PROMPT, current_prompt);
   el_set(impl_->editor.get(), EL_EDITOR, "emacs");
   el_set(impl_->editor.get(), EL_HIST, ::history, impl_->history.get());
   el_set(impl_->editor.get(), EL_SIGNAL, 0);
+  // While a line is edited, Ctrl-C is a key: a signal that comes just before the read would not end it.
+  el_set(impl_->editor.get(), EL_SETTY, "-d", "intr=", nullptr);
+  el_set(impl_->editor.get(), EL_ADDFN, "interrupt", "Give the line up", interrupt);
+  el_set(impl_->editor.get(), EL_BIND, "^C", "interrupt", nullptr);
 }
 
 LineEditor::~LineEditor() = default;
@@ -71,11 +83,12 @@ LineEditor::Input LineEditor::read(const std::string& prompt) {
     return input;
   }
   impl_->prompt = prompt;
+  impl_->interrupted = false;
   int length = 0;
   errno = 0;
   const char* text = el_gets(impl_->editor.get(), &length);
   if (!text) {
-    const bool interrupted = errno == EINTR;
+    const bool interrupted = impl_->interrupted || errno == EINTR;
     el_reset(impl_->editor.get());
     return {interrupted ? Outcome::interrupted : Outcome::end, {}};
   }

@@ -22,12 +22,13 @@ class LineEditor {
     std::string line;  // without its newline
   };
 
-  // Shows `prompt` and waits. Ctrl-D on an empty line is the end; Ctrl-C interrupts, if SIGINT is caught.
+  // Shows `prompt` and waits. Ctrl-D on an empty line is the end; Ctrl-C interrupts.
   Input read(const std::string& prompt);
   void remember(const std::string& line);
 
- private:
   struct Impl;
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

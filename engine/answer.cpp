@@ -123,15 +123,17 @@ std::optional<std::int32_t> Answer::forced() {
 }
 
 std::int32_t Answer::sample(std::span<const float> logits) {
-  allowed_.clear();
-  if (grammar_ && !allow()) {
+  const bool waits = grammar_ && !grammar_->awake();
+  if (!grammar_ || waits) {
+    allowed_.clear();
+  } else if (!allow()) {
     end(FinishReason::no_token,
         "no token of the model's vocabulary can continue the answer within the grammar");
     return -1;
   }
   std::int32_t token = sampler_.sample(logits, timeline_, allowed_);
   // One that begins a call and breaks its grammar at once: any other instead.
-  while (grammar_ && token >= 0 && !grammar_->allows(token)) {
+  while (waits && token >= 0 && !grammar_->allows(token)) {
     if (allowed_.empty()) allowed_.assign(options_.grammar->vocabulary().words(), ~std::uint64_t{0});
     allowed_[static_cast<std::size_t>(token) / 64] &= ~(std::uint64_t{1} << (token % 64));
     token = sampler_.sample(logits, timeline_, allowed_);
@@ -144,10 +146,8 @@ std::int32_t Answer::sample(std::span<const float> logits) {
 // Asks the grammar which tokens may come next; false when that is none.
 bool Answer::allow() {
   allowed_.resize(options_.grammar->vocabulary().words());
-  if (grammar_->mask(allowed_))
-    return std::ranges::any_of(allowed_, [](std::uint64_t word) { return word != 0; });
-  allowed_.clear();
-  return true;
+  grammar_->mask(allowed_);
+  return std::ranges::any_of(allowed_, [](std::uint64_t word) { return word != 0; });
 }
 
 void Answer::take(std::int32_t token, std::span<const float> logits) {

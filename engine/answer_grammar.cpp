@@ -25,11 +25,6 @@ AnswerGrammar::AnswerGrammar(const GenerateOptions& options)
   awake_ = triggers_.empty();
 }
 
-bool AnswerGrammar::mask(std::span<std::uint64_t> bits) {
-  if (awake_) matcher_.mask(bits);
-  return awake_;
-}
-
 bool AnswerGrammar::allows(text::TokenId token) {
   if (awake_) return matcher_.allows(token);
   const std::optional<std::string> begun = triggered_by(vocabulary_.bytes(token));

@@ -16,8 +16,10 @@ class AnswerGrammar {
  public:
   explicit AnswerGrammar(const GenerateOptions& options);
 
-  // Which tokens may come next, as Matcher::mask(); false, with `bits` unchanged, while any may.
-  bool mask(std::span<std::uint64_t> bits);
+  // Whether it holds already.
+  bool awake() const { return awake_; }
+  // Once it holds: which tokens may come next, as Matcher::mask().
+  void mask(std::span<std::uint64_t> bits) { matcher_.mask(bits); }
   // Whether the token may come next.
   bool allows(text::TokenId token);
   // Throws Error(usage) for one that may not.

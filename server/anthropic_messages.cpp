@@ -1,6 +1,5 @@
 #include "server/anthropic_messages.h"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <utility>
 
@@ -8,22 +7,12 @@
 
 #include "base/log.h"
 #include "server/api_error.h"
+#include "server/generation.h"
 
 namespace medlar::server {
 namespace {
 
 namespace json = boost::json;
-
-const json::object& object_at(const json::value& value, const Path& path) {
-  if (!value.is_object()) fail_at(path, fmt::format("must be an object, not {}", kind_name(value)));
-  return value.get_object();
-}
-
-std::string_view text_in(const json::object& object, std::string_view key, const Path& path) {
-  const json::value* value = object.if_contains(key);
-  if (!value || !value->is_string()) fail_at(path / key, "must be a string");
-  return value->get_string();
-}
 
 // What is being put together out of one message's blocks.
 struct Parts {
@@ -36,26 +25,27 @@ void add_result(const json::object& block, const Path& path, Parts& parts) {
   const json::value* content = block.if_contains("content");
   std::string text;
   if (content && !content->is_null()) text = read_text_parts(*content, path / "content");
-  parts.results.push_back(
-      {{{"role", "tool"}, {"tool_call_id", text_in(block, "tool_use_id", path)}, {"content", text}}});
+  parts.results.push_back({{{"role", "tool"},
+                            {"tool_call_id", required_text_at(block, "tool_use_id", path)},
+                            {"content", text}}});
 }
 
 void add_block(const json::object& block, const Path& path, bool assistant, Parts& parts) {
-  const std::string_view type = text_in(block, "type", path);
+  const std::string_view type = required_text_at(block, "type", path);
   if (type == "text") {
-    parts.text += text_in(block, "text", path);
+    parts.text += required_text_at(block, "text", path);
   } else if (type == "tool_result" && !assistant) {
     add_result(block, path, parts);
   } else if (type == "thinking" && assistant) {
-    parts.reasoning += text_in(block, "thinking", path);
+    parts.reasoning += required_text_at(block, "thinking", path);
   } else if (type == "tool_use" && assistant) {
     const json::value* input = block.if_contains("input");
     if (!input) fail_at(path / "input", "is required");
-    parts.calls.push_back(
-        {{"id", text_in(block, "id", path)},
-         {"type", "function"},
-         {"function",
-          {{"name", text_in(block, "name", path)}, {"arguments", object_at(*input, path / "input")}}}});
+    parts.calls.push_back({{"id", required_text_at(block, "id", path)},
+                           {"type", "function"},
+                           {"function",
+                            {{"name", required_text_at(block, "name", path)},
+                             {"arguments", object_at(*input, path / "input")}}}});
   } else {
     fail_at(path / "type", fmt::format("this server reads no \"{}\" here", printable(type, 64)));
   }
@@ -65,7 +55,7 @@ void add_block(const json::object& block, const Path& path, bool assistant, Part
 
 AnthropicMessage JsonType<AnthropicMessage>::read(const json::value& v, const Path& path, const FieldSpec&) {
   const json::object& object = object_at(v, path);
-  const std::string_view role = text_in(object, "role", path);
+  const std::string_view role = required_text_at(object, "role", path);
   if (role != "user" && role != "assistant") fail_at(path / "role", "must be one of user, assistant");
   const bool assistant = role == "assistant";
   const json::value* content = object.if_contains("content");
@@ -100,12 +90,6 @@ json::object JsonType<AnthropicMessage>::schema(const FieldSpec&) {
            {{"role", {{"enum", {"user", "assistant"}}}},
             {"content", {{"oneOf", {{{"type", "string"}}, {{"type", "array"}, {"items", block}}}}}}}},
           {"required", {"role", "content"}}};
-}
-
-json::value call_input(const reply::Call& call) {
-  boost::system::error_code error;
-  json::value input = json::parse(call.arguments, error);
-  return error ? json::value(json::object()) : input;
 }
 
 json::array content_blocks(const reply::Reply& reply) {

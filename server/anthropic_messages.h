@@ -24,7 +24,5 @@ struct JsonType<AnthropicMessage> {
 
 // The blocks of an answer.
 boost::json::array content_blocks(const reply::Reply& reply);
-// A call's arguments as the object that they are the text of.
-boost::json::value call_input(const reply::Call& call);
 
 }  // namespace medlar::server

@@ -1,6 +1,5 @@
 #include "server/chat.h"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <optional>
 #include <utility>
@@ -47,9 +46,8 @@ void convert_calls(json::object& message, bool as_text, bool null_content) {
     json::value& arguments = (*function)["arguments"];
     if (as_text && arguments.is_object()) arguments = json::serialize(arguments);
     if (as_text || !arguments.is_string()) continue;
-    boost::system::error_code error;
-    json::value parsed = json::parse(arguments.get_string(), error);
-    if (!error && parsed.is_object()) arguments = std::move(parsed);
+    if (json::value parsed = parsed_or_null(arguments.get_string()); parsed.is_object())
+      arguments = std::move(parsed);
   }
 }
 

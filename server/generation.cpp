@@ -228,6 +228,11 @@ reply::Reply reply_of(const Generation& generation) {
   return {.content = generation.text, .text = generation.text};
 }
 
+boost::json::value call_input(const reply::Call& call) {
+  boost::json::value input = parsed_or_null(call.arguments);
+  return input.is_null() ? boost::json::object() : input;
+}
+
 std::int64_t Outcome::dropped_tokens() const {
   std::int64_t total = summary ? summary->tokens : 0;
   for (const Started& prompt : started)

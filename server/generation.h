@@ -51,6 +51,9 @@ struct Outcome {
 // What an answer comes to; of one that is not taken apart, all is content.
 reply::Reply reply_of(const Generation& generation);
 
+// A call's arguments as the object that they are the text of.
+boost::json::value call_input(const reply::Call& call);
+
 // "x-medlar-dropped-tokens", where there are any.
 std::vector<Header> dropped_fields(const Outcome& outcome);
 

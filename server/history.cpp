@@ -1,7 +1,6 @@
 #include "server/history.h"
 
 #include <array>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <fmt/format.h>
@@ -124,9 +123,7 @@ std::optional<json::object> History::get(std::string_view client, std::string_vi
   Statement row = database_.prepare("SELECT body, revision FROM conversation WHERE client = ? AND id = ?");
   row.bind(client, id);
   if (!row.step()) return std::nullopt;
-  json::parse_options options;
-  options.max_depth = kJsonDepth + 1;
-  json::object result = json::parse(row.text(0), {}, options).as_object();
+  json::object result = parse_kept(row.text(0)).as_object();
   result["revision"] = row.integer(1);
   return result;
 }

@@ -120,4 +120,35 @@ std::string_view kind_name(const json::value& value) {
   return "nothing";
 }
 
+const json::object& object_at(const json::value& value, const Path& path) {
+  if (!value.is_object()) fail_at(path, fmt::format("must be an object, not {}", kind_name(value)));
+  return value.get_object();
+}
+
+std::string_view text_at(const json::object& object, std::string_view key, const Path& path) {
+  const json::value* value = object.if_contains(key);
+  if (!value || value->is_null()) return {};
+  if (!value->is_string()) fail_at(path / key, fmt::format("must be a string, not {}", kind_name(*value)));
+  return value->get_string();
+}
+
+std::string_view required_text_at(const json::object& object, std::string_view key, const Path& path) {
+  const json::value* value = object.if_contains(key);
+  if (!value || !value->is_string()) fail_at(path / key, "must be a string");
+  return value->get_string();
+}
+
+json::value parsed_or_null(std::string_view text) {
+  boost::system::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+json::value parse_kept(std::string_view text) {
+  constexpr std::size_t kAround = 8;  // levels that the server adds
+  json::parse_options options;
+  options.max_depth = kJsonDepth + kAround;
+  return json::parse(text, {}, options);
+}
+
 }  // namespace medlar::server

@@ -1,6 +1,7 @@
 // The JSON of a request body: strict, bounded in depth, and no key twice.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <string>
 #include <string_view>
@@ -28,5 +29,16 @@ struct Path {
 
 // What a value is, for a message: "a string", "null".
 std::string_view kind_name(const boost::json::value& value);
+
+// The object that a value is, and the text of a member: "" where there is none, or an error where it is
+// required. Throw ApiError(400) for anything else.
+const boost::json::object& object_at(const boost::json::value& value, const Path& path);
+std::string_view text_at(const boost::json::object& object, std::string_view key, const Path& path);
+std::string_view required_text_at(const boost::json::object& object, std::string_view key, const Path& path);
+
+// What a text says in JSON; null where it is none.
+boost::json::value parsed_or_null(std::string_view text);
+// What this server has written itself around bodies that it had read.
+boost::json::value parse_kept(std::string_view text);
 
 }  // namespace medlar::server

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "server/anthropic_messages.h"
 #include "server/generation.h"
 #include "server/infill.h"
 #include "server/ollama.h"

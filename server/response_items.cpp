@@ -12,12 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string_view text_in(const json::object& object, std::string_view key, const Path& path) {
-  const json::value* value = object.if_contains(key);
-  if (!value || !value->is_string()) fail_at(path / key, "must be a string");
-  return value->get_string();
-}
-
 // "text", or a list of parts {"type": "input_text", "text"}; other parts of text have the same key.
 std::string content_text(const json::value& content, const Path& path) {
   if (content.is_string()) return std::string(content.get_string());
@@ -27,14 +21,13 @@ std::string content_text(const json::value& content, const Path& path) {
   std::size_t i = 0;
   for (const json::value& value : content.get_array()) {
     const Path here = path[i++];
-    if (!value.is_object()) fail_at(here, fmt::format("must be an object, not {}", kind_name(value)));
-    const json::object& part = value.get_object();
-    const std::string_view type = text_in(part, "type", here);
+    const json::object& part = object_at(value, here);
+    const std::string_view type = required_text_at(part, "type", here);
     if (type == "refusal") {
-      text += text_in(part, "refusal", here);
+      text += required_text_at(part, "refusal", here);
     } else if (type == "input_text" || type == "output_text" || type == "text" || type == "reasoning_text" ||
                type == "summary_text") {
-      text += text_in(part, "text", here);
+      text += required_text_at(part, "text", here);
     } else {
       fail_at(here / "type", "this model reads text only");
     }
@@ -47,7 +40,7 @@ class Builder {
  public:
   void add(const json::object& item, const Path& path) {
     const json::value* given = item.if_contains("type");
-    const std::string_view type = given ? text_in(item, "type", path) : "message";
+    const std::string_view type = given ? required_text_at(item, "type", path) : "message";
     if (type == "message") {
       message(item, path);
     } else if (type == "reasoning") {
@@ -58,7 +51,7 @@ class Builder {
       const json::value* output = item.if_contains("output");
       if (!output) fail_at(path / "output", "is required");
       push({{"role", "tool"},
-            {"tool_call_id", text_in(item, "call_id", path)},
+            {"tool_call_id", required_text_at(item, "call_id", path)},
             {"content", content_text(*output, path / "output")}});
     } else {
       fail_at(path / "type", fmt::format("this server reads no \"{}\"", printable(type, 64)));
@@ -79,7 +72,7 @@ class Builder {
   }
 
   void message(const json::object& item, const Path& path) {
-    const std::string_view role = text_in(item, "role", path);
+    const std::string_view role = required_text_at(item, "role", path);
     if (role != "user" && role != "assistant" && role != "system" && role != "developer")
       fail_at(path / "role", "must be one of user, assistant, system, developer");
     const json::value* content = item.if_contains("content");
@@ -104,11 +97,11 @@ class Builder {
     json::object& message = assistant("no such member");
     json::value& calls = message["tool_calls"];
     if (calls.is_null()) calls = json::array();
-    calls.as_array().push_back(
-        {{"id", text_in(item, "call_id", path)},
-         {"type", "function"},
-         {"function",
-          {{"name", text_in(item, "name", path)}, {"arguments", text_in(item, "arguments", path)}}}});
+    calls.as_array().push_back({{"id", required_text_at(item, "call_id", path)},
+                                {"type", "function"},
+                                {"function",
+                                 {{"name", required_text_at(item, "name", path)},
+                                  {"arguments", required_text_at(item, "arguments", path)}}}});
   }
 
   std::vector<ChatMessage> messages_;
@@ -131,8 +124,7 @@ std::vector<ChatMessage> messages_of(const json::array& items, const Path& path)
   std::size_t i = 0;
   for (const json::value& item : items) {
     const Path here = path[i++];
-    if (!item.is_object()) fail_at(here, fmt::format("must be an object, not {}", kind_name(item)));
-    builder.add(item.get_object(), here);
+    builder.add(object_at(item, here), here);
   }
   std::vector<ChatMessage> messages = builder.take();
   for (ChatMessage& message : messages) {

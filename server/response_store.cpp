@@ -1,7 +1,6 @@
 #include "server/response_store.h"
 
 #include <array>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <ranges>
 #include <vector>
@@ -30,12 +29,6 @@ constexpr std::array<std::string_view, 1> kSteps{R"sql(
   CREATE INDEX response_age ON response (created);
 )sql"};
 
-json::value parsed(std::string_view text) {
-  json::parse_options options;
-  options.max_depth = kJsonDepth + 8;
-  return json::parse(text, {}, options);
-}
-
 std::int64_t now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -50,8 +43,8 @@ std::optional<StoredResponse> ResponseStore::get(std::string_view client, std::s
   Statement row = database_.prepare("SELECT previous, input, body FROM response WHERE client = ? AND id = ?");
   row.bind(client, id);
   if (!row.step()) return std::nullopt;
-  return StoredResponse{std::string(row.text(0)), parsed(row.text(1)).as_array(),
-                        parsed(row.text(2)).as_object()};
+  return StoredResponse{std::string(row.text(0)), parse_kept(row.text(1)).as_array(),
+                        parse_kept(row.text(2)).as_object()};
 }
 
 json::array ResponseStore::items_through(std::string_view client, std::string_view id) {

@@ -1,9 +1,10 @@
 #include "server/sampled_turns.h"
 
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <utility>
+
+#include "server/json_body.h"
 
 namespace medlar::server {
 namespace {
@@ -13,9 +14,8 @@ namespace json = boost::json;
 // The arguments of a call without what clients change in passing.
 std::string compact(const json::value& arguments) {
   if (!arguments.is_string()) return json::serialize(arguments);
-  boost::system::error_code error;
-  const json::value parsed = json::parse(arguments.get_string(), error);
-  return error ? std::string(arguments.get_string()) : json::serialize(parsed);
+  const json::value parsed = parsed_or_null(arguments.get_string());
+  return parsed.is_null() ? std::string(arguments.get_string()) : json::serialize(parsed);
 }
 
 // What tells turns apart, as one text.

@@ -17,19 +17,6 @@ using Choice = reply::ToolChoice;
 constexpr std::size_t kMostTools = 1024;
 constexpr std::string_view kAnyObject = R"({"type":"object"})";
 
-const json::object& object_at(const json::value& value, const Path& path) {
-  if (!value.is_object()) fail_at(path, fmt::format("must be an object, not {}", kind_name(value)));
-  return value.get_object();
-}
-
-// The text of a member, "" where there is none.
-std::string_view text_in(const json::object& object, std::string_view key, const Path& path) {
-  const json::value* value = object.if_contains(key);
-  if (!value || value->is_null()) return {};
-  if (!value->is_string()) fail_at(path / key, fmt::format("must be a string, not {}", kind_name(*value)));
-  return value->get_string();
-}
-
 ContentForm form_of(ContentForm::Notation notation, std::string source, const Path& path) {
   return {.notation = notation, .source = std::move(source), .param = path.text()};
 }
@@ -62,9 +49,9 @@ void read_text_form(const json::value& value, ContentForm::Notation notation, st
 // them out, they are empty.
 json::object function_at(const json::value& value, const Path& path) {
   json::object function = object_at(value, path);
-  if (text_in(function, "name", path).empty()) fail_at(path / "name", "is required");
-  if (text_in(function, "name", path).size() > 256) fail_at(path / "name", "is longer than 256 bytes");
-  function["description"] = text_in(function, "description", path);
+  if (text_at(function, "name", path).empty()) fail_at(path / "name", "is required");
+  if (text_at(function, "name", path).size() > 256) fail_at(path / "name", "is longer than 256 bytes");
+  function["description"] = text_at(function, "description", path);
   json::value& parameters = function["parameters"];
   if (parameters.is_null()) parameters = {{"type", "object"}, {"properties", json::object()}};
   if (!parameters.is_object())
@@ -94,7 +81,7 @@ void read_openai_tools(const json::value& tools, bool flat, Demands& demands) {
   for (const json::value& tool : list_at(tools, path)) {
     const Path here = path[i++];
     const json::object& object = object_at(tool, here);
-    const std::string_view type = text_in(object, "type", here);
+    const std::string_view type = text_at(object, "type", here);
     if (type != "function" && !type.empty())
       fail_at(here / "type",
               fmt::format("this server calls functions only, not \"{}\"", printable(type, 64)));
@@ -127,11 +114,11 @@ void read_openai_choice(const json::value& choice, bool flat, Demands& demands) 
   const Path path{.name = "tool_choice"};
   if (choice.is_null()) return;
   if (choice.is_object() && flat)
-    return choose_tool(demands, text_in(choice.get_object(), "name", path), path / "name");
+    return choose_tool(demands, text_at(choice.get_object(), "name", path), path / "name");
   if (choice.is_object()) {
     const json::value* function = choice.get_object().if_contains("function");
     if (!function) fail_at(path / "function", "is required");
-    return choose_tool(demands, text_in(object_at(*function, path / "function"), "name", path / "function"),
+    return choose_tool(demands, text_at(object_at(*function, path / "function"), "name", path / "function"),
                        path / "function" / "name");
   }
   const std::string_view word = choice.is_string() ? std::string_view(choice.get_string()) : "";
@@ -152,7 +139,7 @@ void read_openai_choice(const json::value& choice, bool flat, Demands& demands) 
 void read_response_format(const json::value& value, const Path& path, Demands& demands) {
   if (value.is_null()) return;
   const json::object& format = object_at(value, path);
-  const std::string_view type = text_in(format, "type", path);
+  const std::string_view type = text_at(format, "type", path);
   if (type == "text") return;
   if (type == "json_object") {
     const json::value* schema = format.if_contains("schema");
@@ -185,6 +172,16 @@ Form<Structure> content_fields() {
   return form;
 }
 
+// Those of OpenAI's two kinds of chat.
+void add_tool_fields(Form<Structure>& form) {
+  form.field("tools", &Structure::tools, {.about = "functions that the model may call"})
+      .field("tool_choice", &Structure::tool_choice,
+             {.about = "auto, none, required, or the function that must be called"})
+      .field("parallel_tool_calls", &Structure::parallel_tool_calls, {.about = "several calls in one answer"})
+      .field("reasoning_budget", &Structure::reasoning_budget,
+             {.about = "tokens of reasoning at most; -1: no limit", .min = -1});
+}
+
 Demands content_demands(const Structure& s) {
   Demands demands;
   read_text_form(s.grammar, ContentForm::Notation::gbnf, "grammar", demands);
@@ -210,12 +207,8 @@ const Form<Structure>& completion_structure_form() {
 const Form<Structure>& openai_structure_form() {
   static const Form<Structure> form = [] {
     Form<Structure> f = completion_structure_form();
-    f.field("tools", &Structure::tools, {.about = "functions that the model may call"})
-        .field("tool_choice", &Structure::tool_choice,
-               {.about = "auto, none, required, or the function that must be called"})
-        .field("parallel_tool_calls", &Structure::parallel_tool_calls,
-               {.about = "several calls in one answer"})
-        .field("functions", &Structure::functions, {.about = "not served: send tools"})
+    add_tool_fields(f);
+    f.field("functions", &Structure::functions, {.about = "not served: send tools"})
         .field("function_call", &Structure::function_call, {.about = "not served: send tool_choice"})
         .field("reasoning_effort", &Structure::reasoning_effort,
                {.about = "none: no reasoning; others are told to the chat template",
@@ -223,8 +216,6 @@ const Form<Structure>& openai_structure_form() {
         .field("reasoning_format", &Structure::reasoning_format,
                {.about = "none: reasoning is part of the content, with its marks",
                 .choices = {"auto", "deepseek", "none"}})
-        .field("reasoning_budget", &Structure::reasoning_budget,
-               {.about = "tokens of reasoning at most; -1: no limit", .min = -1})
         .field("thinking_budget_tokens", &Structure::reasoning_budget,
                {.about = "as reasoning_budget", .min = -1});
     return f;
@@ -235,17 +226,11 @@ const Form<Structure>& openai_structure_form() {
 const Form<Structure>& responses_structure_form() {
   static const Form<Structure> form = [] {
     Form<Structure> f = content_fields();
+    add_tool_fields(f);
     f.field("text", &Structure::text,
             {.about = "{\"format\": text, json_object, or json_schema with its schema}"})
-        .field("tools", &Structure::tools, {.about = "functions that the model may call"})
-        .field("tool_choice", &Structure::tool_choice,
-               {.about = "auto, none, required, or the function that must be called"})
-        .field("parallel_tool_calls", &Structure::parallel_tool_calls,
-               {.about = "several calls in one answer"})
         .field("reasoning", &Structure::reasoning,
-               {.about = "{\"effort\": none, or what the template is told}"})
-        .field("reasoning_budget", &Structure::reasoning_budget,
-               {.about = "tokens of reasoning at most; -1: no limit", .min = -1});
+               {.about = "{\"effort\": none, or what the template is told}"});
     return f;
   }();
   return form;
@@ -285,7 +270,6 @@ const Form<Structure>& anthropic_structure_form() {
 Demands completion_demands(const Structure& s) {
   Demands demands = content_demands(s);
   read_response_format(s.response_format, {.name = "response_format"}, demands);
-  demands.separate_content = false;
   return demands;
 }
 
@@ -316,7 +300,7 @@ Demands responses_demands(const Structure& s) {
   demands.choice.parallel = s.parallel_tool_calls;
   if (!s.reasoning.is_null()) {
     const Path path{.name = "reasoning"};
-    read_effort(text_in(object_at(s.reasoning, path), "effort", path), demands);
+    read_effort(text_at(object_at(s.reasoning, path), "effort", path), demands);
   }
   demands.budget = s.reasoning_budget;
   return demands;
@@ -350,13 +334,13 @@ void read_anthropic_tools(const json::value& tools, Demands& demands) {
   for (const json::value& tool : list_at(tools, path)) {
     const Path here = path[i++];
     const json::object& object = object_at(tool, here);
-    const std::string_view type = text_in(object, "type", here);
+    const std::string_view type = text_at(object, "type", here);
     if (!type.empty() && type != "custom")
       fail_at(here / "type",
               fmt::format("the tool \"{}\" is Anthropic's own; this server has custom tools only",
                           printable(type, 64)));
-    json::object function{{"name", text_in(object, "name", here)}};
-    if (const auto about = text_in(object, "description", here); !about.empty())
+    json::object function{{"name", text_at(object, "name", here)}};
+    if (const auto about = text_at(object, "description", here); !about.empty())
       function["description"] = about;
     const json::value* schema = object.if_contains("input_schema");
     if (!schema) fail_at(here / "input_schema", "is required");
@@ -369,11 +353,11 @@ void read_anthropic_choice(const json::value& value, Demands& demands) {
   if (value.is_null()) return;
   const Path path{.name = "tool_choice"};
   const json::object& choice = object_at(value, path);
-  const std::string_view type = text_in(choice, "type", path);
+  const std::string_view type = text_at(choice, "type", path);
   if (const json::value* disable = choice.if_contains("disable_parallel_tool_use");
       disable && disable->is_bool())
     demands.choice.parallel = !disable->get_bool();
-  if (type == "tool") return choose_tool(demands, text_in(choice, "name", path), path / "name");
+  if (type == "tool") return choose_tool(demands, text_at(choice, "name", path), path / "name");
   if (type == "any" && demands.tools.empty()) fail_at(path, "a tool must be used, and there are none");
   if (type != "auto" && type != "any" && type != "none")
     fail_at(path / "type", "must be one of auto, any, tool, none");
@@ -386,7 +370,7 @@ void read_thinking(const json::value& value, Demands& demands) {
   if (value.is_null()) return;
   const Path path{.name = "thinking"};
   const json::object& thinking = object_at(value, path);
-  const std::string_view type = text_in(thinking, "type", path);
+  const std::string_view type = text_at(thinking, "type", path);
   if (type != "enabled" && type != "disabled" && type != "adaptive")
     fail_at(path / "type", "must be one of enabled, disabled, adaptive");
   demands.think = type != "disabled";
@@ -398,7 +382,7 @@ void read_thinking(const json::value& value, Demands& demands) {
 void read_output_format(const json::value& value, const Path& path, Demands& demands) {
   if (value.is_null()) return;
   const json::object& format = object_at(value, path);
-  if (text_in(format, "type", path) != "json_schema") fail_at(path / "type", "must be json_schema");
+  if (text_at(format, "type", path) != "json_schema") fail_at(path / "type", "must be json_schema");
   const json::value* schema = format.if_contains("schema");
   if (!schema) fail_at(path / "schema", "is required");
   set_content(demands, schema_at(*schema, path / "schema"));
@@ -417,7 +401,7 @@ Demands anthropic_demands(const Structure& s) {
   const json::object& config = object_at(s.output_config, path);
   if (const json::value* format = config.if_contains("format"))
     read_output_format(*format, path / "format", demands);
-  demands.effort = text_in(config, "effort", path);
+  demands.effort = text_at(config, "effort", path);
   return demands;
 }
 

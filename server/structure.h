@@ -26,11 +26,10 @@ struct Demands {
   boost::json::array tools;  // in OpenAI's form, as chat templates read them
   reply::ToolChoice choice;
   std::optional<ContentForm> content;
-  std::optional<bool> think;     // unset: as the model does by itself
-  std::string effort;            // "low", "medium", "high"; empty: none given
-  std::int64_t budget = -1;      // tokens of reasoning; -1: any number
-  bool split_reasoning = true;   // otherwise it is content
-  bool separate_content = true;  // otherwise the answer is one text: tools and reasoning mean nothing
+  std::optional<bool> think;    // unset: as the model does by itself
+  std::string effort;           // "low", "medium", "high"; empty: none given
+  std::int64_t budget = -1;     // tokens of reasoning; -1: any number
+  bool split_reasoning = true;  // otherwise it is content
 };
 
 // The fields as they come.

@@ -59,14 +59,18 @@ class Summarizing : public std::enable_shared_from_this<Summarizing> {
     while (summary_.begin < messages_.size() && role_of(messages_[summary_.begin]) == "system")
       ++summary_.begin;
     next_ = summary_.begin;
-    for (summary_.end = next_border(summary_.begin); summary_.end < messages_.size();
-         summary_.end = next_border(summary_.end)) {
-      const std::int64_t left = std::ssize(job_.retelling->prepare(shortened("")).tokens);
-      if (left + budget_ + answer > room_) continue;
-      summary_.tokens = std::ssize(job_.prompts.front().tokens) - left;
-      return ask();
-    }
-    refuse("the newest turn alone does not fit");
+    std::vector<std::size_t> borders;
+    for (std::size_t i = next_border(next_); i < messages_.size(); i = next_border(i)) borders.push_back(i);
+    const auto tokens_without = [&](std::size_t border) {
+      summary_.end = border;
+      return std::ssize(job_.retelling->prepare(shortened("")).tokens);
+    };
+    // The more goes, the less is left.
+    const auto first = std::ranges::partition_point(
+        borders, [&](std::size_t border) { return tokens_without(border) + budget_ + answer > room_; });
+    if (first == borders.end()) refuse("the newest turn alone does not fit");
+    summary_.tokens = std::ssize(job_.prompts.front().tokens) - tokens_without(*first);
+    ask();
   }
 
  private:
@@ -101,27 +105,36 @@ class Summarizing : public std::enable_shared_from_this<Summarizing> {
                               {"largest_context", largest_context(*model_.engine)}}});
   }
 
-  std::vector<std::int32_t> question(const std::string& transcript) const {
+  Prepared question(const std::string& transcript) const {
     json::object message{{"role", "user"}, {"content", fmt::format("{}\n\n{}", kTask, transcript)}};
-    return model_.chat->prepare({.messages = {{std::move(message)}}}, {.think = false}).tokens;
+    return model_.chat->prepare({.messages = {{std::move(message)}}}, {.think = false});
   }
 
   // Asks for a summary of as many messages as fit from next_ on. Throws ApiError(400) where not one does.
   void ask() {
     std::string transcript;
     if (!summary_.text.empty()) transcript = fmt::format("What was said before: {}\n\n", summary_.text);
-    std::vector<std::int32_t> prompt;
-    const std::size_t first = next_;
-    for (; next_ < summary_.end; ++next_) {
-      std::string longer = transcript + line_of(messages_[next_]);
-      std::vector<std::int32_t> tokens = question(longer);
-      if (std::ssize(tokens) + budget_ > room_) break;
-      transcript = std::move(longer), prompt = std::move(tokens);
+    Prepared prompt = question(transcript);
+    std::int64_t estimate = std::ssize(prompt.tokens);
+    std::vector<std::size_t> ends;  // of the transcript with each message
+    for (std::size_t i = next_; i < summary_.end; ++i) {
+      const std::string line = line_of(messages_[i]);
+      estimate += std::ssize(plain_tokens(*model_.engine, line));
+      if (!ends.empty() && estimate + budget_ > room_) break;
+      transcript += line;
+      ends.push_back(transcript.size());
     }
-    if (next_ == first) refuse(fmt::format("messages[{}] alone does not fit", next_));
+    // Texts that stand together may be a token more or less than each by itself.
+    for (; !ends.empty(); ends.pop_back()) {
+      prompt = question(transcript.substr(0, ends.back()));
+      if (std::ssize(prompt.tokens) + budget_ <= room_) break;
+    }
+    if (ends.empty()) refuse(fmt::format("messages[{}] alone does not fit", next_));
+    next_ += ends.size();
     GenerateOptions options{.max_tokens = budget_};
     options.sampler.temperature = 0;
-    submit(std::move(prompt), options);
+    options.reply = std::move(prompt.reply);
+    submit(std::move(prompt.tokens), options);
   }
 
   void submit(std::vector<std::int32_t> prompt, const GenerateOptions& options) {
@@ -143,7 +156,7 @@ class Summarizing : public std::enable_shared_from_this<Summarizing> {
   // On the scheduler's thread.
   void hear(RequestEvent&& event) {
     if (auto* finished = std::get_if<Finished>(&event)) {
-      exchange_->post([self = shared_from_this(), text = std::move(finished->generation.text),
+      exchange_->post([self = shared_from_this(), text = reply_of(finished->generation).content,
                        cancelled = finished->generation.finish == FinishReason::cancelled]() mutable {
         self->guard([&] { self->take(std::move(text), cancelled); });
       });

@@ -41,18 +41,13 @@ void say(AnswerGrammar& grammar, std::string_view text) {
   for (const char c : text) grammar.accept(c);
 }
 
-bool constrains(AnswerGrammar& grammar) {
-  grammar::TokenBits bits(vocabulary()->words());
-  return grammar.mask(bits);
-}
-
 TEST(AnswerGrammar, WaitsForItsTrigger) {
   AnswerGrammar grammar(options_for(R"(root ::= "<c>" "{}")", {"<c>"}));
   say(grammar, "Some text <c");
-  EXPECT_FALSE(constrains(grammar));
+  EXPECT_FALSE(grammar.awake());
   EXPECT_TRUE(grammar.allows('x'));
   say(grammar, ">");
-  EXPECT_TRUE(constrains(grammar));
+  EXPECT_TRUE(grammar.awake());
   EXPECT_TRUE(grammar.allows('{'));
   EXPECT_FALSE(grammar.allows('x'));
   say(grammar, "{}");
@@ -65,7 +60,7 @@ TEST(AnswerGrammar, RefusesATokenThatBeginsACallAndBreaksIt) {
   EXPECT_TRUE(grammar.allows(kOpenBrace));
   EXPECT_FALSE(grammar.allows(kOpenBad));
   grammar.accept(kOpenBrace);
-  EXPECT_TRUE(constrains(grammar));
+  EXPECT_TRUE(grammar.awake());
   say(grammar, "}");
   EXPECT_TRUE(grammar.finished());
 }
@@ -73,9 +68,9 @@ TEST(AnswerGrammar, RefusesATokenThatBeginsACallAndBreaksIt) {
 TEST(AnswerGrammar, ASpelledMarkIsNoSpecialToken) {
   AnswerGrammar grammar(options_for(R"(root ::= "[MARK]" "x")", {grammar::token_bytes(kMark)}));
   say(grammar, "[MARK]");
-  EXPECT_FALSE(constrains(grammar));
+  EXPECT_FALSE(grammar.awake());
   grammar.accept(kMark);
-  EXPECT_TRUE(constrains(grammar));
+  EXPECT_TRUE(grammar.awake());
   EXPECT_FALSE(grammar.allows(kMark));
   say(grammar, "x");
   EXPECT_TRUE(grammar.finished());
@@ -83,7 +78,7 @@ TEST(AnswerGrammar, ASpelledMarkIsNoSpecialToken) {
 
 TEST(AnswerGrammar, TextInAGrammarIsNeverASpecialToken) {
   AnswerGrammar grammar(options_for("root ::= [^a]+", {}));
-  EXPECT_TRUE(constrains(grammar));
+  EXPECT_TRUE(grammar.awake());
   EXPECT_FALSE(grammar.allows(kMark));
   EXPECT_TRUE(grammar.allows('b'));
 }
@@ -91,20 +86,20 @@ TEST(AnswerGrammar, TextInAGrammarIsNeverASpecialToken) {
 TEST(AnswerGrammar, CountsOnlyWhereTheContentBegins) {
   AnswerGrammar late(options_for(R"(root ::= "{" "}")", {"{"}, true));
   say(late, "a {");
-  EXPECT_FALSE(constrains(late));
+  EXPECT_FALSE(late.awake());
   AnswerGrammar early(options_for(R"(root ::= "{" "}")", {"{"}, true));
   say(early, " \n{");
-  EXPECT_TRUE(constrains(early));
+  EXPECT_TRUE(early.awake());
 }
 
 TEST(AnswerGrammar, ReasoningHasNoTriggersAndContentBeginsAfterIt) {
   AnswerGrammar grammar(options_for(R"(root ::= "{" "}")", {"{"}, true));
   grammar.set_reasoning(true);
   say(grammar, "think {");
-  EXPECT_FALSE(constrains(grammar));
+  EXPECT_FALSE(grammar.awake());
   grammar.set_reasoning(false);
   say(grammar, "{");
-  EXPECT_TRUE(constrains(grammar));
+  EXPECT_TRUE(grammar.awake());
 }
 
 TEST(AnswerGrammar, ThrowsForATokenOutsideIt) {

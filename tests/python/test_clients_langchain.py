@@ -3,7 +3,7 @@
 import openai
 import pydantic
 import pytest
-from client_support import MODEL, TOOL, is_forecast, served
+from client_support import MODEL, TOOL, is_forecast
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from server_support import Server
@@ -71,8 +71,7 @@ def test_errors(address, chat):
 
 
 def test_tools(chat):
-    with served():
-        answer = chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).invoke("Hello", max_tokens=400)
+    answer = chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).invoke("Hello", max_tokens=400)
     call = answer.tool_calls[0]
     assert call["name"] == "forecast" and is_forecast(call["args"]) and not answer.invalid_tool_calls
     conversation = [HumanMessage("Hello"), answer, ToolMessage("sunny", tool_call_id=call["id"])]
@@ -80,8 +79,7 @@ def test_tools(chat):
 
 
 def test_streamed_tools(chat):
-    with served():
-        chunks = list(chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).stream("Hello", max_tokens=400))
+    chunks = list(chat.bind_tools([TOOL], tool_choice="any", parallel_tool_calls=False).stream("Hello", max_tokens=400))
     total = chunks[0]
     for chunk in chunks[1:]:
         total += chunk
@@ -96,14 +94,12 @@ class Forecast(pydantic.BaseModel):
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_structured_output(address, method):
     chat = ChatOpenAI(**address, temperature=0, max_tokens=400)
-    with served():
-        answer = chat.with_structured_output(Forecast, method=method).invoke("Hello")
+    answer = chat.with_structured_output(Forecast, method=method).invoke("Hello")
     assert isinstance(answer, Forecast) and 1 <= answer.days <= 5
 
 
 def test_embeddings(address):
     embeddings = OpenAIEmbeddings(**address, check_embedding_ctx_length=False)
-    with served():
-        vectors = embeddings.embed_documents(["one", "two", "one"])
+    vectors = embeddings.embed_documents(["one", "two", "one"])
     assert vectors[0] == pytest.approx(vectors[2], abs=1e-4)
     assert vectors[0] != pytest.approx(vectors[1], abs=1e-4)

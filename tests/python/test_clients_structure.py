@@ -5,7 +5,7 @@ import json
 import jsonschema
 import openai
 import pytest
-from client_support import HELLO, MODEL, SCHEMA, TOOL, is_forecast, served
+from client_support import HELLO, MODEL, SCHEMA, TOOL, is_forecast
 from server_support import Server
 
 # Greedy, and it ends where the grammar ends.
@@ -19,8 +19,7 @@ def client(medlar, tiny):
 
 
 def ask(client, **arguments):
-    with served():
-        return client.chat.completions.create(**{**GREEDY, "messages": HELLO, **arguments})
+    return client.chat.completions.create(**{**GREEDY, "messages": HELLO, **arguments})
 
 
 def test_a_required_tool_is_called(client):
@@ -126,8 +125,7 @@ def test_reasoning_is_kept_apart(client):
 @pytest.mark.parametrize("format", ["float", "base64"])
 def test_embeddings(client, format):
     texts = ["one", "two words", "one"]
-    with served():
-        answer = client.embeddings.create(model=MODEL, input=texts, encoding_format=format)
+    answer = client.embeddings.create(model=MODEL, input=texts, encoding_format=format)
     assert [item.index for item in answer.data] == [0, 1, 2]
     assert answer.usage.prompt_tokens > 0
     if format == "float":
