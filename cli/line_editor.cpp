@@ -1,6 +1,7 @@
 #include "cli/line_editor.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
@@ -48,6 +49,13 @@ unsigned char interrupt(EditLine* editor, int) {
   return CC_EOF;
 }
 
+unsigned char suspend(EditLine* editor, int) {
+  el_set(editor, EL_PREP_TERM, 0);
+  std::raise(SIGTSTP);
+  el_set(editor, EL_PREP_TERM, 1);
+  return CC_REDISPLAY;
+}
+
 }  // namespace
 
 LineEditor::LineEditor(const std::filesystem::path& history) : impl_(std::make_unique<Impl>()) {
@@ -68,10 +76,12 @@ LineEditor::LineEditor(const std::filesystem::path& history) : impl_(std::make_u
   el_set(impl_->editor.get(), EL_EDITOR, "emacs");
   el_set(impl_->editor.get(), EL_HIST, ::history, impl_->history.get());
   el_set(impl_->editor.get(), EL_SIGNAL, 0);
-  // While a line is edited, Ctrl-C is a key: a signal that comes just before the read would not end it.
-  el_set(impl_->editor.get(), EL_SETTY, "-d", "intr=", nullptr);
+  // While a line is edited Ctrl-C is a key: a signal that comes just before the read would not end it.
+  el_set(impl_->editor.get(), EL_SETTY, "-d", "-isig", nullptr);
   el_set(impl_->editor.get(), EL_ADDFN, "interrupt", "Give the line up", interrupt);
+  el_set(impl_->editor.get(), EL_ADDFN, "suspend", "Stop the program until it is continued", suspend);
   el_set(impl_->editor.get(), EL_BIND, "^C", "interrupt", nullptr);
+  el_set(impl_->editor.get(), EL_BIND, "^Z", "suspend", nullptr);
 }
 
 LineEditor::~LineEditor() = default;
@@ -84,6 +94,8 @@ LineEditor::Input LineEditor::read(const std::string& prompt) {
   }
   impl_->prompt = prompt;
   impl_->interrupted = false;
+  // Before the prompt is drawn, which it otherwise follows: what is typed at a prompt is for the editor.
+  el_set(impl_->editor.get(), EL_PREP_TERM, 1);
   int length = 0;
   errno = 0;
   const char* text = el_gets(impl_->editor.get(), &length);

@@ -208,6 +208,26 @@ def test_ctrl_c_stops_a_chat_answer_but_not_the_program(chat):
     assert terminal.finish() == 0
 
 
+def test_ctrl_z_suspends_a_chat_at_its_prompt(medlar, tiny, tmp_path):
+    environment = medlar.environment(TERM="xterm", MEDLAR_HOME=str(tmp_path / "home"), PS1="shell: ")
+    terminal = Terminal(["bash", "--norc", "--noediting", "-i"], environment)
+    terminal.wait_for(b"shell: ")
+    terminal.type(f"{medlar.path} chat {tiny('qwen3')}\n")
+    terminal.wait_for(b">>> ")
+    terminal.type("/sta\x1a")
+    terminal.wait_for(b"Stopped")
+    terminal.wait_for(b"shell: ")
+    terminal.type("fg\n")
+    terminal.wait_for(b">>> /sta")
+    terminal.type("ts\n")
+    terminal.wait_for(b"no answer yet")
+    terminal.wait_for(b">>> ")
+    terminal.type("/exit\n")
+    terminal.wait_for(b"shell: ")
+    terminal.type("exit\n")
+    assert terminal.finish() == 0
+
+
 def piped_chat(medlar, tiny, lines, *options):
     done = medlar.try_run("chat", tiny("qwen3"), "--seed", 1, "-n", 3, *options, input="\n".join(lines).encode())
     assert done.returncode == 0, done.stderr
