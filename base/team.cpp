@@ -148,13 +148,12 @@ Team::~Team() {
 
 // A run is a barrier that hands out the job and a barrier that ends it.
 void Team::run_job(Job job) {
+  const std::lock_guard turn(running_);
   if (size_ == 1) return job.call(job.context, 0);
-  MEDLAR_ASSERT(!running_.exchange(true, std::memory_order_acquire));  // two callers, or run() inside run()
   job_ = job;
   barrier(0);
   job.call(job.context, 0);
   barrier(0);
-  running_.store(false, std::memory_order_release);
 }
 
 void Team::work(int member) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -18,9 +19,9 @@ struct TeamOptions {
   std::vector<int> cpus;  // Linux: worker i is pinned to cpus[i % size]; empty: the scheduler places them
 };
 
-// run() may be called from any thread, but from one at a time. Waiting is by the dissemination barrier
-// (Hensgen, Finkel and Manber 1988): ceil(log2(threads)) rounds of one store and one load, so two threads
-// meet in a single cache-line exchange.
+// run() may be called from several threads, which take turns, but not from inside fn. Waiting is by the
+// dissemination barrier (Hensgen, Finkel and Manber 1988): ceil(log2(threads)) rounds of one store and one
+// load, so two threads meet in a single cache-line exchange.
 class Team {
  public:
   // Throws Error(usage) on a bad count and Error(out_of_memory) when the system gives no more threads.
@@ -61,7 +62,7 @@ class Team {
   std::unique_ptr<Member[]> members_;
   std::vector<std::thread> threads_;
   Job job_;
-  std::atomic<bool> running_{false};
+  std::mutex running_;
 };
 
 }  // namespace medlar

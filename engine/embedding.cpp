@@ -77,6 +77,7 @@ struct Embedder::Impl {
     ir::Graph graph;
     std::unique_ptr<runtime::Program> program;
     int groups;
+    ProgramCharges charges;
     PageTree tree;
     std::vector<int> free_sequences;
     std::int64_t free_pages;
@@ -85,6 +86,7 @@ struct Embedder::Impl {
         : graph(hidden_graph(engine.model.graph)),
           program(engine.backend->lower(graph, options(engine))),
           groups(static_cast<int>(graph.group_windows().size())),
+          charges(*engine.options.ledger, *program, 0, groups),
           tree(Timeline::tree_options(
               graph, *program, engine.kv_pages(sequences(engine), engine.context),
               {.sequences = static_cast<std::int32_t>(sequences(engine)), .positions = engine.context})),
@@ -105,6 +107,7 @@ struct Embedder::Impl {
     void give_back() {
       tree.forget_unused();
       for (int group = 0; group < groups; ++group) program->release_pages(group, tree.take_released(group));
+      charges.note(tree);
     }
   };
 
@@ -242,6 +245,7 @@ void Embedder::Impl::read(std::int64_t tokens) {
     throw Error(ErrorKind::limit, "there is no room in the cache for embeddings", "send shorter texts");
   std::span<const float> rows = batch.run(*reader->program, reader->tree, reader->groups);
   engine.check_file();
+  reader->charges.note(reader->tree);
   for (const Part& part : parts) {
     const auto values = static_cast<std::size_t>(part.rows * width());
     take(*part.reading, rows.first(values), part.reading->length);

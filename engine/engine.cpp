@@ -17,15 +17,19 @@
 namespace medlar {
 namespace {
 
+// Bytes of maps and strings that a tokenizer makes of one byte of metadata.
+constexpr std::uint64_t kTableBytes = 2;
+
 kernels::CpuTable best_table() {
   const CpuFeatures features = detect_cpu_features();
   const char* wanted = std::getenv("MEDLAR_CPU");
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
-std::unique_ptr<runtime::Backend> make_backend(Device device, int threads) {
+std::unique_ptr<runtime::Backend> make_backend(Device device, int threads, std::shared_ptr<Team> team) {
   if (device == Device::emulator) return runtime::make_emulator_backend();
-  return runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
+  return runtime::make_cpu_backend(team ? team : std::make_shared<Team>(TeamOptions{.threads = threads}),
+                                   best_table());
 }
 
 text::ChatTemplate make_chat_template(const std::string& source, const text::Tokenizer& tokenizer,
@@ -41,6 +45,14 @@ text::ChatTemplate make_chat_template(const std::string& source, const text::Tok
     throw Error(error.kind(), fmt::format("{}: key tokenizer.chat_template: {}", file, error.what()),
                 error.hint());
   }
+}
+
+// What stands before the first tensor of a part.
+std::size_t header_bytes(const MappedFile& part, const gguf::File& file) {
+  std::size_t header = part.bytes().size();
+  for (const gguf::Tensor& t : file.tensors())
+    header = std::min(header, static_cast<std::size_t>(t.view.bytes.data() - part.bytes().data()));
+  return header;
 }
 
 DType kv_type(const EngineOptions& options, std::optional<DType> wanted, std::int64_t head_dim) {
@@ -119,15 +131,16 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
 
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
-  threads = o.threads > 0 ? o.threads : probe().default_threads();
+  threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   options.batch = std::max(options.batch, options.sequences);
   // Enough rows to score quickly, within a few MB of logits.
   score_rows = static_cast<int>(
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
-  backend = make_backend(o.device, threads);
+  backend = make_backend(o.device, threads, o.team);
   program = backend->lower(model.graph, program_options());
+  charge();
   load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -141,6 +154,16 @@ runtime::ProgramOptions Engine::Impl::program_options() const {
           .fuse = options.fuse,
           .exact = options.exact,
           .batch_invariant = options.batch_invariant};
+}
+
+// A program has only reserved its memory so far.
+void Engine::Impl::charge() {
+  if (!options.ledger) options.ledger = Ledger::make();
+  charges.emplace(*options.ledger, *program, model.graph.weight_bytes(),
+                  static_cast<int>(model.graph.group_windows().size()));
+  const std::uint64_t made = header_bytes(file.parts().front(), file) * kTableBytes;
+  tables = options.ledger->charge(MemoryUse::tables, made);
+  tables.set_used(made);
 }
 
 void Engine::Impl::claim() {
@@ -186,11 +209,7 @@ std::string Engine::Impl::identity() const {
       text.append(reinterpret_cast<const char*>(bytes.data() + from), std::min(count, bytes.size() - from));
     };
     text += fmt::format(" {} ", bytes.size());
-    std::size_t header = bytes.size();
-    for (const gguf::Tensor& t : file.tensors())
-      if (const auto at = static_cast<std::size_t>(t.view.bytes.data() - bytes.data()); at < header)
-        header = at;
-    add(0, header);
+    add(0, header_bytes(part, file));
     for (std::size_t i = 0; i < kSamples; ++i) add(bytes.size() / kSamples * i, kSample);
   }
   return text;
@@ -231,6 +250,11 @@ DType Engine::v_type() const {
   return kv_type(impl_->options, impl_->options.v_type, impl_->model.config.v_dim);
 }
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
+const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
+void Engine::rest() {
+  for (const MappedFile& part : impl_->file.parts()) part.advise(part.bytes(), Advice::dontneed);
+  impl_->charges->rest();
+}
 std::vector<runtime::CallInfo> Engine::calls() const { return impl_->program->calls(); }
 void Engine::observe(runtime::StepObserver observer) const { impl_->program->observe(std::move(observer)); }
 

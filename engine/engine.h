@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ledger.h"
+#include "base/team.h"
 #include "engine/reply_plan.h"
 #include "engine/sampler/options.h"
 #include "engine/sampler/sampler.h"
@@ -40,6 +42,10 @@ struct EngineOptions {
   bool fuse = true;
   // An answer does not depend on what else is answered at the same time (runtime::ProgramOptions).
   bool batch_invariant = false;
+  // What it takes is charged here; null: to an account of its own.
+  std::shared_ptr<Ledger> ledger;
+  // Runs the steps, those of other engines in turn; null: threads of its own, `threads` of them.
+  std::shared_ptr<Team> team;
 };
 
 inline constexpr std::int64_t kDefaultContext = 32768;
@@ -155,6 +161,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   DType k_type() const;  // of the KV cache
   DType v_type() const;
   const runtime::MemoryPlan& memory_plan() const;
+  const Ledger& ledger() const;
+  // Gives memory back that the next step takes again: pages of the file, which stay in the system's cache.
+  // Any thread.
+  void rest();
   // What each step runs, and who is told how long it took; null: nobody. Not while a session runs.
   std::vector<runtime::CallInfo> calls() const;
   void observe(runtime::StepObserver observer) const;

@@ -8,6 +8,7 @@
 
 #include "checkpoint/gguf.h"
 #include "engine/engine.h"
+#include "engine/program_charges.h"
 #include "engine/timeline.h"
 #include "models/model.h"
 
@@ -26,6 +27,8 @@ struct Engine::Impl {
   double load_ms = 0;
   std::unique_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
+  std::optional<ProgramCharges> charges;  // whoever runs keeps them true
+  Ledger::Charge tables;
   std::once_flag vocabulary_made;
   std::shared_ptr<const grammar::Vocabulary> vocabulary;
   std::mutex running;             // one step at a time
@@ -43,6 +46,8 @@ struct Engine::Impl {
   runtime::ProgramOptions program_options() const;
   // What the bytes of a page depend on beside its tokens.
   std::string identity() const;
+  // Charges what the program takes. Throws Error(out_of_memory).
+  void charge();
   // Throws Error(io) when the mapped file was truncated or overwritten.
   void check_file() const;
 };

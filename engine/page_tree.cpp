@@ -393,6 +393,11 @@ PageTree::Usage PageTree::usage() const {
   return most;
 }
 
+std::int64_t PageTree::touched(int group) const {
+  const Group& g = groups_[at(group)];
+  return g.pages - std::ssize(g.free) + std::ssize(g.released);
+}
+
 std::vector<std::int32_t> PageTree::take_released(int group) {
   return std::exchange(groups_[at(group)].released, {});
 }

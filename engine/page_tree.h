@@ -90,6 +90,8 @@ class PageTree {
   };
   Usage usage() const;
 
+  // Of a group: pages whose memory is in use, or was and has not been taken since.
+  std::int64_t touched(int group) const;
   // Pages that became free since the last call and whose memory nobody needs, by group.
   std::vector<std::int32_t> take_released(int group);
 

@@ -49,6 +49,7 @@ std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {
     for (const auto& job : active_) fail(*job, error);
     tree_.forget_unused();
   }
+  if (stepped_) engine_.charges->note(tree_);
   return take_ended();
 }
 

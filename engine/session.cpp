@@ -74,6 +74,7 @@ Generation Session::generate(std::span<const std::int32_t> prompt, const Generat
       logits = timeline.append({&*token, 1}, Timeline::Logits::last);
   }
   e.check_file();
+  e.charges->note(timeline.pages());
   return answer.finish();
 }
 
@@ -93,6 +94,7 @@ void Session::score(std::span<const std::int32_t> tokens, const Rows& rows) {
     tokens = tokens.subspan(batch.size());
   }
   e.check_file();
+  e.charges->note(impl_->timeline.pages());
 }
 
 void Session::feed(std::span<const std::int32_t> timeline) {
@@ -105,6 +107,7 @@ void Session::feed(std::span<const std::int32_t> timeline) {
     rest = rest.subspan(batch.size());
   }
   e.check_file();
+  e.charges->note(impl_->timeline.pages());
 }
 
 std::span<const std::int32_t> Session::tokens() const { return impl_->timeline.tokens(); }

@@ -33,6 +33,7 @@ class Timeline {
 
   std::span<const std::int32_t> tokens() const { return tokens_; }
   std::int64_t context() const { return context_; }
+  const PageTree& pages() const { return tree_; }
 
   // Keeps the longest part that both share and that the cache can go back to; returns its length.
   std::int64_t rewind_to(std::span<const std::int32_t> prompt);
