@@ -12,10 +12,14 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/host.h"
+#include "base/ledger.h"
+#include "base/team.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
 #include "server/describe.h"
+#include "server/keep_alive.h"
 #include "web/page.h"
 
 namespace medlar::cli {
@@ -39,6 +43,8 @@ struct ServeCommand {
   int body_megabytes = 64, drain_seconds = 30;
   std::int64_t cache = 0;
   int prefix_gigabytes = 0;
+  std::size_t most_models = 0;
+  std::string keep_alive = "3m";
   bool batch_invariant = false, describe = false;
   server::ListenOptions listen;
   server::AccessOptions access;
@@ -51,11 +57,16 @@ struct ServeCommand {
     engine_options.sequences = parallel;
     engine_options.cache = cache;
     engine_options.batch_invariant = batch_invariant;
+    engine_options.ledger = Ledger::make();
+    // Models take turns, a step each, rather than each other's cores.
+    const int threads = engine_options.threads > 0 ? engine_options.threads : probe().default_threads();
+    engine_options.team = std::make_shared<Team>(TeamOptions{.threads = threads});
     listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
     listen.drain = std::chrono::seconds(drain_seconds);
     server::ServeOptions options{.listen = listen,
                                  .access = access,
                                  .log = Logger::to_stderr(parse_level(log)),
+                                 .ledger = engine_options.ledger,
                                  .queue_timeout = queue_timeout};
     store::Store store = open_store();
     options.model = model.empty() ? best_installed(store) : model;
@@ -64,6 +75,8 @@ struct ServeCommand {
     options.responses = store.options().root / "responses.db";
     options.models.store = store.options();
     options.models.patience = listen.drain;
+    options.models.most = most_models;
+    options.models.keep_alive = keep_time();
     options.models.load = [&](const std::string& reference) {
       return load(store, reference, engine_options);
     };
@@ -80,6 +93,12 @@ struct ServeCommand {
   }
 
  private:
+  server::KeepAlive keep_time() const {
+    if (const auto time = server::parse_keep_alive(keep_alive)) return *time;
+    throw Error(ErrorKind::usage, fmt::format("--keep-alive {}: this is no time", keep_alive),
+                "say 90s, 5m, 2h, 0 for at once, or -1 for ever");
+  }
+
   // One key a line.
   void add_keys(const std::string& text) {
     std::size_t start = 0;
@@ -211,6 +230,17 @@ void add_serve(CLI::App& program, const Console& console) {
           "Gigabytes of the disk for what was read, so that it is not read again after a restart; 0: none")
       ->type_name("N")
       ->check(CLI::Range(0, 1 << 20).description(""))
+      ->capture_default_str();
+  command
+      ->add_option("--keep-alive", options->keep_alive,
+                   "How long a model that nobody uses stays in memory: 90s, 5m, 2h; -1: for ever")
+      ->type_name("TIME")
+      ->capture_default_str();
+  command
+      ->add_option("--max-models", options->most_models,
+                   "Models in memory at once; 0: as many as there is room for")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024).description(""))
       ->capture_default_str();
   command
       ->add_option("--pooling", options->pooling,

@@ -25,12 +25,12 @@ const Form<Scale>& scale_form() {
 }
 
 void list(const Call& call) {
-  call.service.model();
+  call.model();
   call.reply(json::array());
 }
 
 void set_scales(const Call& call) {
-  call.service.model();
+  call.model();
   JsonType<LoraScales>::read(parse_body(call.request().body), {}, {});
   call.reply({{"success", true}});
 }

@@ -185,7 +185,7 @@ class MessageStream : public Answer {
 
 void messages(const Call& call) {
   MessagesBody body = read_body(call, message_form());
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   Job job{.settings = body.settings, .dialect = Dialect::anthropic};
   const Conversation conversation = conversation_of(call, body);
   const auto prepare = [&model, conversation,
@@ -211,7 +211,7 @@ void messages(const Call& call) {
 
 void count_tokens(const Call& call) {
   MessagesBody body = read_body(call, count_form());
-  const Model& model = call.service.model(body.model);
+  const Model& model = call.model(body.model);
   const Conversation conversation = conversation_of(call, body);
   const Prepared prompt = model.chat->prepare(conversation, anthropic_demands(body.structure));
   call.reply({{"input_tokens", prompt.tokens.size()}});

@@ -3,6 +3,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <fmt/format.h>
+
+#include "server/models.h"
+
 namespace medlar::server {
 namespace {
 
@@ -15,6 +19,15 @@ Response preflight(const RequestHead& head) {
       {"access-control-allow-headers", wanted.empty() ? "authorization, content-type" : std::string(wanted)});
   response.fields.push_back({"access-control-max-age", "600"});
   return response;
+}
+
+// A model may be unloaded for another one before the request that it was loaded for gets it.
+constexpr int kAttempts = 4;
+
+ApiError thrashing(std::string_view name) {
+  return {503,
+          fmt::format("the model \"{}\" was unloaded again and again for others", printable(name, 128)),
+          {.param = "model", .code = "model_busy", .hint = "try again later, or ask for fewer models"}};
 }
 
 }  // namespace
@@ -79,24 +92,34 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
   boost::asio::post(workers_->pool, [this, exchange = std::move(exchange)] { serve(exchange); });
 }
 
-void Api::serve(const std::shared_ptr<Exchange>& exchange) const {
+void Api::serve(const std::shared_ptr<Exchange>& exchange, int attempt) const {
   const RequestHead& head = exchange->request().head;
   const Match match = routes_.find(head.method, head.path);
   // Whoever holds the exchange holds the model.
   struct Held {
     std::shared_ptr<Exchange> exchange;
-    Service::Lease lease;
+    Shelf::Lease lease;
   };
   const auto held = std::make_shared<Held>(Held{.exchange = exchange, .lease = {}});
+  const Call call{.service = service_,
+                  .exchange = std::shared_ptr<Exchange>(held, exchange.get()),
+                  .rest = match.rest,
+                  .dialect = match.route->dialect,
+                  .lease = &held->lease};
   try {
-    if (match.route->needs == Needs::model) held->lease = service_.lease();
-    match.route->handler({.service = service_,
-                          .exchange = std::shared_ptr<Exchange>(held, exchange.get()),
-                          .rest = match.rest,
-                          .dialect = match.route->dialect});
+    match.route->handler(call);
+  } catch (const NotInMemory& wanted) {
+    if (attempt < kAttempts) return load(call, wanted.name, attempt);
+    exchange->reply(error_response(match.route->dialect, thrashing(wanted.name)));
   } catch (...) {
     exchange->reply(error_response(match.route->dialect, current_error()));
   }
+}
+
+void Api::load(const Call& call, const std::string& name, int attempt) const {
+  service_.models->load(call, name, [this, exchange = call.exchange, attempt] {
+    boost::asio::post(workers_->pool, [this, exchange, attempt] { serve(exchange, attempt + 1); });
+  });
 }
 
 Response Api::malformed(int status, std::string_view reason) {

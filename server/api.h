@@ -26,7 +26,8 @@ class Api : public Application {
 
  private:
   struct Workers;
-  void serve(const std::shared_ptr<Exchange>& exchange) const;
+  void serve(const std::shared_ptr<Exchange>& exchange, int attempt = 0) const;
+  void load(const Call& call, const std::string& name, int attempt) const;
 
   Service& service_;
   Access access_;

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 
 #include "server/embedding_job.h"
+#include "server/keep_alive.h"
 #include "server/ollama.h"
 #include "server/routes.h"
 #include "server/settings.h"
@@ -38,7 +39,7 @@ const Form<Common>& common_form() {
 
 // A vector for each input, or a refusal.
 Model& model_of(const Call& call, const Common& body) {
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   if (model.embedder->ranks())
     throw ApiError(400, "this model ranks documents and has no embeddings", {.hint = "ask /v1/rerank"});
   if (body.dimensions && *body.dimensions > model.embedder->width())
@@ -150,7 +151,7 @@ const Form<OllamaOptions>& ollama_options_form() {
 Form<OllamaBody> ollama_form(bool older) {
   Form<OllamaBody> form;
   form.part(common_form(), &OllamaBody::common)
-      .field("keep_alive", &OllamaBody::keep_alive, {.about = "accepted; the model stays in memory"})
+      .field("keep_alive", &OllamaBody::keep_alive, {.about = kKeepAliveAbout})
       .field("options", &OllamaBody::options, {.about = "num_ctx: tokens that an input may have"});
   if (older) {
     form.set<std::string>("prompt", {.about = "the text; empty: only load the model"},
@@ -192,6 +193,7 @@ void ollama_embed(const Call& call) {
   const auto start = std::chrono::steady_clock::now();
   const OllamaBody body = read_body(call, ollama_embed_form());
   Model& model = pooled_model_of(call, body.common);
+  apply_keep_alive(call, body.keep_alive);
   json::object rest{{"model", body.common.model}};
   if (asks_for_nothing(body.input))
     return call.reply({{"model", body.common.model}, {"embeddings", json::array()}});
@@ -223,6 +225,7 @@ void ollama_embeddings(const Call& call) {
   OllamaBody body = read_body(call, ollama_embeddings_form());
   if (body.common.model.empty()) body.common.model = body.name;
   Model& model = pooled_model_of(call, body.common);
+  apply_keep_alive(call, body.keep_alive);
   if (body.prompt.empty()) return call.reply({{"embedding", json::array()}});
   EmbeddingJob job{
       read_inputs(model, json::value(body.prompt), {.name = "prompt"}, ollama_limits(model, body)),

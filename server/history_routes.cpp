@@ -110,11 +110,7 @@ void remove(const Call& call) {
 }
 
 Route route(Method method, Handler handler, std::string_view about) {
-  return {.method = method,
-          .path = "/medlar/history/{id}",
-          .handler = handler,
-          .about = about,
-          .needs = Needs::nothing};
+  return {.method = method, .path = "/medlar/history/{id}", .handler = handler, .about = about};
 }
 
 }  // namespace

@@ -14,12 +14,12 @@ namespace {
 namespace json = boost::json;
 
 void health(const Call& call) {
-  call.service.require_not_loading();
+  call.service.require_started();
   call.reply({{"status", "ok"}});
 }
 
 void props(const Call& call) {
-  const Model& model = call.service.model();
+  const Model& model = call.model();
   const Engine& engine = *model.engine;
   const text::Tokenizer& tokenizer = engine.tokenizer();
   const auto name_of = [&](text::TokenId token) {
@@ -41,7 +41,7 @@ void props(const Call& call) {
 
 // Slots are the scheduler's own business: those in use come first.
 void slots(const Call& call) {
-  const Model& model = call.service.model();
+  const Model& model = call.model();
   const SchedulerStatus status = model.scheduler->status();
   json::array list;
   for (int i = 0; i < model.parallel; ++i)
@@ -50,15 +50,10 @@ void slots(const Call& call) {
 }
 
 void metrics(const Call& call) {
-  std::string text;
-  if (const Service::Lease lease = call.service.lease_if_ready()) {
-    const Model& model = call.service.model();
-    const SchedulerStatus status = model.scheduler->status();
-    text = call.service.metrics.text(model.engine.get(), &status);
-  } else {
-    text = call.service.metrics.text(nullptr, nullptr);
-  }
-  call.exchange->reply({.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(text)});
+  std::vector<SchedulerStatus> models;
+  for (const Shelf::Lease& model : call.service.shelf.all()) models.push_back(model->scheduler->status());
+  call.exchange->reply({.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                        .body = call.service.metrics.text(models, call.service.ledger->snapshot())});
 }
 
 struct CompletionBody {
@@ -188,7 +183,7 @@ void complete(const Call& call, Model& model, CompletionBody body, std::vector<s
 
 void completion(const Call& call) {
   CompletionBody body = read_body(call, completion_form());
-  Model& model = call.service.model();
+  Model& model = call.model();
   std::vector<std::int32_t> prompt = read_prompt(model.engine->tokenizer(), body.prompt);
   complete(call, model, std::move(body), std::move(prompt));
 }
@@ -211,7 +206,7 @@ const Form<InfillBody>& infill_form() {
 
 void infill(const Call& call) {
   InfillBody body = read_body(call, infill_form());
-  Model& model = call.service.model();
+  Model& model = call.model();
   std::vector<std::int32_t> prompt =
       infill_tokens(*model.engine, {.before = plain_tokens(*model.engine, body.before + body.begun),
                                     .after = body.after,
@@ -235,7 +230,7 @@ const Form<TokenizeBody>& tokenize_form() {
 }
 
 void tokenize(const Call& call) {
-  const text::Tokenizer& tokenizer = call.service.model().engine->tokenizer();
+  const text::Tokenizer& tokenizer = call.model().engine->tokenizer();
   const TokenizeBody body = read_body(call, tokenize_form());
   json::array tokens;
   for (const text::TokenId token : tokenizer.encode(
@@ -259,7 +254,7 @@ const Form<DetokenizeBody>& detokenize_form() {
 }
 
 void detokenize(const Call& call) {
-  const text::Tokenizer& tokenizer = call.service.model().engine->tokenizer();
+  const text::Tokenizer& tokenizer = call.model().engine->tokenizer();
   const DetokenizeBody body = read_body(call, detokenize_form());
   call.reply({{"content", valid_utf8(tokenizer.decode(body.tokens, {.special = true}))}});
 }
@@ -280,7 +275,7 @@ const Form<TemplateBody>& template_form() {
 }
 
 void apply_template(const Call& call) {
-  const Model& model = call.service.model();
+  const Model& model = call.model();
   TemplateBody body = read_body(call, template_form());
   const Conversation conversation{.messages = std::move(body.messages),
                                   .variables = std::move(body.variables)};
@@ -313,7 +308,6 @@ std::span<const Route> llama_routes() {
         route(Method::post, "/infill", infill, "Write what is missing between two texts"),
     };
     list[0].entry = Entry::open;
-    list[0].needs = list[3].needs = Needs::nothing;
     list[3].content_type = "text/plain";
     list[4].body = schema<completion_form>;
     list[5].body = schema<tokenize_form>;

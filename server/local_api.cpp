@@ -49,16 +49,16 @@ struct LocalApi::Impl {
   Api api;
 
   Impl(std::unique_ptr<Model> model, Logger log)
-      : service(std::move(log)), api(service, Access({}, "127.0.0.1")) {
-    service.replace(std::move(model), {});
-    service.end_loading();
+      : service(std::move(log), Ledger::make()), api(service, Access({}, "127.0.0.1")) {
+    service.shelf.add(std::move(model), {}, std::nullopt);
+    service.started();
   }
   // As a server does it: no handler runs any more, then no event is taken, and then the scheduler ends.
   ~Impl() {
     api.close();
     io.stop();
     io.join();
-    service.close();
+    service.shelf.close();
   }
 };
 

@@ -85,25 +85,27 @@ void Metrics::generated(const Usage& usage) {
   impl_->generated_tokens.Increment(static_cast<double>(usage.completion_tokens));
 }
 
-std::string Metrics::text(const Engine* engine, const SchedulerStatus* status) const {
-  const auto set = [](prometheus::Family<prometheus::Gauge>& family, const char* label, const char* name,
-                      auto value) { family.Add({{label, name}}).Set(static_cast<double>(value)); };
-  if (status) {
-    impl_->active.Set(status->active);
-    impl_->waiting.Set(status->waiting);
-    impl_->preempted.Set(static_cast<double>(status->preempted));
-    impl_->steps.Set(static_cast<double>(status->steps));
-    set(impl_->cache, "state", "capacity", status->cache_tokens);
-    set(impl_->cache, "state", "used", status->cache_used);
-    set(impl_->cache, "state", "shared", status->cache_shared);
-  }
-  if (engine) {
-    const runtime::MemoryPlan& plan = engine->memory_plan();
-    set(impl_->memory, "category", "weights", plan.weights);
-    set(impl_->memory, "category", "kv", plan.kv);
-    set(impl_->memory, "category", "activations", plan.activations);
-    set(impl_->memory, "category", "scratch", plan.scratch);
-  }
+std::string Metrics::text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory) const {
+  const auto set = [](prometheus::Family<prometheus::Gauge>& family, const char* label, std::string_view name,
+                      auto value) {
+    family.Add({{label, std::string(name)}}).Set(static_cast<double>(value));
+  };
+  const auto sum = [&](auto member) {
+    double total = 0;
+    for (const SchedulerStatus& status : models) total += static_cast<double>(status.*member);
+    return total;
+  };
+  impl_->active.Set(sum(&SchedulerStatus::active));
+  impl_->waiting.Set(sum(&SchedulerStatus::waiting));
+  impl_->preempted.Set(sum(&SchedulerStatus::preempted));
+  impl_->steps.Set(sum(&SchedulerStatus::steps));
+  set(impl_->cache, "state", "capacity", sum(&SchedulerStatus::cache_tokens));
+  set(impl_->cache, "state", "used", sum(&SchedulerStatus::cache_used));
+  set(impl_->cache, "state", "shared", sum(&SchedulerStatus::cache_shared));
+  for (std::size_t i = 0; i < kMemoryUses; ++i)
+    set(impl_->memory, "category", to_string(static_cast<MemoryUse>(i)), memory.accounts[i].used);
+  set(impl_->memory, "category", "held", memory.total().held);
+  set(impl_->memory, "category", "ceiling", memory.ceiling);
   const ProcessMemory now = process_memory();
   set(impl_->memory, "category", "resident", now.resident);
   set(impl_->memory, "category", "resident_anonymous", now.anonymous);

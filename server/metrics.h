@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
+#include "base/ledger.h"
 #include "engine/scheduler.h"
 
 namespace medlar::server {
@@ -19,8 +21,8 @@ class Metrics {
   void next_token(double seconds);
   void generated(const Usage& usage);
 
-  // In the text form of Prometheus. `engine` and `status` are of the loaded model; null: none yet.
-  std::string text(const Engine* engine, const SchedulerStatus* status) const;
+  // In the text form of Prometheus; `models` are those in memory.
+  std::string text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory) const;
 
  private:
   struct Impl;

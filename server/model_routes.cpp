@@ -105,35 +105,27 @@ void pull(const Call& call) {
   });
 }
 
-// The engine's plan, how much of it the pages in use take, and what the system says of the process.
+// The ledger, and what the system says of the process.
 json::object memory_report(Service& service) {
-  const HostInfo host = probe();
   const ProcessMemory process = process_memory();
-  runtime::MemoryPlan plan;
-  std::int64_t kv = 0, cache = 0;
-  if (const Service::Lease lease = service.lease_if_ready()) {
-    const SchedulerStatus status = service.model().scheduler->status();
-    plan = service.model().engine->memory_plan();
-    const auto bytes_of = [&](std::int64_t tokens) {
-      const std::int64_t all = std::max<std::int64_t>(1, status.cache_tokens);
-      return static_cast<std::int64_t>(static_cast<double>(plan.kv) * static_cast<double>(tokens) /
-                                       static_cast<double>(all));
-    };
-    kv = bytes_of(status.cache_used - status.cache_shared);
-    cache = bytes_of(status.cache_shared);
+  const Ledger::Snapshot books = service.ledger->snapshot();
+  const std::uint64_t limit = books.ceiling > 0 ? books.ceiling : process.anonymous + probe().available_bytes;
+  json::object categories, held;
+  for (std::size_t i = 0; i < kMemoryUses; ++i) {
+    const std::string_view name = to_string(static_cast<MemoryUse>(i));
+    categories[name] = books.accounts[i].used;
+    held[name] = books.accounts[i].held;
   }
-  const auto file = static_cast<std::int64_t>(process.file);
-  const std::int64_t planned = kv + cache + plan.activations + plan.scratch;
-  return {{"limit", process.anonymous + host.available_bytes},
-          {"categories",
-           {{"weights_mapped", plan.weights},
-            {"weights_resident", std::min(plan.weights, file)},
-            {"kv", kv},
-            {"cache", cache},
-            {"activations", plan.activations},
-            {"scratch", plan.scratch},
-            {"other", std::max<std::int64_t>(0, static_cast<std::int64_t>(process.anonymous) - planned)}}},
-          {"kv_capacity", plan.kv},
+  categories["weights_mapped"] = books[MemoryUse::weights].held;
+  categories["weights_resident"] = std::min(books[MemoryUse::weights].used, process.file);
+  categories["other"] = process.anonymous - std::min(process.anonymous, books.anonymous());
+  return {{"limit", limit},
+          {"ceiling", books.ceiling},
+          {"categories", std::move(categories)},
+          {"held", std::move(held)},
+          {"held_total", books.total().held},
+          {"held_peak", books.peak},
+          {"kv_capacity", books[MemoryUse::kv].held},
           {"process",
            {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
 }
@@ -148,16 +140,11 @@ json::object schema() {
 }
 
 Route get(std::string_view path, Handler handler, std::string_view about) {
-  return {.path = path, .handler = handler, .about = about, .needs = Needs::nothing};
+  return {.path = path, .handler = handler, .about = about};
 }
 
 Route post(std::string_view path, Handler handler, std::string_view about, json::object (*body)()) {
-  return {.method = Method::post,
-          .path = path,
-          .handler = handler,
-          .about = about,
-          .body = body,
-          .needs = Needs::nothing};
+  return {.method = Method::post, .path = path, .handler = handler, .about = about, .body = body};
 }
 
 }  // namespace

@@ -12,20 +12,6 @@ namespace {
 
 namespace json = boost::json;
 
-struct LoadingMark {
-  Service& service;
-  explicit LoadingMark(Service& s) : service(s) { service.begin_loading(); }
-  ~LoadingMark() { service.end_loading(); }
-};
-
-ApiError unknown(std::string_view name) {
-  return {404,
-          fmt::format("model \"{}\" is not here", printable(name, 128)),
-          {.param = "model",
-           .code = "model_not_found",
-           .hint = "GET /medlar/models lists those that are; the page and \"medlar pull\" get more"}};
-}
-
 // A file that cannot be used is no fault of the server.
 [[noreturn]] void rethrow_for_client() {
   try {
@@ -68,28 +54,35 @@ json::object listed(const store::InstalledModel& model) {
 }  // namespace
 
 Models::Models(Service& service, ModelsOptions options)
-    : service_(service), options_(std::move(options)), store_(options_.store) {}
-
-void Models::exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience) {
-  if (!service_.retire(patience))
-    throw ApiError(409, "the model is answering",
-                   {.code = "model_busy", .hint = "stop its answers, or wait for them and try again"});
-  service_.replace(std::move(next), options_.scheduling);
-}
+    : service_(service), options_(std::move(options)), store_(options_.store), tidier_([this] { tidy(); }) {}
+Models::~Models() { close(); }
 
 std::string Models::start(const std::string& reference) {
   const std::lock_guard alone(changing_);
-  std::unique_ptr<Model> model = reference.empty() ? nullptr : options_.load(reference);
-  const std::string name = model ? model->name() : "";
-  if (model) {
+  std::string name;
+  if (!reference.empty()) {
+    put(reference, "");
+    const Shelf::Lease model = service_.shelf.find("");
+    name = model->name();
     const std::lock_guard lock(mutex_);
     given_ = reference;
     given_names_ = model->names;
     given_bytes_ = static_cast<std::uint64_t>(model->engine->description().file_bytes);
   }
-  exchange(std::move(model), options_.patience);
-  service_.end_loading();
+  service_.started();
   return name;
+}
+
+ApiError Models::unknown(std::string_view name) const {
+  std::string loaded;
+  for (const Shelf::Lease& model : service_.shelf.all())
+    loaded += fmt::format("{}\"{}\"", loaded.empty() ? "" : ", ", model->name());
+  return {404,
+          fmt::format("model \"{}\" not found", printable(name, 128)),
+          {.param = "model",
+           .code = "model_not_found",
+           .hint = loaded.empty() ? "GET /v1/models lists those that are here; \"medlar pull\" gets more"
+                                  : fmt::format("in memory: {}; GET /v1/models lists all", loaded)}};
 }
 
 std::string Models::reference_of(const std::string& name) const {
@@ -103,31 +96,73 @@ std::string Models::reference_of(const std::string& name) const {
   return name;
 }
 
+void Models::make_room(const std::string& name) {
+  const std::string leaving = service_.shelf.least_used();
+  if (!leaving.empty() && service_.shelf.remove(leaving, options_.patience)) {
+    service_.log.info("unloaded model=\"{}\" for=\"{}\"", leaving, name);
+    return;
+  }
+  throw ApiError(503, fmt::format("there is no room for the model \"{}\"", printable(name, 128)),
+                 {.param = "model",
+                  .code = "model_busy",
+                  .hint = leaving.empty() ? "raise --memory-limit, or ask for a smaller model"
+                                          : fmt::format("\"{}\" is answering: try again later", leaving)});
+}
+
+void Models::put(const std::string& reference, const std::string& name) {
+  while (options_.most > 0 && service_.shelf.size() >= options_.most) make_room(name);
+  for (;;) {
+    try {
+      std::unique_ptr<Model> model = options_.load(reference);
+      if (!name.empty() && !model->has_name(name)) model->names.push_back(name);
+      service_.set_default(model->name());
+      service_.log.info("loaded model=\"{}\"", model->name());
+      return service_.shelf.add(std::move(model), options_.scheduling, options_.keep_alive);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::out_of_memory || service_.shelf.size() == 0) throw;
+      make_room(name);
+    }
+  }
+}
+
 std::string Models::load(const std::string& name) try {
   const std::lock_guard alone(changing_);
-  if (const Service::Lease lease = service_.lease_if_ready(); lease && service_.model().has_name(name))
-    return name;
-  const std::string reference = reference_of(name);
-  const LoadingMark mark(service_);
-  std::unique_ptr<Model> next = options_.load(reference);
-  if (std::ranges::find(next->names, name) == next->names.end()) next->names.push_back(name);
-  exchange(std::move(next), options_.patience);
-  service_.log.info("loaded model=\"{}\"", name);
+  if (!name.empty() && service_.shelf.find(name)) return name;
+  put(reference_of(name), name);
   return name;
 } catch (...) {
   rethrow_for_client();
 }
 
+void Models::load(const Call& call, const std::string& name, std::function<void()> ready) {
+  loads_.run(call, [this, name, ready = std::move(ready)](const Call&) {
+    load(name);
+    ready();
+  });
+}
+
 void Models::unload(const std::string& name) {
   const std::lock_guard alone(changing_);
-  bool present = false;
-  if (const Service::Lease lease = service_.lease_if_ready()) present = service_.model().has_name(name);
-  if (!present) {
-    reference_of(name);
-    return;
-  }
-  exchange(nullptr, std::chrono::milliseconds(0));
+  const bool present = !name.empty() && service_.shelf.find(name);
+  if (!present) reference_of(name);
+  if (!service_.shelf.remove(name, std::chrono::milliseconds(0)))
+    throw ApiError(409, "the model is answering",
+                   {.code = "model_busy", .hint = "stop its answers, or wait for them and try again"});
+  if (!present) return;
+  service_.set_default("");
   service_.log.info("unloaded model=\"{}\"", name);
+}
+
+void Models::tidy() {
+  while (!closing_) {
+    service_.shelf.rest(options_.rest);
+    for (const std::string& name : service_.shelf.expired()) {
+      const std::lock_guard alone(changing_);
+      if (service_.shelf.remove(name, std::chrono::milliseconds(0)))
+        service_.log.info("unloaded model=\"{}\": nobody used it", name);
+    }
+    service_.shelf.wait(Shelf::Clock::now() + std::chrono::seconds(1));
+  }
 }
 
 void Models::copy(const std::string& name, const std::string& other) try {
@@ -170,29 +205,31 @@ json::array Models::list() {
     given.names = given_names_;
     given_bytes = given_bytes_;
   }
-  Model loaded;
-  std::int64_t context = 0;
-  if (const Service::Lease lease = service_.lease_if_ready()) {
-    loaded.names = service_.model().names;
-    context = service_.model().engine->context();
-  }
-  const auto add = [&](json::object entry, bool is_loaded) {
-    entry["loaded"] = is_loaded;
-    if (is_loaded) entry["context_length"] = context;
+  const std::vector<Shelf::Lease> loaded = service_.shelf.all();
+  const auto add = [&](json::object entry, std::string_view name) {
+    const auto lease = std::ranges::find_if(loaded, [&](const auto& l) { return l->has_name(name); });
+    entry["loaded"] = lease != loaded.end();
+    if (lease != loaded.end()) entry["context_length"] = (*lease)->engine->context();
     result.push_back(std::move(entry));
   };
   bool given_listed = given.names.empty();
   for (const store::InstalledModel& model : store_.list()) {
     given_listed |= given.has_name(model.name);
-    add(listed(model), loaded.has_name(model.name));
+    add(listed(model), model.name);
   }
   if (!given_listed)
     add({{"name", given.names.front()},
          {"size", given_bytes},
          {"source", given_},
          {"details", json::object()}},
-        loaded.has_name(given.names.front()));
+        given.names.front());
   return result;
+}
+
+std::vector<store::InstalledModel> Models::installed() const {
+  std::vector<store::InstalledModel> models = store_.list();
+  std::erase_if(models, [](const store::InstalledModel& model) { return !model.problem.empty(); });
+  return models;
 }
 
 json::array Models::catalogue() {
@@ -247,7 +284,9 @@ std::shared_ptr<std::atomic<bool>> Models::cancel_flag() {
 }
 
 void Models::close() {
-  service_.stop_waiting();
+  if (closing_.exchange(true)) return;
+  service_.shelf.stop_waiting();
+  tidier_.join();
   {
     const std::lock_guard lock(mutex_);
     for (const auto& pull : cancels_)

@@ -10,8 +10,10 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
+#include "server/api_error.h"
 #include "server/background.h"
 #include "server/service.h"
 #include "store/store.h"
@@ -24,26 +26,33 @@ struct ModelsOptions {
   std::function<std::unique_ptr<Model>(const std::string& reference)> load;
   SchedulerOptions scheduling;
   std::chrono::milliseconds patience{30'000};  // for answers in progress, before another model takes over
+  std::size_t most = 0;                        // models in memory; 0: as many as the ledger allows
+  KeepAlive keep_alive = std::chrono::minutes(3);
+  std::chrono::milliseconds rest{60'000};  // without a request, before a model gives back what it can
 };
 
 class Models {
  public:
   // `service` must outlive it.
   Models(Service& service, ModelsOptions options);
+  ~Models();
 
   // The model the server is started with, by any spelling; "": none. Returns its name. Throws what loading
   // throws.
   std::string start(const std::string& reference);
 
-  // Blocks. The engine is loaded while the one before still answers; then that one's answers are waited for,
-  // and it is unloaded. What fails leaves everything as it was. Returns the name it has now. Throws ApiError:
-  // 404, 400 with the reason, 409 when answers take too long.
+  // Blocks. Where there is no room, the model whose last use is longest ago leaves, once it has answered.
+  // Returns the name it has now. Throws ApiError: 404, 400 with the reason, 503 where there is no room.
   std::string load(const std::string& name);
+  // load(), and then `ready`, in the background; what load() throws is answered.
+  void load(const Call& call, const std::string& name, std::function<void()> ready);
   // ApiError(409) while it is answering.
   void unload(const std::string& name);
 
   // Of all that are here: name, bytes, kind, whether it is loaded.
   boost::json::array list();
+  // Those of them that can be loaded.
+  std::vector<store::InstalledModel> installed() const;
   // What the catalogue offers.
   static boost::json::array catalogue();
   // What the file says of itself. ApiError(404).
@@ -72,10 +81,14 @@ class Models {
   void close();
 
  private:
+  ApiError unknown(std::string_view name) const;
   // What to load for a name that a client gave. ApiError(404).
   std::string reference_of(const std::string& name) const;
-  // Puts `next`, or nothing, in the place of what there is. ApiError(409) where that is still answering then.
-  void exchange(std::unique_ptr<Model> next, std::chrono::milliseconds patience);
+  void put(const std::string& reference, const std::string& name);
+  // Unloads the model whose last use is longest ago. ApiError(503) where that cannot be.
+  void make_room(const std::string& name);
+  // Unloads models whose time is over, until close().
+  void tidy();
 
   Service& service_;
   ModelsOptions options_;
@@ -87,6 +100,8 @@ class Models {
   std::string given_;
   std::uint64_t given_bytes_ = 0;
   Background loads_{1}, reads_{1}, pulls_{4};
+  std::atomic<bool> closing_{false};
+  std::thread tidier_;
 };
 
 }  // namespace medlar::server

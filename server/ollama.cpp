@@ -9,6 +9,7 @@
 
 #include "formats/all.h"
 #include "server/chat.h"
+#include "server/models.h"
 
 namespace medlar::server {
 namespace {
@@ -17,6 +18,7 @@ namespace json = boost::json;
 
 // The release of Ollama whose API this is: clients refuse to speak to older ones.
 constexpr std::string_view kSpokenVersion = "0.12.6";
+constexpr std::string_view kNever = "2318-01-01T00:00:00Z";
 
 struct ModelBody {
   std::string model, name;
@@ -34,6 +36,11 @@ std::string parameter_size(std::int64_t parameters) {
   const auto count = static_cast<double>(parameters);
   return parameters < 1'000'000'000 ? fmt::format("{:.2f}M", count / 1e6)
                                     : fmt::format("{:.1f}B", count / 1e9);
+}
+
+std::int64_t planned_bytes(const Engine& engine) {
+  const runtime::MemoryPlan& plan = engine.memory_plan();
+  return plan.weights + plan.kv + plan.activations + plan.scratch;
 }
 
 json::object details(const Model& model) {
@@ -67,30 +74,52 @@ json::array capabilities(const Model& model) {
 
 void version(const Call& call) { call.reply({{"version", kSpokenVersion}}); }
 
+json::object listed(const store::InstalledModel& model) {
+  json::object details{
+      {"parent_model", ""},           {"format", "gguf"},
+      {"family", model.architecture}, {"families", json::array{json::value(model.architecture)}},
+      {"parameter_size", ""},         {"quantization_level", model.quant}};
+  if (const store::CatalogueEntry* known = store::find_in_catalogue(model.name))
+    details["parameter_size"] = parameter_size(known->parameters);
+  return {{"name", model.name},
+          {"model", model.name},
+          {"modified_at", model.created},
+          {"size", model.bytes},
+          {"digest", model.files.empty() ? "" : model.files.front().digest.hex()},
+          {"details", std::move(details)}};
+}
+
+// Those in memory first; the others are loaded when they are asked.
 void tags(const Call& call) {
-  json::array models;
-  if (const Service::Lease lease = call.service.lease_if_ready()) {
-    const Model& model = call.service.model();
-    for (const std::string& name : model.names) models.push_back(listed(model, name));
-  }
-  call.reply({{"models", std::move(models)}});
+  call.service.models->reads().run(call, [](const Call& c) {
+    json::array models;
+    const std::vector<store::InstalledModel> installed = c.service.models->installed();
+    const std::vector<Shelf::Lease> loaded = c.service.shelf.all();
+    for (const Shelf::Lease& model : loaded)
+      for (const std::string& name : model->names)
+        if (std::ranges::find(installed, name, &store::InstalledModel::name) == installed.end())
+          models.push_back(listed(*model, name));
+    for (const store::InstalledModel& model : installed) models.push_back(listed(model));
+    c.reply({{"models", std::move(models)}});
+  });
 }
 
 void ps(const Call& call) {
   json::array models;
-  if (const Service::Lease lease = call.service.lease_if_ready()) {
-    const Model& model = call.service.model();
-    json::object entry = listed(model, model.name());
-    entry["expires_at"] = "2318-01-01T00:00:00Z";  // it stays
+  for (const Shelf::Lease& model : call.service.shelf.all()) {
+    json::object entry = listed(*model, model->name());
+    const auto leaves = model.leaves();
+    entry["expires_at"] = leaves ? ollama_time(*leaves) : kNever;
+    entry["size"] = planned_bytes(*model->engine);
     entry["size_vram"] = 0;
-    entry["context_length"] = model.engine->context();
+    entry["context_length"] = model->engine->context();
     models.push_back(std::move(entry));
   }
   call.reply({{"models", std::move(models)}});
 }
 
 void show(const Call& call) {
-  const Model& model = call.service.model(read_body(call, model_form()).wanted());
+  const Model& model = call.model(read_body(call, model_form()).wanted());
   const ModelDescription& about = model.engine->description();
   const auto key = [&](std::string_view name) { return fmt::format("{}.{}", about.architecture, name); };
   call.reply({{"modelfile", fmt::format("FROM {}\n", model.path.string())},
@@ -112,11 +141,10 @@ void show(const Call& call) {
 
 }  // namespace
 
-std::string ollama_time() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+std::string ollama_time(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   const auto micros =
-      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1'000'000;
+      std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count() % 1'000'000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   char text[32];
@@ -126,11 +154,7 @@ std::string ollama_time() {
 
 std::span<const Route> ollama_routes() {
   const auto get = [](std::string_view path, Handler handler, std::string_view about) {
-    return Route{.path = path,
-                 .dialect = Dialect::ollama,
-                 .handler = handler,
-                 .about = about,
-                 .needs = Needs::nothing};
+    return Route{.path = path, .dialect = Dialect::ollama, .handler = handler, .about = about};
   };
   const auto post = [](
                         std::string_view path, Handler handler, std::string_view about,

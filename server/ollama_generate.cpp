@@ -6,6 +6,7 @@
 
 #include "server/generation.h"
 #include "server/infill.h"
+#include "server/keep_alive.h"
 #include "server/ollama.h"
 #include "server/openai.h"
 #include "server/prompt.h"
@@ -38,12 +39,18 @@ struct JsonType<Settings> {
 
 namespace {
 
+Model& model_of(const Call& call, const Common& body) {
+  Model& model = call.model(body.model);
+  apply_keep_alive(call, body.keep_alive);
+  return model;
+}
+
 const Form<Common>& common_form() {
   static const Form<Common> form =
       Form<Common>()
           .field("model", &Common::model, {.about = "the name of the model", .required = true})
           .field("stream", &Common::stream, {.about = "send the answer as it is written"})
-          .field("keep_alive", &Common::keep_alive, {.about = "accepted; the model stays in memory"})
+          .field("keep_alive", &Common::keep_alive, {.about = kKeepAliveAbout})
           .field("options", &Common::settings)
           .part(ollama_structure_form(), &Common::structure);
   return form;
@@ -203,7 +210,7 @@ json::object ollama_chat_schema() { return chat_form().schema(); }
 
 void ollama_generate(const Call& call) {
   GenerateBody body = read_body(call, generate_form());
-  Model& model = call.service.model(body.common.model);
+  Model& model = model_of(call, body.common);
   if (!body.template_text.empty()) fail_at({.name = "template"}, "the model's own template is used");
   refuse_images(body.images, {.name = "images"});
   if (body.context.is_array() && !body.context.get_array().empty())
@@ -233,7 +240,7 @@ void ollama_generate(const Call& call) {
 
 void ollama_chat(const Call& call) {
   ChatBody body = read_body(call, chat_form());
-  Model& model = call.service.model(body.common.model);
+  Model& model = model_of(call, body.common);
   Lines lines{.model = body.common.model, .chat = true};
   if (body.messages.empty()) return loaded(call, lines);
   for (std::size_t i = 0; i < body.messages.size(); ++i) {

@@ -126,8 +126,7 @@ Route route(Method method, std::string_view path, Handler handler, std::string_v
           .dialect = Dialect::ollama,
           .handler = handler,
           .about = about,
-          .body = body,
-          .needs = Needs::nothing};
+          .body = body};
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "server/openai.h"
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <ctime>
 
 #include <fmt/format.h>
 
+#include "server/models.h"
 #include "server/routes.h"
 #include "server/url.h"
 #include "text/token_stream.h"
@@ -13,6 +15,13 @@ namespace medlar::server {
 namespace {
 
 namespace json = boost::json;
+
+// "2026-11-21T04:06:00Z"; 0 where it is something else.
+std::int64_t seconds_since_1970(const std::string& time) {
+  std::tm utc{};
+  const char* end = strptime(time.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return end && *end == '\0' ? static_cast<std::int64_t>(timegm(&utc)) : 0;
+}
 
 json::object model_object(const Model& model, const std::string& name) {
   const ModelDescription& about = model.engine->description();
@@ -29,18 +38,27 @@ json::object model_object(const Model& model, const std::string& name) {
             {"size", about.file_bytes}}}};
 }
 
+// Those in memory first, under each of their names; the others are loaded when they are asked.
 void list_models(const Call& call) {
-  json::array models;
-  if (const Service::Lease lease = call.service.lease_if_ready()) {
-    const Model& model = call.service.model();
-    for (const std::string& name : model.names) models.push_back(model_object(model, name));
-  }
-  call.reply({{"object", "list"}, {"data", std::move(models)}});
+  call.service.models->reads().run(call, [](const Call& c) {
+    json::array models;
+    const std::vector<Shelf::Lease> loaded = c.service.shelf.all();
+    for (const Shelf::Lease& model : loaded)
+      for (const std::string& name : model->names) models.push_back(model_object(*model, name));
+    for (const store::InstalledModel& model : c.service.models->installed()) {
+      if (std::ranges::any_of(loaded, [&](const auto& l) { return l->has_name(model.name); })) continue;
+      models.push_back({{"id", model.name},
+                        {"object", "model"},
+                        {"created", seconds_since_1970(model.created)},
+                        {"owned_by", "medlar"}});
+    }
+    c.reply({{"object", "list"}, {"data", std::move(models)}});
+  });
 }
 
 void show_model(const Call& call) {
   const std::string name = percent_decoded(call.rest);
-  call.reply(model_object(call.service.model(name), name));
+  call.reply(model_object(call.model(name), name));
 }
 
 json::object dropped_json(const DroppedTokens& dropped) {
@@ -82,10 +100,7 @@ json::object completions_schema();
 
 std::span<const Route> openai_routes() {
   static const std::vector<Route> routes{
-      {.path = "/v1/models",
-       .handler = list_models,
-       .about = "The models that can be asked",
-       .needs = Needs::nothing},
+      {.path = "/v1/models", .handler = list_models, .about = "The models that can be asked"},
       {.path = "/v1/models/{model}", .handler = show_model, .about = "One model"},
       {.method = Method::post,
        .path = "/v1/chat/completions",

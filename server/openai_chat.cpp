@@ -199,7 +199,7 @@ json::object chat_completions_schema() { return chat_form().schema(); }
 
 void chat_completions(const Call& call) {
   ChatBody body = read_body(call, chat_form());
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   if (body.top_logprobs > 0 && !body.logprobs) fail_at({.name = "top_logprobs"}, "needs logprobs to be true");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, body.top_logprobs);
   Job job{.settings = body.settings, .choices = body.choices, .dialect = Dialect::openai};

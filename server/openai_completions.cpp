@@ -199,7 +199,7 @@ json::object completions_schema() { return completion_form().schema(); }
 
 void completions(const Call& call) {
   CompletionBody body = read_body(call, completion_form());
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   const Demands demands = completion_demands(body.structure);
   if (body.echo && body.logprobs) fail_at({.name = "logprobs"}, "those of an echoed prompt are not served");
   if (body.logprobs) body.settings.top_logprobs = std::max(1, *body.logprobs);

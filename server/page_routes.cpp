@@ -44,12 +44,7 @@ void file(const Call& call) {
 }
 
 Route route(std::string_view path, Handler handler, std::string_view about) {
-  return {.path = path,
-          .entry = Entry::open,
-          .handler = handler,
-          .about = about,
-          .content_type = "*/*",
-          .needs = Needs::nothing};
+  return {.path = path, .entry = Entry::open, .handler = handler, .about = about, .content_type = "*/*"};
 }
 
 }  // namespace

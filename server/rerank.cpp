@@ -202,7 +202,7 @@ json::value plain_answer(const RerankBody& body, const std::vector<Ranked>& orde
 
 void rerank(const Call& call) {
   RerankBody body = read_body(call, rerank_form());
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   if (!model.embedder->ranks())
     throw ApiError(
         400, "this model cannot rank documents",

@@ -102,7 +102,7 @@ json::object asked(const ResponseBody& body, const std::string& model) {
 
 // The conversation of all items, the latest last.
 void respond(const Call& call, ResponseBody body, json::array earlier) {
-  Model& model = call.service.model(body.model);
+  Model& model = call.model(body.model);
   const json::array own = input_items(body.input);
   const Path path{.name = "input"};
   messages_of(own, path);  // whatever is wrong with it is told by its own places
@@ -235,13 +235,8 @@ std::span<const Route> response_routes() {
        .body = [] { return response_form().schema(); }},
       {.path = "/v1/responses/{id}",
        .handler = get,
-       .about = "A response that was kept; with /input_items behind it, its input",
-       .needs = Needs::nothing},
-      {.method = Method::del,
-       .path = "/v1/responses/{id}",
-       .handler = remove,
-       .about = "Forget a response",
-       .needs = Needs::nothing},
+       .about = "A response that was kept; with /input_items behind it, its input"},
+      {.method = Method::del, .path = "/v1/responses/{id}", .handler = remove, .about = "Forget a response"},
   };
   return routes;
 }

@@ -14,8 +14,7 @@ namespace json = boost::json;
 // The document of all the others; Routes itself writes it.
 constexpr Route kDocument{.path = "/openapi.json",
                           .handler = [](const Call& call) { call.reply(Routes().document()); },
-                          .about = "This document",
-                          .needs = Needs::nothing};
+                          .about = "This document"};
 
 // What stands for the path's {name}; nullopt where the path does not fit.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
@@ -67,6 +66,11 @@ json::object operation(const Route& route) {
 
 void Call::reply(const json::value& body, int status) const {
   exchange->reply({.status = status, .body = json::serialize(body)});
+}
+
+Model& Call::model(std::string_view name) const {
+  *lease = service.lease(name);
+  return **lease;
 }
 
 Routes::Routes() {

@@ -16,18 +16,20 @@
 namespace medlar::server {
 
 enum class Entry : std::uint8_t { keyed, open };  // open: without an API key
-// model: the one that is loaded, which stays until the request has been answered.
-enum class Needs : std::uint8_t { model, nothing };
-
 // A request with its route.
 struct Call {
   Service& service;
   std::shared_ptr<Exchange> exchange;
   std::string_view rest;  // what stands for the {name} at the end of the route's path
   Dialect dialect = Dialect::openai;
+  Shelf::Lease* lease = nullptr;  // lives as long as `exchange`
 
   const HttpRequest& request() const { return exchange->request(); }
   void reply(const boost::json::value& body, int status = 200) const;
+  // The model of this name, "" for whichever was used last; it stays until the request has been answered. To
+  // be asked for before anything else is done: where it is not in memory, this throws, and the handler is
+  // called again when it is.
+  Model& model(std::string_view name = {}) const;
 };
 
 // What throws is answered in the route's dialect.
@@ -42,7 +44,6 @@ struct Route {
   std::string_view about;
   boost::json::object (*body)() = nullptr;             // its JSON Schema; null: the route has none
   std::string_view content_type = "application/json";  // of an answer that is no stream
-  Needs needs = Needs::model;
 };
 
 std::span<const Route> openai_routes();

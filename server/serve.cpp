@@ -19,7 +19,7 @@ struct Rooms {
   Api api;
 
   explicit Rooms(const ServeOptions& options)
-      : service(options.log),
+      : service(options.log, options.ledger),
         models(service, options.models),
         history(options.history, options.log),
         responses(options.responses, options.log),
@@ -35,7 +35,7 @@ struct Rooms {
     models.close();
     history.close();
     responses.close();
-    service.close();
+    service.shelf.close();
   }
 };
 

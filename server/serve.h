@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct ServeOptions {
   ListenOptions listen;
   AccessOptions access;
   Logger log;
+  std::shared_ptr<Ledger> ledger = Ledger::make();
   double queue_timeout = 0;  // seconds that a request may wait for its turn; 0: without end
   // Loaded on a thread of its own while the server already answers 503; "": none.
   std::string model;
