@@ -12,6 +12,8 @@ namespace medlar::cli {
 void add_run(CLI::App& program, const Console& console);
 void add_chat(CLI::App& program, const Console& console);
 void add_serve(CLI::App& program, const Console& console);
+void add_ps(CLI::App& program, const Console& console);
+void add_stop(CLI::App& program, const Console& console);
 void add_batch(CLI::App& program, const Console& console);
 void add_pull(CLI::App& program, const Console& console);
 void add_list(CLI::App& program, const Console& console);

@@ -23,6 +23,13 @@ ProgramCharges::ProgramCharges(Ledger& ledger, const runtime::Program& program, 
 }
 
 void ProgramCharges::note(const PageTree& tree) {
+  note_pages(tree);
+  weights_.set_used(count(weight_bytes_));
+  activations_.set_used(count(activation_bytes_));
+  scratch_.set_used(count(scratch_bytes_));
+}
+
+void ProgramCharges::note_pages(const PageTree& tree) {
   std::int64_t bytes = 0, most = 1;
   for (std::size_t g = 0; g < page_bytes_.size(); ++g) {
     const std::int64_t pages = tree.touched(static_cast<int>(g));
@@ -32,9 +39,6 @@ void ProgramCharges::note(const PageTree& tree) {
   const std::int64_t used = bytes / most * std::min(tree.usage().used, most);
   kv_.set_used(count(used));
   cache_.set_used(count(bytes - used));
-  weights_.set_used(count(weight_bytes_));
-  activations_.set_used(count(activation_bytes_));
-  scratch_.set_used(count(scratch_bytes_));
 }
 
 }  // namespace medlar

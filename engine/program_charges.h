@@ -18,6 +18,8 @@ class ProgramCharges {
 
   // After a step: what is in use now.
   void note(const PageTree& tree);
+  // After pages changed without one.
+  void note_pages(const PageTree& tree);
   // The weights' pages went back to the system. Any thread.
   void rest() { weights_.set_used(0); }
 

@@ -26,7 +26,7 @@ struct Scheduler::Impl {
   bool on_errand = false;
   SchedulerStatus status;
   Id last_id = 0;
-  bool closed = false, stopping = false;
+  bool closed = false, stopping = false, trimming = false;
   std::thread thread;
 
   Impl(std::shared_ptr<Engine> e, const SchedulerOptions& o)
@@ -46,9 +46,10 @@ struct Scheduler::Impl {
       std::shared_ptr<Errand> errand;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return stopping || !jobs.empty() || !errands.empty(); });
+        changed.wait(lock, [&] { return stopping || trimming || !jobs.empty() || !errands.empty(); });
         if (stopping) errands.clear();
-        if (jobs.empty() && errands.empty()) return;
+        if (stopping && jobs.empty()) return;
+        if (std::exchange(trimming, false)) loop.trim();
         for (auto& job : std::exchange(submitted, {})) loop.add(std::move(job));
         if (!errands.empty()) {
           errand = std::move(errands.front());
@@ -178,6 +179,12 @@ Scheduler::Id Scheduler::submit(Request request) {
 void Scheduler::cancel(Id id) {
   const std::lock_guard lock(impl_->mutex);
   if (const auto job = impl_->jobs.find(id); job != impl_->jobs.end()) job->second->cancelled = true;
+}
+
+void Scheduler::trim() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->trimming = true;
+  impl_->changed.notify_all();
 }
 
 void Scheduler::run(const std::shared_ptr<Errand>& errand) {

@@ -125,6 +125,9 @@ class Scheduler {
   // Any thread. Works on it between steps, until it says that nothing is left; one that is there already is
   // not added again. A scheduler that ends lets go of what is left.
   void run(const std::shared_ptr<Errand>& errand);
+  // Any thread. Before its next step it forgets what no request uses (what is on disk stays there), and gives
+  // that memory back to the system.
+  void trim();
   // No new requests; returns when all are done or at the deadline, after which the rest is cancelled.
   void drain(std::chrono::steady_clock::time_point deadline);
 

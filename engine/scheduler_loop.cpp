@@ -53,6 +53,13 @@ std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {
   return take_ended();
 }
 
+void SchedulerLoop::trim() {
+  tree_.forget_unused();
+  for (int group = 0; group < groups_; ++group)
+    engine_.program->release_pages(group, tree_.take_released(group));
+  engine_.charges->note_pages(tree_);
+}
+
 void SchedulerLoop::end_cancelled() {
   const auto end_job = [&](Job& job) {
     if (!job.cancelled) return;

@@ -21,6 +21,8 @@ class SchedulerLoop {
   // Ends what was cancelled, admits what fits, runs a step and tells the listeners. Returns the jobs that
   // have ended.
   std::vector<std::shared_ptr<Job>> round();
+  // Forgets what no request uses, and gives its memory back to the system.
+  void trim();
   bool stepped() const { return stepped_; }  // else there was nothing to run
   // Tokens that something else may read after this round, so that those who answer do not wait for long.
   std::int64_t spare_tokens() const;

@@ -423,6 +423,59 @@ TEST_P(SchedulerTest, ALongPromptIsCutOnRequestAndSaysSo) {
   EXPECT_THROW(scheduler.submit(std::move(wrong)), Error);
 }
 
+TEST_P(SchedulerTest, TrimmingForgetsWhatNobodyUsesAndChangesNoAnswer) {
+  const auto engine = load(2, 2000);
+  Scheduler scheduler(engine);
+  const auto used = [&](MemoryUse use) { return engine->ledger().snapshot()[use].used; };
+  const auto until = [&](auto condition) {
+    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
+    return condition();
+  };
+  Listener first;
+  scheduler.submit(request(text(200), options(4), first));
+  first.wait();
+  EXPECT_TRUE(until([&] { return used(MemoryUse::cache) > 0 && used(MemoryUse::kv) == 0; }));
+  scheduler.trim();
+  EXPECT_TRUE(until([&] { return used(MemoryUse::cache) == 0; }));
+
+  Listener second;
+  second.pause = 2ms;
+  scheduler.submit(request(text(200), options(40), second));
+  second.wait_text();
+  EXPECT_EQ(second.started->cached_tokens, 0);
+  for (int i = 0; i < 10; ++i) {
+    scheduler.trim();
+    std::this_thread::sleep_for(3ms);
+  }
+  second.wait();
+  EXPECT_EQ(second.finished.at(0).tokens, alone(text(200), options(40)));
+}
+
+TEST_P(SchedulerTest, ALedgerRefusesAModelThatDoesNotFit) {
+  const auto ledger = Ledger::make(100'000);
+  EXPECT_THROW(Engine::load(folder_ / "m.gguf", {.context = 512, .threads = 1, .ledger = ledger}), Error);
+  EXPECT_EQ(ledger->snapshot().total().held, 0U);
+}
+
+TEST_P(SchedulerTest, EnginesShareATeamAndALedger) {
+  const auto ledger = Ledger::make();
+  const auto team = std::make_shared<Team>(TeamOptions{.threads = 2});
+  std::vector<std::unique_ptr<Scheduler>> schedulers;
+  std::map<int, Listener> listeners;
+  for (int i = 0; i < 3; ++i)
+    schedulers.push_back(std::make_unique<Scheduler>(Engine::load(
+        folder_ / "m.gguf", {.context = 512, .batch = 64, .exact = true, .ledger = ledger, .team = team})));
+  for (int i = 0; i < 3; ++i) schedulers[i]->submit(request(text(90), options(30), listeners[i]));
+  for (int i = 0; i < 3; ++i) {
+    listeners[i].wait();
+    EXPECT_EQ(listeners[i].finished.at(0).tokens, alone(text(90), options(30)));
+  }
+  EXPECT_GT(ledger->snapshot()[MemoryUse::weights].held, 0U);
+  schedulers.clear();
+  EXPECT_EQ(ledger->snapshot().total().held, 0U);
+  EXPECT_EQ(ledger->snapshot().total().used, 0U);
+}
+
 TEST_P(SchedulerTest, DrainLetsAnswersEnd) {
   Scheduler scheduler(load(2, 0));
   Listener quick, never;
