@@ -36,7 +36,7 @@ using TlsStream = asio::ssl::stream<PlainStream>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kPipelined = 64 << 10;  // bytes of further requests read during an answer
-constexpr std::size_t kAllBodies = 1 << 30;   // of all connections together
+constexpr std::size_t kAllBuffers = 1 << 30;  // of all connections together
 
 Method method_of(http::verb verb) {
   switch (verb) {
@@ -132,8 +132,10 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   PlainStream& plain() { return beast::get_lowest_layer(stream_); }
   // Counts this many bytes of a body among those of all connections.
   void hold(std::size_t bytes) {
-    hub_.bodies = hub_.bodies - held_ + bytes;
-    held_ = bytes;
+    const bool grows = bytes > held_, fits = hub_.buffers->change(held_, bytes);
+    if (fits) held_ = bytes;
+    if (!fits || (grows && hub_.buffers->bytes() > kAllBuffers))
+      throw Malformed(503, "too much is being sent to this server at once");
   }
   void close() {
     error_code ignored;
@@ -247,7 +249,6 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
       if (error == beast::error::timeout) throw Malformed(408, "the body took too long");
       fail_on(error);
       hold(parser.get().body().size());
-      if (hub_.bodies > kAllBodies) throw Malformed(503, "too much is being sent to this server at once");
     }
   }
 
@@ -256,8 +257,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   asio::awaitable<bool> answer(HttpRequest request, const std::vector<Header>& fields,
                                Clock::time_point begin) {
     const bool head_only = request.head.method == Method::head;
-    const auto outbox =
-        std::make_shared<Outbox>(stream_.get_executor(), std::move(request), hub_.limits.waiting_bytes);
+    const auto outbox = std::make_shared<Outbox>(stream_.get_executor(), std::move(request),
+                                                 hub_.limits.waiting_bytes, hub_.buffers);
     hub_.application.handle(Outbox::exchange(outbox));
     if (!outbox->ended()) watch(outbox);
     int status = 499;

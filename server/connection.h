@@ -7,6 +7,7 @@
 #include <functional>
 #include <unordered_set>
 
+#include "server/buffers.h"
 #include "server/http.h"
 #include "server/options.h"
 
@@ -18,8 +19,8 @@ using Socket = boost::asio::generic::stream_protocol::socket;
 struct ConnectionHub {
   Application& application;
   HttpLimits limits;
-  bool draining = false;   // every connection ends after its present answer
-  std::size_t bodies = 0;  // bytes of bodies being read or answered
+  std::shared_ptr<Buffers> buffers;
+  bool draining = false;  // every connection ends after its present answer
   // Of each connection that waits for a request: what ends it.
   std::unordered_set<std::function<void()>*> idle;
   std::size_t open = 0;

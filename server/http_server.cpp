@@ -97,8 +97,10 @@ struct HttpServer::Impl {
   std::vector<Unix::acceptor> sockets;
   std::vector<std::string> urls;
 
-  Impl(const ListenOptions& o, Application& application, Logger l)
-      : options(o), log(std::move(l)), hub{.application = application, .limits = o.limits} {}
+  Impl(const ListenOptions& o, Application& application, Logger l, Ledger& ledger)
+      : options(o),
+        log(std::move(l)),
+        hub{.application = application, .limits = o.limits, .buffers = std::make_shared<Buffers>(ledger)} {}
 
   void listen_tcp(int port) {
     int bound = port;
@@ -189,8 +191,8 @@ struct HttpServer::Impl {
   }
 };
 
-HttpServer::HttpServer(const ListenOptions& options, Application& application, Logger log)
-    : impl_(std::make_unique<Impl>(options, application, std::move(log))) {
+HttpServer::HttpServer(const ListenOptions& options, Application& application, Logger log, Ledger& ledger)
+    : impl_(std::make_unique<Impl>(options, application, std::move(log), ledger)) {
   if (options.tls_cert.empty() != options.tls_key.empty())
     throw Error(ErrorKind::usage, "TLS needs both a certificate and its key",
                 "give --tls-cert and --tls-key");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ledger.h"
 #include "base/log.h"
 #include "server/http.h"
 #include "server/options.h"
@@ -17,7 +18,7 @@ class HttpServer {
   // Listens; nobody is served before run(). Raises the limit on open files as far as it may. Throws
   // Error(usage) for an address that cannot be, Error(io) naming the port that is taken, Error(bad_file) for
   // certificates that do not work. `application` must outlive it.
-  HttpServer(const ListenOptions& options, Application& application, Logger log);
+  HttpServer(const ListenOptions& options, Application& application, Logger log, Ledger& ledger);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -69,8 +69,9 @@ void Outbox::begin(Response head) {
 
 void Outbox::send(std::string_view bytes) {
   if (!streams_ || ended_ || lost_) return;
+  const std::size_t size = waiting_.size() + bytes.size();
+  if (size > limit_ || !buffers_->change(waiting_.size(), size)) return lose();
   waiting_ += bytes;
-  if (waiting_.size() > limit_) return lose();
   bell_.cancel();
 }
 

@@ -8,14 +8,21 @@
 #include <optional>
 #include <string>
 
+#include "server/buffers.h"
 #include "server/http.h"
 
 namespace medlar::server {
 
 class Outbox {
  public:
-  Outbox(boost::asio::any_io_executor io, HttpRequest request, std::size_t limit)
-      : io_(std::move(io)), bell_(io_), request_(std::move(request)), limit_(limit) {}
+  Outbox(boost::asio::any_io_executor io, HttpRequest request, std::size_t limit,
+         std::shared_ptr<Buffers> buffers)
+      : io_(std::move(io)),
+        bell_(io_),
+        request_(std::move(request)),
+        limit_(limit),
+        buffers_(std::move(buffers)) {}
+  ~Outbox() { buffers_->change(waiting_.size(), 0); }
 
   // The handler's side; dropping the last copy unanswered answers 500.
   static std::shared_ptr<Exchange> exchange(std::shared_ptr<Outbox> outbox);
@@ -38,7 +45,10 @@ class Outbox {
   bool answered() const { return head_.has_value(); }
   // The head, once.
   std::optional<Response> take_head();
-  std::string take_waiting() { return std::exchange(waiting_, {}); }
+  std::string take_waiting() {
+    buffers_->change(waiting_.size(), 0);
+    return std::exchange(waiting_, {});
+  }
   // The client has left.
   void lose();
   // Rings when there is news, or when the connection itself has some.
@@ -51,6 +61,7 @@ class Outbox {
   boost::asio::steady_timer bell_;
   HttpRequest request_;
   std::size_t limit_;
+  std::shared_ptr<Buffers> buffers_;
   std::optional<Response> head_;
   bool head_taken_ = false, streams_ = false, ended_ = false, lost_ = false;
   std::string waiting_;

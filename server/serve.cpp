@@ -44,7 +44,7 @@ struct Rooms {
 void serve(const ServeOptions& options) {
   Rooms rooms(options);
   rooms.service.queue_timeout = options.queue_timeout;
-  HttpServer http(options.listen, rooms.api, options.log);
+  HttpServer http(options.listen, rooms.api, options.log, *options.ledger);
   std::exception_ptr failure;
   std::thread loader([&] {
     try {

@@ -164,6 +164,8 @@ export interface Memory {
     cache: number;
     activations: number;
     scratch: number;
+    tables: number;
+    buffers: number;
     other: number;
   };
 }

@@ -10,13 +10,13 @@ export interface Part {
 
 // Weights count as far as they are in memory now: mapped pages that are not cost nothing.
 export function memoryParts({ categories }: Memory): Part[] {
-  const { weights_resident, kv, cache, activations, scratch, other } = categories;
+  const { weights_resident, kv, cache, activations, scratch, tables, buffers, other } = categories;
   return [
     { key: "weights", label: "Weights", bytes: weights_resident, about: "pages of model files; the system may drop them and read them again" },
     { key: "kv", label: "KV", bytes: kv, about: "what the models remember of texts in work" },
     { key: "cache", label: "Prompt cache", bytes: cache, about: "prefixes kept for the next message" },
     { key: "scratch", label: "Scratch", bytes: activations + scratch, about: "room to calculate in" },
-    { key: "other", label: "Other", bytes: other, about: "the program itself" },
+    { key: "other", label: "Other", bytes: tables + buffers + other, about: "the program itself, tokenizers, and requests on their way" },
   ];
 }
 

@@ -50,7 +50,7 @@ export class MockServer {
   pullDelayMs = 30;
   memory: Memory = {
     limit: 12 * GB,
-    categories: { weights_mapped: 5.13 * GB, weights_resident: 4.6 * GB, kv: 1.2 * GB, cache: 0.8 * GB, activations: 0.1 * GB, scratch: 0.25 * GB, other: 0.12 * GB },
+    categories: { weights_mapped: 5.13 * GB, weights_resident: 4.6 * GB, kv: 1.2 * GB, cache: 0.8 * GB, activations: 0.1 * GB, scratch: 0.25 * GB, tables: 0, buffers: 0, other: 0.12 * GB },
   };
   release: () => void = () => undefined;
   private server: Server | undefined;

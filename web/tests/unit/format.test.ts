@@ -82,7 +82,7 @@ describe("errors", () => {
 
 describe("memory", () => {
   it("counts weights as far as they are in memory", () => {
-    const memory = { limit: 100, categories: { weights_mapped: 50, weights_resident: 30, kv: 5, cache: 4, activations: 3, scratch: 2, other: 1 } };
+    const memory = { limit: 100, categories: { weights_mapped: 50, weights_resident: 30, kv: 5, cache: 4, activations: 3, scratch: 2, tables: 0, buffers: 0, other: 1 } };
     expect(used(memory)).toBe(45);
     expect(memoryParts(memory).map((part) => part.bytes)).toEqual([30, 5, 4, 5, 1]);
   });
