@@ -1,8 +1,6 @@
 // Linux: cores and caches from sysfs, memory from procfs, limits from cgroups of both versions.
 // Compiled everywhere, because it only reads text files under a given root.
 #include <algorithm>
-#include <charconv>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <map>
@@ -12,41 +10,18 @@
 
 #include <fmt/format.h>
 
+#include "base/cgroup.h"
 #include "base/host.h"
+#include "base/system_text.h"
 
 namespace medlar {
 namespace {
 
 namespace fs = std::filesystem;
+using namespace sysfs;
 
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 constexpr int kMaxCpu = 1 << 16;
-
-std::string_view trim(std::string_view s) {
-  const auto first = s.find_first_not_of(" \t\n\r");
-  if (first == std::string_view::npos) return {};
-  return s.substr(first, s.find_last_not_of(" \t\n\r") - first + 1);
-}
-
-std::optional<std::string> read_text(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
-// The number that `s` starts with.
-std::optional<std::uint64_t> leading_number(std::string_view s) {
-  s = trim(s);
-  std::uint64_t value = 0;
-  const auto r = std::from_chars(s.data(), s.data() + s.size(), value);
-  if (r.ec != std::errc()) return std::nullopt;
-  return value;
-}
-
-std::optional<std::uint64_t> read_number(const fs::path& path) {
-  const auto text = read_text(path);
-  return text ? leading_number(*text) : std::nullopt;
-}
 
 // "0-3,8,10-11" as a set of processor numbers.
 std::set<int> parse_cpu_list(std::string_view list) {
@@ -65,17 +40,6 @@ std::set<int> parse_cpu_list(std::string_view list) {
     }
   }
   return cpus;
-}
-
-// The rest of the line that starts with `key`.
-std::optional<std::string_view> field(std::string_view text, std::string_view key) {
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    if (line.starts_with(key)) return trim(line.substr(key.size()));
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-  }
-  return std::nullopt;
 }
 
 fs::path cpu_dir(const fs::path& root, int cpu) {
@@ -173,84 +137,6 @@ void read_caches(const fs::path& root, HostInfo& host) {
   }
 }
 
-// Where a controller's files for this process are: its directory, and the mount point above which no limit
-// of ours is visible.
-struct CgroupPlace {
-  fs::path leaf, top;
-};
-
-// Whether `name` is among names with commas between.
-bool is_listed(std::string_view name, std::string_view names) {
-  return fmt::format(",{},", names).find(fmt::format(",{},", name)) != std::string::npos;
-}
-
-// This process's path in the hierarchy of `controller`, or in the unified one when that is empty.
-std::optional<std::string> cgroup_path(std::string_view text, std::string_view controller) {
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    const auto first = line.find(':');
-    const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
-    if (second == std::string_view::npos) continue;
-    const std::string_view names = line.substr(first + 1, second - first - 1);
-    const bool match = controller.empty() ? names.empty() : is_listed(controller, names);
-    if (match) return std::string(line.substr(second + 1));
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string_view> split_blanks(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (!(line = trim(line)).empty()) {
-    const auto end = std::min(line.find(' '), line.size());
-    words.push_back(line.substr(0, end));
-    line = line.substr(end);
-  }
-  return words;
-}
-
-// mountinfo (proc(5)): "36 35 98:0 ROOT MOUNTPOINT options ... - TYPE source superoptions". In a container
-// ROOT is often the container's own group, so that the path of /proc/self/cgroup continues below it or is
-// absent.
-std::optional<CgroupPlace> find_cgroup(const fs::path& root, std::string_view controller) {
-  const std::string groups = read_text(root / "proc/self/cgroup").value_or("");
-  const auto path = cgroup_path(groups, controller);
-  if (!path) return std::nullopt;
-  const std::string mounts = read_text(root / "proc/self/mountinfo").value_or("");
-  std::string_view rest = mounts;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    const auto words = split_blanks(rest.substr(0, end));
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    const auto dash = std::ranges::find(words, "-");
-    if (words.size() < 6 || words.end() - dash < 4) continue;
-    const std::string_view type = dash[1];
-    const bool match =
-        controller.empty() ? type == "cgroup2" : type == "cgroup" && is_listed(controller, dash[3]);
-    if (!match) continue;
-    std::string_view below = *path;
-    if (words[3] != "/" && below.starts_with(words[3])) below.remove_prefix(words[3].size());
-    const fs::path top = root / fs::path(words[4]).relative_path();
-    const fs::path leaf = top / fs::path(below).relative_path();
-    std::error_code ec;
-    return CgroupPlace{fs::is_directory(leaf, ec) ? leaf : top, top};
-  }
-  return std::nullopt;
-}
-
-// Calls visit(directory) from the process's group up to the mount point: every ancestor's limit binds.
-template <class Visit>
-void visit_groups(const CgroupPlace& place, Visit visit) {
-  fs::path dir = place.leaf.lexically_normal();
-  const fs::path top = place.top.lexically_normal();
-  for (int depth = 0; depth < 64; ++depth) {
-    visit(dir);
-    if (dir == top || !dir.has_relative_path()) return;
-    dir = dir.parent_path();
-  }
-}
-
 struct MemoryFiles {
   std::vector<const char*> limits;
   const char* usage;
@@ -260,17 +146,17 @@ struct MemoryFiles {
 // Narrows limit and available memory by one hierarchy. Pages of files that were not used lately count as
 // available: the kernel drops them first.
 void apply_memory_limits(const CgroupPlace& place, const MemoryFiles& files, HostInfo& host) {
-  visit_groups(place, [&](const fs::path& dir) {
+  for (const fs::path& dir : place.groups()) {
     std::uint64_t limit = kNoLimit;
     for (const char* name : files.limits) limit = std::min(limit, read_number(dir / name).value_or(kNoLimit));
-    if (limit >= kNoLimit >> 2) return;  // version 1 says "no limit" by a number near 2^63
+    if (limit >= kNoLimit >> 2) continue;  // version 1 says "no limit" by a number near 2^63
     host.memory_limit = host.memory_limit == 0 ? limit : std::min(host.memory_limit, limit);
     const std::uint64_t used = read_number(dir / files.usage).value_or(0);
     const std::string stat = read_text(dir / "memory.stat").value_or("");
     const std::uint64_t idle = leading_number(field(stat, files.reclaimable).value_or("0")).value_or(0);
     const std::uint64_t held = used - std::min(used, idle);
     host.available_bytes = std::min(host.available_bytes, limit - std::min(limit, held));
-  });
+  }
 }
 
 void apply_cpu_quota(HostInfo& host, double quota) {
@@ -280,29 +166,29 @@ void apply_cpu_quota(HostInfo& host, double quota) {
 void read_cgroups(const fs::path& root, HostInfo& host) {
   if (const auto place = find_cgroup(root, "")) {
     apply_memory_limits(*place, {{"memory.max", "memory.high"}, "memory.current", "inactive_file "}, host);
-    visit_groups(*place, [&](const fs::path& dir) {  // cpu.max: "QUOTA PERIOD" in us, or "max PERIOD"
+    for (const fs::path& dir : place->groups()) {  // cpu.max: "QUOTA PERIOD" in us, or "max PERIOD"
       const std::string text = read_text(dir / "cpu.max").value_or("");
       const auto words = split_blanks(text);
-      if (words.size() != 2) return;
+      if (words.size() != 2) continue;
       const auto quota = leading_number(words[0]);
       const auto period = leading_number(words[1]);
       if (quota && period.value_or(0) > 0) {
         apply_cpu_quota(host, static_cast<double>(*quota) / static_cast<double>(*period));
       }
-    });
+    }
   }
   if (const auto place = find_cgroup(root, "memory")) {
     apply_memory_limits(*place, {{"memory.limit_in_bytes"}, "memory.usage_in_bytes", "total_inactive_file "},
                         host);
   }
   if (const auto place = find_cgroup(root, "cpu")) {
-    visit_groups(*place, [&](const fs::path& dir) {
+    for (const fs::path& dir : place->groups()) {
       const auto quota = read_number(dir / "cpu.cfs_quota_us");  // -1 (no limit) does not parse
       const auto period = read_number(dir / "cpu.cfs_period_us");
       if (quota && period.value_or(0) > 0) {
         apply_cpu_quota(host, static_cast<double>(*quota) / static_cast<double>(*period));
       }
-    });
+    }
   }
 }
 

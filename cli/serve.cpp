@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
+#include "host/script.h"
 #include "server/describe.h"
 #include "server/keep_alive.h"
 #include "web/page.h"
@@ -44,7 +45,7 @@ struct ServeCommand {
   std::int64_t cache = 0;
   int prefix_gigabytes = 0;
   std::size_t most_models = 0;
-  std::string keep_alive = "3m";
+  std::string keep_alive = "3m", signals;
   bool batch_invariant = false, describe = false;
   server::ListenOptions listen;
   server::AccessOptions access;
@@ -84,6 +85,7 @@ struct ServeCommand {
       options.models.scheduling.store = {.folder = store.options().root / "prefixes",
                                          .max_bytes = std::int64_t{prefix_gigabytes} << 30,
                                          .log = options.log};
+    options.sources = [&] { return sources(); };
     options.on_ready = [&](const std::string& name, const std::vector<std::string>& urls) {
       const std::string what = name.empty() ? "no model yet" : name;
       const std::string page = web::has_page() ? "" : ", without a page (it was built without Node),";
@@ -93,6 +95,13 @@ struct ServeCommand {
   }
 
  private:
+  host::Sources sources() const {
+    if (signals.empty()) return host::system_sources();
+    host::Sources scripted;
+    scripted.push_back(host::make_scripted(host::read_script(signals), host::Clock::now()));
+    return scripted;
+  }
+
   server::KeepAlive keep_time() const {
     if (const auto time = server::parse_keep_alive(keep_alive)) return *time;
     throw Error(ErrorKind::usage, fmt::format("--keep-alive {}: this is no time", keep_alive),
@@ -242,6 +251,10 @@ void add_serve(CLI::App& program, const Console& console) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024).description(""))
       ->capture_default_str();
+  command
+      ->add_option("--signals", options->signals,
+                   "Hear of memory, heat and power from a script instead of this machine (docs/governor.md)")
+      ->type_name("FILE");
   command
       ->add_option("--pooling", options->pooling,
                    "How embeddings are made of hidden states; what the model's file says if not given")

@@ -240,6 +240,7 @@ const text::ChatTemplate* Engine::chat_template() const {
   return impl_->chat_template ? &*impl_->chat_template : nullptr;
 }
 std::int64_t Engine::context() const { return impl_->context; }
+int Engine::batch() const { return impl_->options.batch; }
 int Engine::threads() const { return impl_->threads; }
 std::string_view Engine::device() const { return impl_->backend->name(); }
 double Engine::load_ms() const { return impl_->load_ms; }

@@ -156,6 +156,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::int64_t context() const;
   int threads() const;
+  int batch() const;  // tokens read at once
   std::string_view device() const;
   double load_ms() const;
   DType k_type() const;  // of the KV cache

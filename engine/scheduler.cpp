@@ -25,6 +25,7 @@ struct Scheduler::Impl {
   std::vector<std::shared_ptr<Errand>> errands;  // but for the one being worked on
   bool on_errand = false;
   SchedulerStatus status;
+  Restraint restraint;
   Id last_id = 0;
   bool closed = false, stopping = false, trimming = false;
   std::thread thread;
@@ -50,6 +51,7 @@ struct Scheduler::Impl {
         if (stopping) errands.clear();
         if (stopping && jobs.empty()) return;
         if (std::exchange(trimming, false)) loop.trim();
+        loop.restrain(restraint);
         for (auto& job : std::exchange(submitted, {})) loop.add(std::move(job));
         if (!errands.empty()) {
           errand = std::move(errands.front());
@@ -65,6 +67,8 @@ struct Scheduler::Impl {
       for (const auto& job : ended) jobs.erase(job->id);
       loop.add_to(status);
       if (!ended.empty() || errand) changed.notify_all();
+      if (const auto rest = loop.rest(); rest.count() > 0)
+        changed.wait_for(lock, rest, [&] { return stopping; });
       // Somebody waits for the disk, or for a slot that a step did not free.
       if (!loop.stepped() && !errand && !jobs.empty()) changed.wait_for(lock, std::chrono::milliseconds(1));
     }
@@ -185,6 +189,11 @@ void Scheduler::trim() {
   const std::lock_guard lock(impl_->mutex);
   impl_->trimming = true;
   impl_->changed.notify_all();
+}
+
+void Scheduler::restrain(const Restraint& restraint) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->restraint = restraint;
 }
 
 void Scheduler::run(const std::shared_ptr<Errand>& errand) {

@@ -96,6 +96,14 @@ struct SchedulerOptions {
   std::optional<PrefixStoreOptions> store;  // pages on disk
 };
 
+// How much of what it could do a scheduler does, so that a machine under pressure or in heat gets on.
+struct Restraint {
+  int active = 0;          // requests that are admitted at a time; 0: as many as there are slots
+  int chunk = 0;           // tokens of prompts in a step; 0: EngineOptions::batch
+  double work = 1;         // the share of the time, above 0, that steps may take
+  bool background = true;  // requests of that priority are admitted
+};
+
 struct SchedulerStatus {
   int active = 0, waiting = 0;                                      // requests
   std::int64_t cache_tokens = 0, cache_used = 0, cache_shared = 0;  // capacity, held, held by no request
@@ -128,6 +136,8 @@ class Scheduler {
   // Any thread. Before its next step it forgets what no request uses (what is on disk stays there), and gives
   // that memory back to the system.
   void trim();
+  // Any thread; from the next step on. Answers in progress go on.
+  void restrain(const Restraint& restraint);
   // No new requests; returns when all are done or at the deadline, after which the rest is cancelled.
   void drain(std::chrono::steady_clock::time_point deadline);
 

@@ -100,7 +100,7 @@ std::list<std::shared_ptr<Job>>::iterator SchedulerLoop::next_waiting() {
   int fewest = 0;
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     const Job& job = **it;
-    if (job.choices[0].ended) continue;
+    if (job.choices[0].ended || (job.background() && !restraint_.background)) continue;
     const int active = active_of(job.request.client);
     if (best != waiting_.end() &&
         std::pair(job.request.priority, active) >= std::pair((*best)->request.priority, fewest))
@@ -233,7 +233,8 @@ void SchedulerLoop::store(Choice& choice) {
 }
 
 void SchedulerLoop::admit() {
-  while (!free_sequences_.empty()) {
+  const auto most = static_cast<std::size_t>(restraint_.active);
+  while (!free_sequences_.empty() && (most == 0 || active_.size() < most)) {
     const auto next = next_waiting();
     if (next == waiting_.end() || fetches(*next) || !fits(**next)) return;
     active_.push_back(std::move(*next));
@@ -317,8 +318,10 @@ void SchedulerLoop::step() {
   stepping_.clear();
   const std::vector<Choice*> choices = runnable();
   const std::int64_t answering = std::ranges::count_if(choices, [](Choice* c) { return c->answering(); });
-  const std::int64_t paced = pace_.reading(answering, engine_.options.batch);
-  const std::int64_t finishing = pace_.finishing(answering, engine_.options.batch);
+  const std::int64_t chunk =
+      restraint_.chunk > 0 ? std::min(restraint_.chunk, engine_.options.batch) : engine_.options.batch;
+  const std::int64_t paced = pace_.reading(answering, chunk);
+  const std::int64_t finishing = pace_.finishing(answering, chunk);
   std::int64_t reading = 0;
   for (Choice* choice : choices) {
     if (choice->ended || choice->sequence < 0) continue;  // lost its pages to one before
@@ -339,7 +342,8 @@ void SchedulerLoop::step() {
 
   const auto start = std::chrono::steady_clock::now();
   const std::span<const float> logits = batch.run(*engine_.program, tree_, groups_);
-  pace_.observe(answering, reading, std::chrono::steady_clock::now() - start);
+  step_time_ = std::chrono::steady_clock::now() - start;
+  pace_.observe(answering, reading, step_time_);
   ++steps_;
   engine_.check_file();
   const auto vocab = static_cast<std::size_t>(engine_.model.config.vocab);
@@ -352,6 +356,14 @@ void SchedulerLoop::step() {
                                        std::ssize(choice->job->request.prompt) - choice->job->cached});
     if (choice->missing().empty()) sample(*choice, logits.subspan(row++ * vocab, vocab));
   }
+}
+
+std::chrono::nanoseconds SchedulerLoop::rest() const {
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::milliseconds(500);
+  if (!stepped_ || restraint_.work >= 1) return std::chrono::nanoseconds(0);
+  const double share = std::max(restraint_.work, 0.05);
+  return std::min(kLongest,
+                  std::chrono::duration_cast<std::chrono::nanoseconds>(step_time_ * (1 / share - 1)));
 }
 
 std::int64_t SchedulerLoop::spare_tokens() const {

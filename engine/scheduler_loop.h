@@ -1,6 +1,7 @@
 // The scheduler's work, one round at a time, by one thread. Internal to engine/.
 #pragma once
 
+#include <chrono>
 #include <list>
 #include <memory>
 #include <optional>
@@ -23,6 +24,9 @@ class SchedulerLoop {
   std::vector<std::shared_ptr<Job>> round();
   // Forgets what no request uses, and gives its memory back to the system.
   void trim();
+  void restrain(const Restraint& restraint) { restraint_ = restraint; }
+  // How long nothing should be run after this round.
+  std::chrono::nanoseconds rest() const;
   bool stepped() const { return stepped_; }  // else there was nothing to run
   // Tokens that something else may read after this round, so that those who answer do not wait for long.
   std::int64_t spare_tokens() const;
@@ -68,9 +72,11 @@ class SchedulerLoop {
   PageTree tree_;
   StepPace pace_;
   std::optional<PrefixStore> store_;
+  Restraint restraint_;
   bool stepped_ = false;
-  std::int64_t answered_ = 0, read_ = 0;  // in the last step: sequences that answered, tokens of prompts
-  std::vector<Choice*> stepping_;         // in the batch being put together
+  std::chrono::nanoseconds step_time_{0};  // of the last step
+  std::int64_t answered_ = 0, read_ = 0;   // in the last step: sequences that answered, tokens of prompts
+  std::vector<Choice*> stepping_;          // in the batch being put together
   std::uint64_t admissions_ = 0;
   std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0, steps_ = 0, preempted_ = 0;
 };

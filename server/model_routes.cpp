@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <cstdint>
 
 #include <fmt/format.h>
 
 #include "base/host.h"
 #include "base/process_memory.h"
+#include "host/governor.h"
 #include "server/models.h"
 #include "server/routes.h"
 #include "server/url.h"
@@ -105,6 +107,24 @@ void pull(const Call& call) {
   });
 }
 
+json::object governor_report(const host::Governor& governor) {
+  const host::GovernorSnapshot now = governor.snapshot();
+  const auto seconds = [](host::Duration time) { return std::chrono::duration<double>(time).count(); };
+  json::object report{{"stage", host::name(now.stage)},
+                      {"seconds", seconds(now.in_stage)},
+                      {"changes", now.stage_changes},
+                      {"last_signal", now.last_signal},
+                      {"slowest_reaction", seconds(now.slowest_reaction)},
+                      {"heat", host::name(now.thermal.state)},
+                      {"mains", now.power.mains},
+                      {"low_power", now.power.low_power},
+                      {"pace", now.pace.power},
+                      {"sources", json::value_from(now.sources)}};
+  if (now.thermal.celsius) report["celsius"] = *now.thermal.celsius;
+  if (now.power.charge) report["charge"] = *now.power.charge;
+  return report;
+}
+
 // The ledger, and what the system says of the process.
 json::object memory_report(Service& service) {
   const ProcessMemory process = process_memory();
@@ -119,15 +139,18 @@ json::object memory_report(Service& service) {
   categories["weights_mapped"] = books[MemoryUse::weights].held;
   categories["weights_resident"] = std::min(books[MemoryUse::weights].used, process.file);
   categories["other"] = process.anonymous - std::min(process.anonymous, books.anonymous());
-  return {{"limit", limit},
-          {"ceiling", books.ceiling},
-          {"categories", std::move(categories)},
-          {"held", std::move(held)},
-          {"held_total", books.total().held},
-          {"held_peak", books.peak},
-          {"kv_capacity", books[MemoryUse::kv].held},
-          {"process",
-           {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
+  json::object report{
+      {"limit", limit},
+      {"ceiling", books.ceiling},
+      {"categories", std::move(categories)},
+      {"held", std::move(held)},
+      {"held_total", books.total().held},
+      {"held_peak", books.peak},
+      {"kv_capacity", books[MemoryUse::kv].held},
+      {"process",
+       {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
+  if (service.governor) report["governor"] = governor_report(*service.governor);
+  return report;
 }
 
 void memory(const Call& call) {

@@ -6,6 +6,7 @@
 
 #include "formats/all.h"
 #include "server/api_error.h"
+#include "server/caretaker.h"
 
 namespace medlar::server {
 namespace {
@@ -117,7 +118,11 @@ void Models::put(const std::string& reference, const std::string& name) {
       if (!name.empty() && !model->has_name(name)) model->names.push_back(name);
       service_.set_default(model->name());
       service_.log.info("loaded model=\"{}\"", model->name());
-      return service_.shelf.add(std::move(model), options_.scheduling, options_.keep_alive);
+      const std::string added = model->name();
+      service_.shelf.add(std::move(model), options_.scheduling, options_.keep_alive);
+      if (const Shelf::Lease lease = service_.shelf.find(added); lease && service_.caretaker)
+        service_.caretaker->restrain(*lease);
+      return;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::out_of_memory || service_.shelf.size() == 0) throw;
       make_room(name);

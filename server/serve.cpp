@@ -1,9 +1,12 @@
 #include "server/serve.h"
 
 #include <exception>
+#include <optional>
 #include <thread>
 
+#include "host/governor.h"
 #include "server/api.h"
+#include "server/caretaker.h"
 #include "server/desk.h"
 #include "server/http_server.h"
 
@@ -13,18 +16,26 @@ namespace {
 // Everything behind the protocol.
 struct Rooms {
   Service service;
+  Caretaker caretaker;
   Models models;
   HistoryDesk history;
   ResponseDesk responses;
   Api api;
+  std::optional<host::Governor> governor;
 
   explicit Rooms(const ServeOptions& options)
       : service(options.log, options.ledger),
+        caretaker(service),
         models(service, options.models),
         history(options.history, options.log),
         responses(options.responses, options.log),
         api(service, Access(options.access, options.listen.unix_path.empty() ? options.listen.host : "")) {
+    service.caretaker = &caretaker;
     service.models = &models;
+    if (options.sources) {
+      governor.emplace(options.sources(), caretaker, host::GovernorOptions{.log = options.log});
+      service.governor = &*governor;
+    }
     service.history = &history;
     service.responses = &responses;
   }
@@ -32,6 +43,8 @@ struct Rooms {
   // Handlers first, and at last the scheduler, whose events go to the I/O thread.
   void close() {
     api.close();
+    service.governor = nullptr;
+    governor.reset();
     models.close();
     history.close();
     responses.close();

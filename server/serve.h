@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "host/signals.h"
 #include "server/models.h"
 #include "server/options.h"
 
@@ -24,6 +25,8 @@ struct ServeOptions {
   ModelsOptions models;
   std::filesystem::path history;    // the page's conversations
   std::filesystem::path responses;  // those of /v1/responses
+  // What the machine is watched by; unset: by nothing.
+  std::function<host::Sources()> sources;
   // Called once on the I/O thread when the server is ready, with the model's name, "" for none, and the URLs,
   // the main one first.
   std::function<void(const std::string& model, const std::vector<std::string>& urls)> on_ready;

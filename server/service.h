@@ -14,8 +14,13 @@
 #include "server/metrics.h"
 #include "server/shelf.h"
 
+namespace medlar::host {
+class Governor;
+}
+
 namespace medlar::server {
 
+class Caretaker;
 class History;
 class ResponseStore;
 template <class Store>
@@ -53,7 +58,9 @@ class Service {
   const std::shared_ptr<Ledger> ledger;
   Metrics metrics;
   Shelf shelf;
-  Models* models = nullptr;  // null: no others than those in memory
+  Caretaker* caretaker = nullptr;      // null: nobody watches the machine
+  host::Governor* governor = nullptr;  // the same
+  Models* models = nullptr;            // null: no others than those in memory
   Desk<History>* history = nullptr;
   Desk<ResponseStore>* responses = nullptr;
   double queue_timeout = 0;  // seconds that a request may wait; 0: without end

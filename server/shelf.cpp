@@ -123,11 +123,24 @@ std::string Shelf::least_used() const {
   return least == places_.end() ? "" : least->model->name();
 }
 
+void Shelf::hurry(bool on) {
+  const std::lock_guard lock(mutex_);
+  hurried_ = on;
+  changed_.notify_all();
+}
+
+void Shelf::expire(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  for (Place& place : places_)
+    if (place.model->has_name(name)) place.keep = std::chrono::milliseconds(0);
+  changed_.notify_all();
+}
+
 std::vector<std::string> Shelf::expired() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
   for (const Place& place : places_)
-    if (place.leases == 0 && place.keep && Clock::now() - place.used >= *place.keep)
+    if (place.leases == 0 && (hurried_ || (place.keep && Clock::now() - place.used >= *place.keep)))
       names.push_back(place.model->name());
   return names;
 }

@@ -99,6 +99,10 @@ class Shelf {
   bool remove(std::string_view name, std::chrono::milliseconds patience);
   // Of the model whose last use is longest ago, of those in use only if all are; empty: there is none.
   std::string least_used() const;
+  // From now on, or no more: whoever is not used leaves, whatever its keep-alive.
+  void hurry(bool on);
+  // Its time is over as soon as nobody uses it.
+  void expire(std::string_view name);
   // Of those that nobody uses and whose time is over.
   std::vector<std::string> expired() const;
   // Those that nobody has used for so long give back what the next request takes again.
@@ -114,7 +118,7 @@ class Shelf {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Place> places_;  // an address is a lease's
-  bool stopping_ = false;
+  bool stopping_ = false, hurried_ = false;
 };
 
 }  // namespace medlar::server

@@ -451,6 +451,25 @@ TEST_P(SchedulerTest, TrimmingForgetsWhatNobodyUsesAndChangesNoAnswer) {
   EXPECT_EQ(second.finished.at(0).tokens, alone(text(200), options(40)));
 }
 
+TEST_P(SchedulerTest, ARestraintHoldsRequestsBackAndChangesNoAnswer) {
+  Scheduler scheduler(load(4, 2000));
+  scheduler.restrain({.active = 1, .chunk = 16, .work = 0.5, .background = false});
+  std::map<int, Listener> listeners;
+  Request background = request(text(50), options(10), listeners[0]);
+  background.priority = Priority::background;
+  scheduler.submit(std::move(background));
+  for (int i = 1; i < 4; ++i) scheduler.submit(request(text(100, 3 + i), options(20), listeners[i]));
+  for (int i = 1; i < 4; ++i) {
+    listeners[i].wait();
+    EXPECT_EQ(listeners[i].finished.at(0).tokens, alone(text(100, 3 + i), options(20))) << i;
+    EXPECT_EQ(listeners[i].progress.size(), 7U) << i;  // 100 tokens, 16 at a time
+  }
+  EXPECT_FALSE(listeners[0].started);
+  scheduler.restrain({});
+  listeners[0].wait();
+  EXPECT_EQ(listeners[0].finished.at(0).tokens, alone(text(50), options(10)));
+}
+
 TEST_P(SchedulerTest, ALedgerRefusesAModelThatDoesNotFit) {
   const auto ledger = Ledger::make(100'000);
   EXPECT_THROW(Engine::load(folder_ / "m.gguf", {.context = 512, .threads = 1, .ledger = ledger}), Error);

@@ -337,3 +337,48 @@ def test_ollamas_client_copies_and_deletes(medlar, home):
             with pytest.raises(ollama.ResponseError) as error:
                 act()
             assert error.value.status_code == status and text in error.value.error
+
+
+def test_the_ladder_runs_in_order_and_the_answer_goes_on(medlar, home, tmp_path):
+    script = tmp_path / "signals"
+    script.write_text("1.5 memory warning for 0.5\n2 memory critical for 1\n")
+    short = {"prompt": "x", "max_tokens": 2}
+    long = {"model": A, "prompt": "x", "max_tokens": 4500, "temperature": 0, "ignore_eos": True}
+    with Server(medlar, A, env=home, context=32768) as server:
+        unstressed = server.json("/v1/completions", long)["choices"][0]["text"]
+    with Server(medlar, A, "--keep-alive", "-1", "--signals", str(script), env=home, context=32768) as server:
+        server.json("/v1/completions", short | {"model": B})
+        texts = []
+        answering = threading.Thread(target=lambda: texts.append(server.json("/v1/completions", long)))
+        answering.start()
+        stages, seen = ["normal"], set()
+        deadline = time.monotonic() + 60
+        while stages[-1] != "normal" or len(stages) == 1:
+            report = server.json("/v1/memory")["governor"]
+            if stages[-1] != report["stage"]:
+                stages.append(report["stage"])
+            if report["stage"] == "critical":
+                seen |= {name for name, loaded in names(server).items() if loaded}
+            assert time.monotonic() < deadline, stages
+            time.sleep(0.02)
+        assert stages in (["normal", "warning", "critical", "warning", "recovering", "normal"],
+                          ["normal", "warning", "critical", "recovering", "normal"])
+        assert A in seen  # it was answering
+        assert report["slowest_reaction"] < 0.25
+        answering.join()
+        assert texts[0]["choices"][0]["text"] == unstressed
+        assert server.json("/v1/completions", short | {"model": B})["choices"]  # comes back when it is asked
+
+
+def test_critical_pressure_overrides_keep_alive(medlar, home, tmp_path):
+    script = tmp_path / "signals"
+    script.write_text("1 memory critical for 1\n")
+    with Server(medlar, A, "--keep-alive", "-1", "--signals", str(script), env=home) as server:
+        server.json("/v1/completions", {"prompt": "x", "max_tokens": 2, "model": B})
+        deadline = time.monotonic() + 30
+        while mapped(server):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        held = server.json("/v1/memory")["held"]
+        assert held["weights"] == held["kv"] == held["activations"] == 0
+        assert server.json("/v1/completions", {"prompt": "x", "max_tokens": 2})["choices"]

@@ -1,0 +1,78 @@
+#include "server/caretaker.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace medlar::server {
+namespace {
+
+// All but the one that was used last, as far as nobody uses them.
+void unload_secondary(Shelf& shelf) {
+  std::vector<std::string> names;
+  for (const Shelf::Lease& model : shelf.all()) names.push_back(model->name());
+  for (std::size_t i = 1; i < names.size(); ++i) shelf.expire(names[i]);
+}
+
+}  // namespace
+
+void Caretaker::on_memory(host::MemoryStage stage, std::span<const host::MemoryAction> actions) {
+  service_.log.info("memory stage={}", host::name(stage));
+  for (const host::MemoryAction action : actions) act(action);
+}
+
+void Caretaker::act(host::MemoryAction action) {
+  using enum host::MemoryAction;
+  const auto set_queue = [&](bool cut) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_cut_ = cut;
+    }
+    restrain_all();
+  };
+  switch (action) {
+    case spill_idle_conversations:  // whole pages are on disk already, where there is a store
+    case shrink_caches:
+      for (const Shelf::Lease& model : service_.shelf.all()) model->scheduler->trim();
+      return;
+    case stop_prefetching:  // nothing is read ahead
+      return;
+    case cut_queue:
+      return set_queue(true);
+    case release_idle_models:
+      return service_.shelf.rest(std::chrono::milliseconds(0));
+    case unload_secondary_models:
+      return unload_secondary(service_.shelf);
+    case unload_after_answer:
+      return service_.shelf.hurry(true);
+    case reload_lazily:
+      return service_.shelf.hurry(false);
+    case lift_limits:
+      service_.shelf.hurry(false);
+      return set_queue(false);
+  }
+}
+
+void Caretaker::on_pace(const host::Pace& pace) {
+  {
+    const std::lock_guard lock(mutex_);
+    pace_ = pace;
+  }
+  restrain_all();
+}
+
+void Caretaker::restrain_all() {
+  for (const Shelf::Lease& model : service_.shelf.all()) restrain(*model);
+}
+
+// The threads of a team are as many as they are; their share is had by working less of the time.
+void Caretaker::restrain(Model& model) const {
+  const std::lock_guard lock(mutex_);
+  const int slots = host::scaled(model.parallel, pace_.batch);
+  model.scheduler->restrain({.active = queue_cut_ ? 1 : slots,
+                             .chunk = host::scaled(model.engine->batch(), pace_.prefill),
+                             .work = std::clamp(pace_.power, 0.05, 1.0),
+                             .background = pace_.background && !queue_cut_});
+}
+
+}  // namespace medlar::server

@@ -1,0 +1,33 @@
+// What a server does when the machine runs out of memory, gets hot or runs on its battery.
+#pragma once
+
+#include <mutex>
+
+#include "host/governor.h"
+#include "server/service.h"
+
+namespace medlar::server {
+
+// Of the models in memory, also of those that come later. Answers in progress go on.
+class Caretaker : public host::Responder {
+ public:
+  // `service` must outlive it.
+  explicit Caretaker(Service& service) : service_(service) {}
+
+  void on_memory(host::MemoryStage stage, std::span<const host::MemoryAction> actions) override;
+  void on_pace(const host::Pace& pace) override;
+
+  // A model that has just been loaded.
+  void restrain(Model& model) const;
+
+ private:
+  void act(host::MemoryAction action);
+  void restrain_all();
+
+  Service& service_;
+  mutable std::mutex mutex_;
+  host::Pace pace_;
+  bool queue_cut_ = false;
+};
+
+}  // namespace medlar::server

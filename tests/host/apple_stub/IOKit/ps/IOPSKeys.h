@@ -1,0 +1,6 @@
+// As in macOS.
+#pragma once
+
+#define kIOPSACPowerValue "AC Power"
+#define kIOPSCurrentCapacityKey "Current Capacity"
+#define kIOPSMaxCapacityKey "Max Capacity"
