@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Soaks `medlar serve`: many clients at random for a given time, good and bad ones.
 
-They ask, stream, leave in the middle, vanish before the answer, read slowly, stay idle, and send what is no request. Every
+They ask two models of which one at a time is in memory, stream, leave in the middle, vanish before the answer, read slowly, stay idle, and send what is no request. Every
 answer is checked. Memory and file descriptors are looked at once a second; at the end nothing may be left open, and
 memory must be flat: its trend after the first third of the time is told in megabytes an hour. The exit code
 is 0 if all that holds.
@@ -10,13 +10,18 @@ is 0 if all that holds.
 import argparse
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import random
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 
 from peers.environments import FOLDER, ROOT, reenter_with
 
@@ -162,6 +167,25 @@ def arguments():
     return parser.parse_args()
 
 
+def install_other(medlar, home):
+    """A second model in a store of its own, which clients call "other"."""
+    sys.path.insert(0, str(ROOT / "tests" / "python"))
+    from hub_support import Hub
+
+    hub = Hub({"test/other": (ROOT / "tests" / "goldens" / "tiny-qwen3.gguf").read_bytes()})
+    env = os.environ | {"MEDLAR_HOME": str(home), "HF_ENDPOINT": hub.url}
+    subprocess.run([medlar, "pull", "hf.co/test/other"], check=True, env=env, stderr=subprocess.DEVNULL)
+    hub.close()
+
+
+def name_other(port):
+    """The name that the loads use, for the model that is not loaded."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/medlar/models") as answer:
+        (name,) = [model["name"] for model in json.load(answer)["data"] if not model["loaded"]]
+    body = json.dumps({"source": name, "destination": "other"}).encode()
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/copy", data=body).close()
+
+
 def main():
     o = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -173,8 +197,11 @@ def main():
 
     port = free_port()
     command = [o.medlar.resolve(), "serve", o.model, "--port", port, "-t", o.threads, "-c", 512, "--parallel", 6,
-               "--cache", 4096, "--alias", "soak"]  # fmt: skip
-    with Process(command, port) as process:
+               "--cache", 4096, "--alias", "soak", "--max-models", 1]  # fmt: skip
+    with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as stack:
+        install_other(o.medlar.resolve(), home)
+        process = stack.enter_context(Process(command, port, env={"MEDLAR_HOME": home}))
+        name_other(port)
         report, samples = asyncio.run(soak(process, o))
         alive = process.process.poll() is None
     if not alive:

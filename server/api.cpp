@@ -21,15 +21,6 @@ Response preflight(const RequestHead& head) {
   return response;
 }
 
-// A model may be unloaded for another one before the request that it was loaded for gets it.
-constexpr int kAttempts = 4;
-
-ApiError thrashing(std::string_view name) {
-  return {503,
-          fmt::format("the model \"{}\" was unloaded again and again for others", printable(name, 128)),
-          {.param = "model", .code = "model_busy", .hint = "try again later, or ask for fewer models"}};
-}
-
 }  // namespace
 
 // Bodies are parsed, rendered and tokenized away from the I/O thread: a long one must not hold up streams.
@@ -92,7 +83,7 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
   boost::asio::post(workers_->pool, [this, exchange = std::move(exchange)] { serve(exchange); });
 }
 
-void Api::serve(const std::shared_ptr<Exchange>& exchange, int attempt) const {
+void Api::serve(const std::shared_ptr<Exchange>& exchange) const {
   const RequestHead& head = exchange->request().head;
   const Match match = routes_.find(head.method, head.path);
   // Whoever holds the exchange holds the model.
@@ -109,16 +100,18 @@ void Api::serve(const std::shared_ptr<Exchange>& exchange, int attempt) const {
   try {
     match.route->handler(call);
   } catch (const NotInMemory& wanted) {
-    if (attempt < kAttempts) return load(call, wanted.name, attempt);
-    exchange->reply(error_response(match.route->dialect, thrashing(wanted.name)));
+    load(call, wanted.name);
   } catch (...) {
     exchange->reply(error_response(match.route->dialect, current_error()));
   }
 }
 
-void Api::load(const Call& call, const std::string& name, int attempt) const {
-  service_.models->load(call, name, [this, exchange = call.exchange, attempt] {
-    boost::asio::post(workers_->pool, [this, exchange, attempt] { serve(exchange, attempt + 1); });
+// The model stays until the handler, called again, has it.
+void Api::load(const Call& call, const std::string& name) const {
+  service_.models->load(call, name, [this, exchange = call.exchange](Shelf::Lease model) {
+    boost::asio::post(workers_->pool, [this, exchange, held = std::make_shared<Shelf::Lease>(std::move(model))] {
+      serve(exchange);
+    });
   });
 }
 

@@ -26,8 +26,8 @@ class Api : public Application {
 
  private:
   struct Workers;
-  void serve(const std::shared_ptr<Exchange>& exchange, int attempt = 0) const;
-  void load(const Call& call, const std::string& name, int attempt) const;
+  void serve(const std::shared_ptr<Exchange>& exchange) const;
+  void load(const Call& call, const std::string& name) const;
 
   Service& service_;
   Access access_;

@@ -62,8 +62,7 @@ std::string Models::start(const std::string& reference) {
   const std::lock_guard alone(changing_);
   std::string name;
   if (!reference.empty()) {
-    put(reference, "");
-    const Shelf::Lease model = service_.shelf.find("");
+    const Shelf::Lease model = put(reference, "");
     name = model->name();
     const std::lock_guard lock(mutex_);
     given_ = reference;
@@ -110,7 +109,7 @@ void Models::make_room(const std::string& name) {
                                           : fmt::format("\"{}\" is answering: try again later", leaving)});
 }
 
-void Models::put(const std::string& reference, const std::string& name) {
+Shelf::Lease Models::put(const std::string& reference, const std::string& name) {
   while (options_.most > 0 && service_.shelf.size() >= options_.most) make_room(name);
   for (;;) {
     try {
@@ -120,9 +119,9 @@ void Models::put(const std::string& reference, const std::string& name) {
       service_.log.info("loaded model=\"{}\"", model->name());
       const std::string added = model->name();
       service_.shelf.add(std::move(model), options_.scheduling, options_.keep_alive);
-      if (const Shelf::Lease lease = service_.shelf.find(added); lease && service_.caretaker)
-        service_.caretaker->restrain(*lease);
-      return;
+      Shelf::Lease lease = service_.shelf.find(added);
+      if (service_.caretaker) service_.caretaker->restrain(*lease);
+      return lease;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::out_of_memory || service_.shelf.size() == 0) throw;
       make_room(name);
@@ -130,20 +129,22 @@ void Models::put(const std::string& reference, const std::string& name) {
   }
 }
 
-std::string Models::load(const std::string& name) try {
+Shelf::Lease Models::obtain(const std::string& name) try {
   const std::lock_guard alone(changing_);
-  if (!name.empty() && service_.shelf.find(name)) return name;
-  put(reference_of(name), name);
-  return name;
+  if (!name.empty())
+    if (Shelf::Lease lease = service_.shelf.find(name)) return lease;
+  return put(reference_of(name), name);
 } catch (...) {
   rethrow_for_client();
 }
 
-void Models::load(const Call& call, const std::string& name, std::function<void()> ready) {
-  loads_.run(call, [this, name, ready = std::move(ready)](const Call&) {
-    load(name);
-    ready();
-  });
+std::string Models::load(const std::string& name) {
+  obtain(name);
+  return name;
+}
+
+void Models::load(const Call& call, const std::string& name, std::function<void(Shelf::Lease)> ready) {
+  loads_.run(call, [this, name, ready = std::move(ready)](const Call&) { ready(obtain(name)); });
 }
 
 void Models::unload(const std::string& name) {

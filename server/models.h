@@ -44,8 +44,8 @@ class Models {
   // Blocks. Where there is no room, the model whose last use is longest ago leaves, once it has answered.
   // Returns the name it has now. Throws ApiError: 404, 400 with the reason, 503 where there is no room.
   std::string load(const std::string& name);
-  // load(), and then `ready`, in the background; what load() throws is answered.
-  void load(const Call& call, const std::string& name, std::function<void()> ready);
+  // The same in the background, and then `ready` with the model; what load() throws is answered.
+  void load(const Call& call, const std::string& name, std::function<void(Shelf::Lease)> ready);
   // ApiError(409) while it is answering.
   void unload(const std::string& name);
 
@@ -84,7 +84,8 @@ class Models {
   ApiError unknown(std::string_view name) const;
   // What to load for a name that a client gave. ApiError(404).
   std::string reference_of(const std::string& name) const;
-  void put(const std::string& reference, const std::string& name);
+  Shelf::Lease obtain(const std::string& name);
+  Shelf::Lease put(const std::string& reference, const std::string& name);
   // Unloads the model whose last use is longest ago. ApiError(503) where that cannot be.
   void make_room(const std::string& name);
   // Unloads models whose time is over, until close().

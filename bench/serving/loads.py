@@ -32,10 +32,12 @@ def body_of(random):
     if random.random() < 0.1:
         body["priority"] = "background"
     path = random.choice(["/v1/chat/completions", "/v1/completions", "/completion", "/v1/messages", "/api/chat"])
+    if path != "/completion":
+        body["model"] = "soak"
     if path in ("/v1/completions", "/completion"):
         body["prompt"] = text_of(random, 30)
     else:
-        body |= {"model": "soak", "messages": [{"role": "user", "content": text_of(random, 30)}]}
+        body |= {"messages": [{"role": "user", "content": text_of(random, 30)}]}
     if path.startswith("/v1/c"):
         body["n"] = random.choice([1, 1, 1, 2])
     if path == "/api/chat":
@@ -113,6 +115,19 @@ async def idle(session, url, random):
     return []
 
 
+async def switch(session, url, random):
+    """Asks another model, or puts one away. With --max-models 1 the server exchanges them under the others' load."""
+    path, body = random.choice([
+        ("/v1/completions", {"model": "other", "prompt": text_of(random, 10), "max_tokens": 5}),
+        ("/v1/models/load", {"model": "other"}),
+        ("/api/generate", {"model": "soak", "prompt": "", "keep_alive": 0}),
+    ])  # fmt: skip
+    async with session.post(url + path, json=body) as answer:
+        if answer.status != 200:
+            raise Unexpected(f"{path} {body}: {answer.status} {(await answer.text())[:300]}")
+        return [answer.status]
+
+
 async def look(session, url, random):
     path = random.choice(["/health", "/v1/models", "/props", "/slots", "/metrics", "/openapi.json", "/api/tags"])
     async with session.get(url + path) as answer:
@@ -159,7 +174,7 @@ async def broken(session, url, random):
 
 
 # How often each is played.
-LOADS = {whole: 20, stream: 30, leave: 15, vanish: 10, slow: 3, idle: 5, look: 5, broken: 12}
+LOADS = {whole: 20, stream: 30, leave: 15, vanish: 10, slow: 3, idle: 5, look: 5, broken: 12, switch: 1}
 
 
 async def connect(url):

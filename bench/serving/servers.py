@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import socket
 import subprocess
@@ -34,11 +35,11 @@ class Setup:
 class Process:
     """A server that has loaded its model; ends with the block."""
 
-    def __init__(self, command, port, cpus=""):
+    def __init__(self, command, port, cpus="", env=None):
         pinned = ["taskset", "-c", cpus] if cpus else []
         self.port, self.command = port, [str(word) for word in [*pinned, *command]]
         self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=self.errors)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=self.errors, env=os.environ | (env or {}))
 
     def __enter__(self):
         try:

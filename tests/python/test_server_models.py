@@ -209,11 +209,8 @@ def test_swaps_under_load(medlar, home):
         for client in clients:
             client.join()
         for status, model, body, retry in seen:
-            if status == 200:
-                assert body["model"] == model and body["choices"]
-            else:
-                assert status == 503 and retry and "unloaded again and again" in body["error"]["message"]
-        assert {model for status, model, *_ in seen if status == 200} == {A, B}
+            assert status == 200 and body["model"] == model and body["choices"], body
+        assert {model for _, model, *_ in seen} == {A, B}
         assert len(mapped(server)) == 1
 
 
