@@ -19,6 +19,7 @@ void add_pull(CLI::App& program, const Console& console);
 void add_list(CLI::App& program, const Console& console);
 void add_show(CLI::App& program, const Console& console);
 void add_rm(CLI::App& program, const Console& console);
+void add_doctor(CLI::App& program, const Console& console);
 void add_verify(CLI::App& program, const Console& console);
 void add_tokenize(CLI::App& program, const Console& console);
 void add_template(CLI::App& program, const Console& console);

@@ -49,7 +49,8 @@ class Regulator {
       last_signal_at_ = now;
     }
     if (const auto* memory = std::get_if<MemorySignal>(&signal)) {
-      memory_ = *memory;
+      memory_.pressure = memory->pressure;
+      if (memory->free_share) memory_.free_share = memory->free_share;
       add(ladder_.report(memory->pressure, now), decisions);
     } else if (const auto* thermal = std::get_if<ThermalSignal>(&signal)) {
       thermal_ = *thermal;
@@ -310,12 +311,12 @@ void Governor::worked(double tokens, double busy_seconds) {
   impl_->regulator.worked(tokens, busy_seconds);
 }
 
-GovernorSnapshot simulate(Script script, Responder& responder, Duration after,
+GovernorSnapshot simulate(const Script& script, Responder& responder, Duration after,
                           const GovernorOptions& options) {
   Time now{};
   Regulator regulator(options, now);
   const Time end = now + (script.empty() ? Duration{} : script.back().at) + after;
-  const std::unique_ptr<Source> source = make_scripted(std::move(script), now);
+  const std::unique_ptr<Source> source = make_scripted(script, now);
   while (true) {
     std::vector<Decision> decisions;
     for (const Signal& signal : source->read(now, 0)) regulator.take(signal, now, decisions);

@@ -71,7 +71,8 @@ class Governor {
 };
 
 // The same decisions in virtual time, on the caller's thread, as long as the script takes and `after` more.
-GovernorSnapshot simulate(Script script, Responder& responder, Duration after,
+// The script is by time.
+GovernorSnapshot simulate(const Script& script, Responder& responder, Duration after,
                           const GovernorOptions& options = {});
 
 }  // namespace medlar::host

@@ -26,6 +26,14 @@ using sysfs::read_word;
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max() >> 2;
 constexpr double kHottest = 150;  // degrees; above and below 0 lie broken trip points
 
+// A share of more says little: 5 GB free is no pressure on a machine with 500.
+constexpr std::uint64_t kMuch = std::uint64_t{32} << 30;
+
+double share_of(std::uint64_t free, std::uint64_t total) {
+  const std::uint64_t whole = std::min(total, kMuch);
+  return whole == 0 ? 0 : std::min(1.0, static_cast<double>(free) / static_cast<double>(whole));
+}
+
 std::uint64_t number_or_zero(std::string_view text, std::string_view key) {
   return leading_number(field(text, key).value_or("0")).value_or(0);
 }
@@ -57,7 +65,7 @@ double group_free_share(const fs::path& group, const GroupFiles& files, std::uin
   for (const char* key : files.file_pages) pages += number_or_zero(stat, key);
   const std::uint64_t used = read_number(group / files.usage).value_or(0);
   const std::uint64_t held = used - std::min(used, pages);
-  return limit == 0 ? 0 : static_cast<double>(limit - std::min(limit, held)) / static_cast<double>(limit);
+  return share_of(limit - std::min(limit, held), limit);
 }
 
 // Calls visit(group, files, limit) for each group of this process that has a limit.
@@ -111,8 +119,9 @@ std::optional<double> free_memory_share(const fs::path& root) {
   const std::string memory = read_text(root / "proc/meminfo").value_or("");
   std::optional<double> least;
   const std::uint64_t total = number_or_zero(memory, "MemTotal:");
+  constexpr std::uint64_t kKilo = 1024;
   if (total > 0 && field(memory, "MemAvailable:"))
-    least = static_cast<double>(number_or_zero(memory, "MemAvailable:")) / static_cast<double>(total);
+    least = share_of(number_or_zero(memory, "MemAvailable:") * kKilo, total * kKilo);
   visit_limits(root, [&](const fs::path& group, const GroupFiles& files, std::uint64_t limit) {
     least = std::min(least.value_or(1), group_free_share(group, files, limit));
   });
@@ -139,9 +148,9 @@ std::optional<ThermalSignal> read_heat(const fs::path& root, const HeatLevels& l
 
 PowerSignal read_power(const fs::path& root) {
   PowerSignal power{.low_power = saves_power(root)};
-  bool adapter = false, adapter_online = false, discharging = false;
+  bool adapter = false, adapter_online = false, battery = false, discharging = false;
   double charge = 0;
-  int batteries = 0;
+  int charges = 0;
   for (const fs::path& supply : entries(root / "sys/class/power_supply")) {
     if (!is_system_supply(supply)) continue;
     const std::string type = read_word(supply / "type");
@@ -149,15 +158,16 @@ PowerSignal read_power(const fs::path& root) {
       adapter = true;
       adapter_online = adapter_online || read_number(supply / "online").value_or(0) > 0;
     } else if (type == "Battery") {
+      battery = true;
       const auto percent = read_number(supply / "capacity");
       discharging = discharging || read_word(supply / "status") == "Discharging";
       if (!percent) continue;
       charge += static_cast<double>(std::min<std::uint64_t>(*percent, 100)) / 100;
-      ++batteries;
+      ++charges;
     }
   }
-  if (batteries > 0) power.charge = charge / batteries;
-  power.mains = batteries == 0 || adapter_online || (!adapter && !discharging);
+  if (charges > 0) power.charge = charge / charges;
+  power.mains = !battery || adapter_online || (!adapter && !discharging);
   return power;
 }
 

@@ -113,6 +113,14 @@ void add_line(Line& line, Script& script) {
   if (line.more()) line.refuse(fmt::format("\"{}\" is one word too many", printable(line.word())));
 }
 
+// Those of one moment in the order of their lines.
+Script by_time(const Script& script) {
+  Script sorted;
+  for (const ScriptedSignal& signal : script)
+    sorted.insert(std::ranges::upper_bound(sorted, signal.at, {}, &ScriptedSignal::at), signal);
+  return sorted;
+}
+
 class Scripted : public Source {
  public:
   Scripted(Script script, Time start) : script_(std::move(script)), start_(start) {}
@@ -146,8 +154,7 @@ Script parse_script(std::string_view text, std::string_view source) {
     Line line(whole.substr(0, whole.find('#')), fmt::format("{}: line {}", printable(source), number));
     if (!line.empty()) add_line(line, script);
   }
-  std::ranges::stable_sort(script, {}, &ScriptedSignal::at);
-  return script;
+  return by_time(script);
 }
 
 Script read_script(const std::filesystem::path& path) {
@@ -156,9 +163,8 @@ Script read_script(const std::filesystem::path& path) {
   return parse_script(*text, path.string());
 }
 
-std::unique_ptr<Source> make_scripted(Script script, Time start) {
-  std::ranges::stable_sort(script, {}, &ScriptedSignal::at);
-  return std::make_unique<Scripted>(std::move(script), start);
+std::unique_ptr<Source> make_scripted(const Script& script, Time start) {
+  return std::make_unique<Scripted>(by_time(script), start);
 }
 
 }  // namespace medlar::host

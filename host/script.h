@@ -27,6 +27,6 @@ Script parse_script(std::string_view text, std::string_view source);
 Script read_script(const std::filesystem::path& path);
 
 // Tells each signal when its time has come after `start`.
-std::unique_ptr<Source> make_scripted(Script script, Time start);
+std::unique_ptr<Source> make_scripted(const Script& script, Time start);
 
 }  // namespace medlar::host

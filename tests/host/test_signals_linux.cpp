@@ -68,6 +68,10 @@ TEST_F(LinuxSignals, FreeShareOfTheMachine) {
   tree_.memory(16 * kGiBInKb, 4 * kGiBInKb);
   EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 0.25);
   EXPECT_FALSE(has_memory_limit(tree_.root()));
+  tree_.memory(512 * kGiBInKb, 16 * kGiBInKb);
+  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 0.5) << "of 32 GiB";
+  tree_.memory(512 * kGiBInKb, 256 * kGiBInKb);
+  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 1);
 }
 
 TEST_F(LinuxSignals, TheTightestGroupCountsAndItsFilesAreFree) {
@@ -105,7 +109,7 @@ TEST_F(LinuxSignals, ShareBecomesPressure) {
                 {0.03, MemoryPressure::critical},
                 {0, MemoryPressure::critical}};
   for (const auto& [share, pressure] : kCases) {
-    tree_.memory(100 * kGiBInKb, static_cast<long>(share * 100 * kGiBInKb));
+    tree_.memory(16 * kGiBInKb, static_cast<long>(share * 16 * kGiBInKb));
     const Sources sources = open();
     Source* source = find(sources, "free memory");
     ASSERT_NE(source, nullptr);
@@ -116,14 +120,14 @@ TEST_F(LinuxSignals, ShareBecomesPressure) {
 }
 
 TEST_F(LinuxSignals, CloserToTheEdgeMeansMoreOften) {
-  tree_.memory(100 * kGiBInKb, 90 * kGiBInKb);
+  tree_.memory(16 * kGiBInKb, 14 * kGiBInKb);
   const Sources sources = open();
   Source* source = find(sources, "free memory");
   const Time first = *source->due();
   source->read(first, 0);
   const Duration relaxed = *source->due() - first;
   EXPECT_TRUE(source->read(first + relaxed / 2, 0).empty()) << "it was not due";
-  tree_.memory(100 * kGiBInKb, 10 * kGiBInKb);
+  tree_.memory(16 * kGiBInKb, 2 * kGiBInKb);
   const Time second = *source->due();
   source->read(second, 0);
   const Duration alert = *source->due() - second;
@@ -188,7 +192,7 @@ TEST_F(LinuxSignals, PowerProfiles) {
 #if defined(__linux__)
 
 TEST_F(LinuxSignals, EventsOfAGroup) {
-  tree_.memory(100 * kGiBInKb, 20 * kGiBInKb);
+  tree_.memory(20 * kGiBInKb, 4 * kGiBInKb);
   version2();
   group("user/app", {{"memory.events", "low 0\nhigh 3\nmax 0\noom 0\noom_kill 0"}});
   const Sources sources = open();
@@ -205,7 +209,7 @@ TEST_F(LinuxSignals, EventsOfAGroup) {
   signals = source->read(now, POLLPRI);
   ASSERT_EQ(signals.size(), 1U);
   EXPECT_EQ(std::get<MemorySignal>(signals[0]).pressure, MemoryPressure::critical);
-  tree_.memory(100 * kGiBInKb, 60 * kGiBInKb);
+  tree_.memory(20 * kGiBInKb, 12 * kGiBInKb);
   group("user/app", {{"memory.events", "low 0\nhigh 5\nmax 9\noom 1\noom_kill 0"}});
   EXPECT_TRUE(source->read(now, POLLPRI).empty()) << "only files come and go";
   tree_.write("sys/fs/cgroup/user/app/memory.events", "");

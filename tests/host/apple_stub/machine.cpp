@@ -113,6 +113,10 @@ int sysctlbyname(const char* name, void* value, std::size_t* bytes, void*, std::
 }
 
 // Strings are their characters, numbers their keys, and there is one list of one battery.
+CFStringRef CFStringCreateWithCString(const void*, const char*, unsigned) {
+  ++machine().alive;
+  return reinterpret_cast<CFStringRef>(&some_object);
+}
 CFStringRef __CFStringMakeConstantString(const char* text) { return reinterpret_cast<CFStringRef>(text); }
 void CFRelease(CFTypeRef) { --machine().alive; }
 CFIndex CFArrayGetCount(CFArrayRef) { return machine().charge ? 1 : 0; }

@@ -17,6 +17,8 @@ typedef enum : CFIndex {
 } CFComparisonResult;
 typedef unsigned long CFStringCompareFlags;
 
+CFStringRef CFStringCreateWithCString(const void* allocator, const char* text, unsigned encoding);
+#define kCFStringEncodingUTF8 0x08000100U
 CFStringRef __CFStringMakeConstantString(const char* text);
 #define CFSTR(text) __CFStringMakeConstantString("" text "")
 void CFRelease(CFTypeRef object);
