@@ -5,11 +5,13 @@
 #include <array>
 #include <bit>
 #include <ranges>
+#include <system_error>
 #include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/posix.h"
 #include "checkpoint/tensor_type.h"
 
 namespace medlar::gguf {
@@ -130,6 +132,19 @@ void Writer::finish() {
   if (current_ != tensors_.size())
     fail(ErrorKind::usage, "tensor {}: {} bytes are missing", tensors_[current_].name, left_);
   file_.commit();
+}
+
+void Writer::finish_with_hole() {
+  if (in_data_) fail(ErrorKind::usage, "tensor data was written already");
+  begin_data();
+  std::uint64_t size = file_.size();
+  for (const Listed& tensor : tensors_)
+    size = checked_align_up<std::uint64_t>(checked_add(size, tensor.bytes, tensor.name), alignment_,
+                                           tensor.name);
+  file_.commit();
+  std::error_code error;
+  std::filesystem::resize_file(file_.target(), size, error);
+  if (error) fail_errno(file_.target(), "extend", error.value());
 }
 
 }  // namespace medlar::gguf

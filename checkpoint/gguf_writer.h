@@ -63,6 +63,9 @@ class Writer {
 
   // After the last byte of the last tensor.
   void finish();
+  // Instead of all data: the tensors are a hole in the file, which takes no room on the disk and reads as
+  // zeros. For models that are only planned.
+  void finish_with_hole();
 
  private:
   struct Value {

@@ -1,7 +1,7 @@
 // medlar bench: tokens a second, beside what the machine allows.
 #include "tune/bench.h"
 
-#include <cerrno>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <memory>
@@ -10,37 +10,21 @@
 #include <system_error>
 #include <vector>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/posix.h"
 #include "cli/bench_sustained.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "cli/models.h"
+#include "cli/speed_record.h"
 #include "cli/synth_progress.h"
 #include "tune/bench_report.h"
-#include "tune/synth.h"
+#include "tune/synth_file.h"
 
 namespace medlar::cli {
 namespace {
-
-// A synthetic model in a file without a name, which goes away with the process however that ends.
-FileDescriptor open_synthetic(const std::string& what, const Console& console) {
-  const tune::SynthModel model = tune::parse_synth(what);
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() /
-      fmt::format("medlar-{}-{}-{}.gguf", model.shape.name, model.mix.name, ::getpid());
-  tune::synthesize(path, model, {.progress = synth_progress(console)});
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  const int error = errno;
-  ::unlink(path.c_str());
-  if (!file.valid()) fail_errno(path, "open", error);
-  return file;
-}
 
 template <class Number>
 Number parse_number(std::string_view option, const std::string& text, Number least) {
@@ -106,8 +90,8 @@ struct BenchCommand {
   template <class Use>
   void with_model(const Console& console, const Use& use) const {
     if (model.empty()) {
-      const FileDescriptor file = open_synthetic(synthetic, console);
-      use(fmt::format("/dev/fd/{}", file.get()), synthetic);
+      const tune::SynthFile file(tune::parse_synth(synthetic), {.progress = synth_progress(console)});
+      use(file.path(), synthetic);
     } else {
       const store::ResolvedModel resolved = open_store().resolve(model);
       use(resolved.path, resolved.path.string());
@@ -121,6 +105,7 @@ struct BenchCommand {
     std::vector<std::string> events;
     console.write(report.begin());
     tune::bench(path, what, [&](tune::BenchResult result) {
+      record(path, name, result);
       result.setting.model_path = name;
       console.write(report.row(result));
       if (file)
@@ -131,6 +116,26 @@ struct BenchCommand {
     const std::string text = tune::chrome_trace(events);
     file->write(std::as_bytes(std::span(text)));
     file->commit();
+  }
+
+  void record(const std::filesystem::path& path, const std::string& name, const tune::BenchResult& r) const {
+    const tune::BenchTest& test = r.setting.test;
+    if (test.prompt > 0 && test.gen > 0) return;
+    const bool reads = test.prompt > 0;
+    record_speed({.path = path,
+                  .model = name,
+                  .options = {.context = std::max<std::int64_t>(test.depth + test.tokens(), r.setting.batch),
+                              .k_type = r.setting.k_type,
+                              .v_type = r.setting.v_type,
+                              .threads = r.setting.threads,
+                              .batch = r.setting.batch,
+                              .device = parse_device(device),
+                              .exact = exact},
+                  .of = reads ? host::SpeedOf::prompt : host::SpeedOf::decode,
+                  .workload = {.prompt = reads ? test.prompt : std::max<std::int64_t>(test.gen / 2, 1),
+                               .batch = r.setting.batch,
+                               .depth = test.depth},
+                  .tokens_per_second = tune::summarize(r.tokens_per_second()).median});
   }
 
   tune::BenchOptions options() const {

@@ -16,6 +16,7 @@
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
+#include "cli/memory_limit.h"
 #include "cli/models.h"
 #include "cli/stats.h"
 
@@ -169,15 +170,18 @@ std::optional<std::string> read_message(LineEditor& editor, const Console& conso
 struct ChatCommand {
   std::string model, system;
   EngineFlags engine;
+  MemoryFlag memory;
   GenerationFlags generation;
 
   void run(const Console& console) const {
     const EngineOptions engine_options = engine.options();
     GenerateOptions options = generation.options();
     store::Store store = open_store();
-    const store::ResolvedModel resolved =
-        resolve_or_pull(store, model.empty() ? best_model(store) : model, console);
-    const auto loaded = Engine::load(resolved.path, engine_options);
+    const std::string wanted = model.empty() ? best_model(store) : model;
+    const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
+    const auto loaded = Engine::load(
+        resolved.path,
+        memory.admit({.path = resolved.path, .reference = wanted, .options = engine_options}, console));
     if (!loaded->chat_template())
       throw Error(ErrorKind::unsupported,
                   fmt::format("{}: a model without a chat template cannot chat", resolved.name),
@@ -223,6 +227,7 @@ void add_chat(CLI::App& program, const Console& console) {
       ->type_name("TEXT");
   options->generation.add_to(*command);
   options->engine.add_to(*command);
+  options->memory.add_to(*command);
   command->callback([options, &console] { options->run(console); });
 }
 

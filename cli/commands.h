@@ -15,6 +15,7 @@ void add_serve(CLI::App& program, const Console& console);
 void add_ps(CLI::App& program, const Console& console);
 void add_stop(CLI::App& program, const Console& console);
 void add_batch(CLI::App& program, const Console& console);
+void add_plan(CLI::App& program, const Console& console);
 void add_pull(CLI::App& program, const Console& console);
 void add_list(CLI::App& program, const Console& console);
 void add_show(CLI::App& program, const Console& console);

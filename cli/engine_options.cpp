@@ -44,10 +44,13 @@ void EngineFlags::add_to(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""))
       ->group(group);
-  command.add_option("--kv-k", kv_k, "Type of the cached keys (also -ctk); q8_0 if not given")
+  command.add_option("--kv-type", kv_type, "Type of the cached keys and values; q8_0 if not given")
       ->type_name(types)
       ->group(group);
-  command.add_option("--kv-v", kv_v, "Type of the cached values (also -ctv); q8_0 if not given")
+  command.add_option("--kv-k", kv_k, "Type of the cached keys alone (also -ctk)")
+      ->type_name(types)
+      ->group(group);
+  command.add_option("--kv-v", kv_v, "Type of the cached values alone (also -ctv)")
       ->type_name(types)
       ->group(group);
   command.add_option("--device", device, "Where to run")->type_name("auto|cpu|emulator")->group(group);
@@ -56,8 +59,8 @@ void EngineFlags::add_to(CLI::App& command) {
 
 EngineOptions EngineFlags::options() const {
   return {.context = context,
-          .k_type = kv_type("--kv-k", kv_k),
-          .v_type = kv_type("--kv-v", kv_v),
+          .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
+          .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
           .threads = threads,
           .device = parse_device(device),
           .exact = exact};

@@ -17,7 +17,7 @@ std::optional<DType> kv_type(std::string_view option, const std::string& name);
 struct EngineFlags {
   std::int64_t context = 0;
   int threads = 0;
-  std::string kv_k, kv_v;
+  std::string kv_type, kv_k, kv_v;
   std::string device = "auto";
   bool exact = false;
 

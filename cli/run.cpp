@@ -13,8 +13,10 @@
 #include "cli/generation_options.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/memory_limit.h"
 #include "cli/models.h"
 #include "cli/progress_bar.h"
+#include "cli/speed_record.h"
 #include "cli/stats.h"
 
 namespace medlar::cli {
@@ -27,6 +29,7 @@ struct RunCommand {
   std::string model, prompt, system;
   bool raw = false, json = false, stats = false;
   EngineFlags engine;
+  MemoryFlag memory;
   GenerationFlags generation;
 
   void run(const Console& console) const {
@@ -36,9 +39,11 @@ struct RunCommand {
     const std::optional<grammar::Rules> rules = generation.rules();
     const auto [reference, text] = arguments(console);
     store::Store store = open_store();
-    const store::ResolvedModel resolved =
-        resolve_or_pull(store, reference.empty() ? best_model(store) : reference, console);
-    const auto loaded = Engine::load(resolved.path, engine_options);
+    const std::string wanted = reference.empty() ? best_model(store) : reference;
+    const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
+    const EngineOptions fitting =
+        memory.admit({.path = resolved.path, .reference = wanted, .options = engine_options}, console);
+    const auto loaded = Engine::load(resolved.path, fitting);
     if (rules) options.grammar = std::make_shared<grammar::Constraint>(*rules, loaded->vocabulary());
     const std::vector<std::int32_t> tokens = prompt_tokens(*loaded, text, console);
     const Interrupt interrupt;
@@ -50,12 +55,31 @@ struct RunCommand {
     } else {
       print_end(result, console);
     }
+    record({.path = resolved.path, .model = resolved.name, .options = fitting}, result);
     if (result.finish == FinishReason::cancelled) throw Error(ErrorKind::cancelled, "stopped by Ctrl-C");
     if (result.finish == FinishReason::no_token && rules)
       throw Error(ErrorKind::usage, result.message, "try without the grammar, or with a simpler one");
     if (result.finish == FinishReason::no_token)
       throw Error(ErrorKind::bad_file, result.message.empty() ? "no token can follow" : result.message,
                   fmt::format("medlar verify {} checks the model's files", resolved.name));
+  }
+
+  // What is too short to be timed is left out.
+  static void record(MeasuredSpeed measured, const Generation& result) {
+    constexpr std::int64_t kLongPrompt = 64, kLongAnswer = 16;
+    const std::int64_t read = result.usage.prompt_tokens - result.usage.cached_tokens;
+    measured.workload = {
+        .prompt = read, .batch = measured.options.batch, .depth = result.usage.cached_tokens};
+    if (read >= kLongPrompt) {
+      measured.of = host::SpeedOf::prompt;
+      measured.tokens_per_second = result.timings.prompt_tps;
+      record_speed(measured);
+    }
+    if (result.usage.completion_tokens >= kLongAnswer) {
+      measured.of = host::SpeedOf::decode;
+      measured.tokens_per_second = result.timings.decode_tps;
+      record_speed(measured);
+    }
   }
 
   // MODEL and PROMPT. A single argument with a space in it is the prompt: no name of a model has one.
@@ -140,6 +164,7 @@ void add_run(CLI::App& program, const Console& console) {
   options->generation.add_to(*command);
   options->generation.add_grammar_to(*command);
   options->engine.add_to(*command);
+  options->memory.add_to(*command);
   command->callback([options, &console] { options->run(console); });
 }
 

@@ -17,6 +17,7 @@
 #include "base/team.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
+#include "cli/memory_limit.h"
 #include "cli/models.h"
 #include "host/script.h"
 #include "server/describe.h"
@@ -41,6 +42,7 @@ struct ServeCommand {
   double queue_timeout = 0;
   std::vector<std::string> aliases;
   int parallel = 4;
+  bool parallel_is_open = true;  // not given
   int body_megabytes = 64, drain_seconds = 30;
   std::int64_t cache = 0;
   int prefix_gigabytes = 0;
@@ -50,6 +52,7 @@ struct ServeCommand {
   server::ListenOptions listen;
   server::AccessOptions access;
   EngineFlags engine;
+  MemoryFlag memory;
 
   void run(const Console& console) {
     if (describe) return console.write(server::describe_api());
@@ -58,7 +61,8 @@ struct ServeCommand {
     engine_options.sequences = parallel;
     engine_options.cache = cache;
     engine_options.batch_invariant = batch_invariant;
-    engine_options.ledger = Ledger::make();
+    const host::Limit limit = memory.value();  // a size that is none is told of at once
+    engine_options.ledger = Ledger::make(static_cast<std::uint64_t>(limit.bytes));
     // Models take turns, a step each, rather than each other's cores.
     const int threads = engine_options.threads > 0 ? engine_options.threads : probe().default_threads();
     engine_options.team = std::make_shared<Team>(TeamOptions{.threads = threads});
@@ -79,7 +83,7 @@ struct ServeCommand {
     options.models.most = most_models;
     options.models.keep_alive = keep_time();
     options.models.load = [&](const std::string& reference) {
-      return load(store, reference, engine_options);
+      return load(store, reference, engine_options, console);
     };
     if (prefix_gigabytes > 0)
       options.models.scheduling.store = {.folder = store.options().root / "prefixes",
@@ -124,13 +128,18 @@ struct ServeCommand {
   }
 
   std::unique_ptr<server::Model> load(const store::Store& store, const std::string& reference,
-                                      const EngineOptions& engine_options) const {
+                                      const EngineOptions& wanted, const Console& console) const {
     store::ResolvedModel resolved = store.resolve(reference);
     auto result = std::make_unique<server::Model>();
-    result->engine = Engine::load(resolved.path, engine_options);
+    const EngineOptions fitting = memory.admit({.path = resolved.path,
+                                                .reference = reference,
+                                                .options = wanted,
+                                                .parallel_is_open = parallel_is_open},
+                                               console);
+    result->engine = Engine::load(resolved.path, fitting);
     if (!pooling.empty()) result->pooling = parse_pooling(pooling);
     result->path = resolved.path;
-    result->parallel = parallel;
+    result->parallel = fitting.sequences;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
     result->names = aliases;
     const auto add = [&](const std::string& name) {
@@ -273,9 +282,13 @@ void add_serve(CLI::App& program, const Console& console) {
       ->type_name("debug|info|warning|error|off")
       ->capture_default_str();
   options->engine.add_to(*command);
+  options->memory.add_to(*command);
   add_listening(*command, *options);
   add_access(*command, *options);
-  command->callback([options, &console] { options->run(console); });
+  command->callback([options, command, &console] {
+    options->parallel_is_open = command->count("--parallel") == 0;
+    options->run(console);
+  });
 }
 
 }  // namespace medlar::cli

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
+#include <cstdlib>
 #include <string_view>
 
 #include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/log.h"
 
 namespace medlar::cli {
 namespace {
@@ -31,6 +36,28 @@ std::string scaled(double value, const std::array<std::string_view, N>& units) {
 std::string format_bytes(std::uint64_t bytes) {
   return scaled(static_cast<double>(bytes),
                 std::array<std::string_view, 5>{" B", " kB", " MB", " GB", " TB"});
+}
+
+std::int64_t parse_bytes(std::string_view option, std::string_view text) {
+  const std::string owned(text);
+  char* end = nullptr;
+  const double number = std::strtod(owned.c_str(), &end);
+  std::string unit;
+  for (; *end != '\0'; ++end)
+    if (*end != ' ') unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*end)));
+  if (unit.ends_with('b')) unit.pop_back();
+  const bool binary = unit.size() == 2 && unit[1] == 'i';
+  if (binary) unit.pop_back();
+  constexpr std::string_view kUnits = "kmgt";
+  const std::size_t at = unit.size() == 1 ? kUnits.find(unit[0]) : kUnits.npos;
+  const bool known = unit.empty() ? !binary : at != kUnits.npos;
+  const double bytes =
+      number * (unit.empty() ? 1 : std::pow(binary ? 1024.0 : 1000.0, static_cast<double>(at + 1)));
+  if (!known || !std::isfinite(bytes) || bytes < 1 || bytes > 1e18 || owned.empty() ||
+      !std::isdigit(static_cast<unsigned char>(owned[0])))
+    throw Error(ErrorKind::usage, fmt::format("{}: \"{}\" is no size", option, printable(text)),
+                "write it like 512M, 10G or 8GiB");
+  return static_cast<std::int64_t>(bytes);
 }
 
 std::string format_duration(double seconds) {

@@ -26,12 +26,6 @@ kernels::CpuTable best_table() {
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
-std::unique_ptr<runtime::Backend> make_backend(Device device, int threads, std::shared_ptr<Team> team) {
-  if (device == Device::emulator) return runtime::make_emulator_backend();
-  return runtime::make_cpu_backend(team ? team : std::make_shared<Team>(TeamOptions{.threads = threads}),
-                                   best_table());
-}
-
 text::ChatTemplate make_chat_template(const std::string& source, const text::Tokenizer& tokenizer,
                                       std::string_view file) {
   const auto name = [&](text::TokenId token) {
@@ -117,8 +111,12 @@ std::string_view to_string(FinishReason reason) {
 
 ModelDescription describe(const std::filesystem::path& path) { return describe(gguf::File::open(path)); }
 
-Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
-    : options(o), file(gguf::File::open(path)) {
+Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(path)) {
+  description = describe(file);
+  model = models::build(file);
+}
+
+Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : file(gguf::File::open(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
   model = models::build(file);
@@ -128,7 +126,15 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
          file.name(), tokenizer->size(), model.config.vocab);
   if (!description.chat_template.empty())
     chat_template.emplace(make_chat_template(description.chat_template, *tokenizer, file.name()));
+  settle(o);
+  backend = make_backend();
+  program = backend->lower(model.graph, program_options());
+  charge();
+  load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
 
+void Engine::Impl::settle(const EngineOptions& o) {
+  options = o;
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
@@ -138,10 +144,12 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o)
   // Enough rows to score quickly, within a few MB of logits.
   score_rows = static_cast<int>(
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
-  backend = make_backend(o.device, threads, o.team);
-  program = backend->lower(model.graph, program_options());
-  charge();
-  load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::unique_ptr<runtime::Backend> Engine::Impl::make_backend() const {
+  if (options.device == Device::emulator) return runtime::make_emulator_backend();
+  return runtime::make_cpu_backend(
+      options.team ? options.team : std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
 }
 
 runtime::ProgramOptions Engine::Impl::program_options() const {

@@ -34,7 +34,13 @@ struct Engine::Impl {
   std::mutex running;             // one step at a time
   std::atomic<bool> open{false};  // a session or a scheduler exists
 
+  // Opens the file and builds the graph; nothing is loaded, and no weight is read.
+  explicit Impl(const std::filesystem::path& path);
+  // The whole engine.
   Impl(const std::filesystem::path& path, const EngineOptions& options);
+  // Settles what `options` leave open: the context, threads, the size of a step.
+  void settle(const EngineOptions& options);
+  std::unique_ptr<runtime::Backend> make_backend() const;
   // Whoever runs steps is the only one. Throws Error(limit) when there is one.
   void claim();
   // Of all sequences, for the program's pages.

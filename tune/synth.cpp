@@ -117,6 +117,7 @@ void synthesize(const std::filesystem::path& path, const SynthModel& model, cons
     writer.add_tensor(t.name, t.type, t.shape);
     total += static_cast<std::uint64_t>(row_bytes(t.type, t.shape.back()) * t.shape.rows());
   }
+  if (!options.weights) return writer.finish_with_hole();
   Pools pools(options.seed);
   std::vector<std::byte> buffer;  // many rows to a write
   const auto flush = [&] {

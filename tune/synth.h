@@ -23,6 +23,7 @@ struct SynthShape {
   float rope_theta = 0;
   bool tied = true;                // the head shares the embedding's weights
   std::string_view pre_tokenizer;  // tokenizer.ggml.pre
+  std::string_view catalogue;      // the name of a model of this shape in the catalogue; may be empty
   // 0: an MLP of width ffn; else experts of width expert_ffn, of which a token uses some.
   std::int64_t experts = 0, experts_used = 0, expert_ffn = 0;
 
@@ -60,6 +61,7 @@ std::vector<SynthTensor> synth_tensors(const SynthModel& model);
 
 struct SynthOptions {
   std::uint64_t seed = 1;
+  bool weights = true;  // false: a hole in their place, for plans; it takes no room on the disk
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes of weights
 };
 

@@ -1,0 +1,137 @@
+#include "engine/plan.h"
+
+#include <algorithm>
+#include <set>
+#include <variant>
+
+#include "engine/impl.h"
+#include "formats/all.h"
+
+namespace medlar {
+namespace {
+
+ModelWork::Products& products_of(ModelWork& work, DType type) {
+  const auto found = std::ranges::find(work.products, type, &ModelWork::Products::type);
+  return found != work.products.end() ? *found
+                                      : work.products.emplace_back(ModelWork::Products{.type = type});
+}
+
+// The products of a graph, by the type of their weights.
+void count_products(const ir::Graph& graph, ModelWork& work) {
+  for (const ir::Node& node : graph.nodes()) {
+    std::vector<ir::ValueType> inputs;
+    for (const ir::Value v : node.inputs) inputs.push_back(graph[v].type);
+    const auto add = [&](DType type, const ir::Cost& cost) {
+      ModelWork::Products& p = products_of(work, type);
+      p.bytes += cost.weight_bytes;
+      (node.type.rows == ir::RowCount::tokens ? p.flops : p.head_flops) += cost.flops_per_row;
+    };
+    if (const auto* linear = std::get_if<ir::Linear>(&node.op)) add(inputs[1].dtype, linear->cost(inputs));
+    if (const auto* experts = std::get_if<ir::Experts>(&node.op)) add(inputs[2].dtype, experts->cost(inputs));
+  }
+}
+
+void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWork& work) {
+  const auto layers = graph.kv_layers();
+  const auto windows = graph.group_windows();
+  work.layers = std::ssize(layers);
+  for (const std::int64_t window : windows) work.attention.push_back({.window = window});
+  for (const ir::Node& node : graph.nodes()) {
+    const auto* attention = std::get_if<ir::Attention>(&node.op);
+    if (!attention) continue;
+    const ir::KvLayer& layer = layers[static_cast<std::size_t>(attention->layer)];
+    ModelWork::Attention& a = work.attention[static_cast<std::size_t>(layer.group)];
+    const auto heads = static_cast<double>(graph[node.inputs[0]].type.shape[0]);
+    a.flops += 2 * heads * static_cast<double>(layer.k_dim + layer.v_dim);
+    a.kv_bytes +=
+        static_cast<double>(layer.heads * (row_bytes(k_type, layer.k_dim) + row_bytes(v_type, layer.v_dim)));
+  }
+}
+
+// Weights but those that only give a row for each token.
+std::int64_t resident_weights(const ir::Graph& graph) {
+  std::set<int> embedded, used;
+  for (const ir::Node& node : graph.nodes())
+    for (const ir::Value v : node.inputs)
+      if (const auto* weight = graph.get_if<ir::Weight>(v))
+        (std::holds_alternative<ir::Embed>(node.op) ? embedded : used).insert(weight->index);
+  std::int64_t bytes = graph.weight_bytes();
+  for (const int index : embedded)
+    if (!used.contains(index))
+      bytes -= std::ssize(graph.weights()[static_cast<std::size_t>(index)].tensor.bytes);
+  return bytes;
+}
+
+// Positions seen by a token at `depth`.
+double seen(const ModelWork::Attention& a, double depth) {
+  return a.window > 0 ? std::min(depth, static_cast<double>(a.window)) : depth;
+}
+
+}  // namespace
+
+double ModelWork::weight_bytes() const {
+  double bytes = 0;
+  for (const Products& p : products) bytes += p.bytes;
+  return bytes;
+}
+
+double ModelWork::kv_bytes(double depth) const {
+  double bytes = 0;
+  for (const Attention& a : attention) bytes += a.kv_bytes * seen(a, depth);
+  return bytes;
+}
+
+double ModelWork::attention_flops(double depth) const {
+  double flops = 0;
+  for (const Attention& a : attention) flops += a.flops * seen(a, depth);
+  return flops;
+}
+
+struct Planner::Impl {
+  explicit Impl(const std::filesystem::path& path) : engine(path) {}
+
+  Engine::Impl engine;
+  Device device = Device::automatic;  // of engine.backend
+  int threads = 0;
+};
+
+Planner::Planner(const std::filesystem::path& path) : impl_(std::make_unique<Impl>(path)) {}
+Planner::~Planner() = default;
+Planner::Planner(Planner&&) noexcept = default;
+Planner& Planner::operator=(Planner&&) noexcept = default;
+
+const ModelDescription& Planner::description() const { return impl_->engine.description; }
+
+std::int64_t Planner::weight_bytes_as(DType type) const {
+  const std::int64_t block = format_info(type).block_length;
+  std::int64_t bytes = 0;
+  for (const gguf::Tensor& t : impl_->engine.file.tensors()) {
+    const bool matrix = t.view.shape.rank() >= 2 && t.view.shape.back() % block == 0;
+    bytes += matrix ? row_bytes(type, t.view.shape.back()) * t.view.shape.rows() : std::ssize(t.view.bytes);
+  }
+  return bytes;
+}
+
+ModelPlan Planner::plan(const EngineOptions& options) {
+  Engine::Impl& engine = impl_->engine;
+  engine.settle(options);
+  if (!engine.backend || impl_->device != options.device || impl_->threads != engine.threads) {
+    engine.backend = engine.make_backend();
+    impl_->device = options.device, impl_->threads = engine.threads;
+  }
+  const runtime::ProgramOptions program = engine.program_options();
+  ModelPlan plan{.options = engine.options,
+                 .memory = engine.backend->plan(engine.model.graph, program),
+                 .weights_resident = resident_weights(engine.model.graph),
+                 .vocab = engine.model.config.vocab};
+  plan.directory_bytes = engine.description.file_bytes;
+  for (const ModelDescription::Type& type : engine.description.types) plan.directory_bytes -= type.bytes;
+  plan.options.context = engine.context;
+  plan.options.threads = engine.threads;
+  plan.options.k_type = program.k_type, plan.options.v_type = program.v_type;
+  count_products(engine.model.graph, plan.work);
+  count_attention(engine.model.graph, program.k_type, program.v_type, plan.work);
+  return plan;
+}
+
+}  // namespace medlar

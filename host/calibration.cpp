@@ -1,0 +1,176 @@
+#include "host/calibration.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/atomic_file.h"
+#include "base/cpu_features.h"
+#include "base/page_memory.h"
+#include "base/team.h"
+#include "kernels/cpu/peak.h"
+#include "kernels/cpu/table.h"
+#include "tune/machine_limits.h"
+
+namespace medlar::host {
+namespace {
+
+// Shares of the machine's limits that Medlar's kernels reach (docs/performance.md).
+constexpr double kReadShare = 0.92;
+constexpr double kProductShare = 0.41, kTileShare = 0.30, kFloatShare = 0.60;
+constexpr double kLayerSeconds = 15e-6;  // barriers between a layer's steps
+
+// More than last-level caches hold, and little enough to be had.
+constexpr std::size_t kReadBytes = std::size_t{192} << 20;
+constexpr std::size_t kLargestFile = std::size_t{1} << 20;
+
+kernels::CpuTable cpu_table() {
+  const CpuFeatures features = detect_cpu_features();
+  const char* wanted = std::getenv("MEDLAR_CPU");
+  return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+// The median of what `once` returns, called for `seconds` and at least once.
+template <class Once, class Progress>
+double repeat(double seconds, const Once& once, const Progress& progress) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  std::vector<double> rates;
+  for (double spent = 0; rates.empty() || spent < seconds;) {
+    rates.push_back(once());
+    spent = std::chrono::duration<double>(Clock::now() - start).count();
+    progress(seconds > 0 ? std::min(spent / seconds, 1.0) : 1.0);
+  }
+  return median(std::move(rates));
+}
+
+std::filesystem::path file_in(const std::filesystem::path& folder) { return folder / "calibration.json"; }
+
+// An empty object where there is nothing that can be read.
+boost::json::object read_machines(const std::filesystem::path& folder) {
+  std::ifstream in(file_in(folder), std::ios::binary);
+  if (!in) return {};
+  std::string text(kLargestFile, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(text, error);
+  return error || !value.is_object() ? boost::json::object{} : value.as_object();
+}
+
+double number(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  if (!value || !value->is_number()) return 0;
+  const double d = value->to_number<double>();
+  return std::isfinite(d) && d > 0 ? d : 0;
+}
+
+bool flag(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains(key);
+  return value && value->is_bool() && value->as_bool();
+}
+
+}  // namespace
+
+Rates rates_of(const Calibration& c) {
+  const double products = c.products * (c.tiles ? kTileShare : kProductShare);
+  return {.read = c.read * kReadShare,
+          .products = products,
+          .plain_products = c.tiles ? products : c.floats * kFloatShare,
+          .layer_seconds = kLayerSeconds};
+}
+
+Calibration calibrate(const CalibrationOptions& options) {
+  Team team({.threads = options.threads});
+  const auto report = [&](double from, double share) {
+    if (options.progress) options.progress(from + share / 3);
+  };
+  Calibration result{.thorough = options.seconds >= 5};
+  {
+    const PageMemory memory(kReadBytes);
+    std::ranges::fill(memory.span(), std::byte{1});  // pages that were never written are all one page
+    const std::span<const std::byte> bytes = memory.span();
+    result.read = repeat(
+        options.seconds, [&] { return tune::read_bandwidth(team, {&bytes, 1}); },
+        [&](double share) { report(0, share); });
+  }
+  const kernels::CpuTable table = cpu_table();
+  using kernels::KernelOp;
+  result.tiles = table.has(KernelOp::unpack_tiles, DType::q4_k);
+  const kernels::KernelEntry& leaf = result.tiles ? table.find(KernelOp::unpack_tiles, DType::q4_k)
+                                     : table.has(KernelOp::batch_dot, DType::q4_k)
+                                         ? table.find(KernelOp::batch_dot, DType::q4_k)
+                                         : table.rows_dot(DType::q4_k, false);
+  const kernels::PeakLoops loops = kernels::peak_loops(leaf.isa);
+  const auto peak = [&](const kernels::PeakLoop& loop, double from) {
+    return repeat(
+        options.seconds, [&] { return tune::product_peak(team, loop).value_or(0); },
+        [&](double share) { report(from, share); });
+  };
+  result.products = peak(loops.quantized, 1.0 / 3);
+  result.floats = peak(loops.f32, 2.0 / 3);
+  if (result.products == 0) result.products = result.floats;
+  if (result.floats == 0) result.floats = result.products;
+  return result;
+}
+
+std::string machine_identity(const HostInfo& host, int threads) {
+  const char* forced = std::getenv("MEDLAR_CPU");
+  return fmt::format("{}{}, {} threads, {} GB", host.cpu, forced ? fmt::format(" as {}", forced) : "",
+                     threads, (host.memory_bytes + 500'000'000) / 1'000'000'000);
+}
+
+std::optional<Calibration> load_calibration(const std::filesystem::path& folder, const std::string& machine) {
+  const boost::json::object machines = read_machines(folder);
+  const boost::json::value* entry = machines.if_contains(machine);
+  if (!entry || !entry->is_object()) return std::nullopt;
+  const boost::json::object& o = entry->as_object();
+  const Calibration c{.read = number(o, "read"),
+                      .products = number(o, "products"),
+                      .floats = number(o, "floats"),
+                      .tiles = flag(o, "tiles"),
+                      .thorough = flag(o, "thorough")};
+  if (c.read == 0 || c.products == 0 || c.floats == 0) return std::nullopt;
+  return c;
+}
+
+void save_calibration(const std::filesystem::path& folder, const std::string& machine, const Calibration& c) {
+  boost::json::object machines = read_machines(folder);
+  machines[machine] = {{"read", c.read},
+                       {"products", c.products},
+                       {"floats", c.floats},
+                       {"tiles", c.tiles},
+                       {"thorough", c.thorough}};
+  std::filesystem::create_directories(folder);
+  AtomicFile file(file_in(folder));
+  const std::string text = boost::json::serialize(machines) + "\n";
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
+
+Calibration known_calibration(const std::filesystem::path& folder, const std::string& machine, int threads) {
+  if (const auto kept = load_calibration(folder, machine)) return *kept;
+  const Calibration estimate = calibrate({.threads = threads});
+  try {
+    save_calibration(folder, machine, estimate);
+  } catch (const std::exception&) {  // a folder that cannot be written: estimated again the next time
+  }
+  return estimate;
+}
+
+}  // namespace medlar::host

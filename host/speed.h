@@ -1,0 +1,53 @@
+// The speed model: tokens a second from the work of a model and a few rates of a machine.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/plan.h"
+#include "host/apple_chips.h"
+
+namespace medlar::host {
+
+// What a machine can do. Of a chip in the catalogue they follow from few constants that were fitted to
+// public measurements; of this machine they are measured (calibration.h). docs/planning.md has the
+// method and its errors.
+struct Rates {
+  double read = 0;            // bytes a second at which decode gets weights and cached keys and values
+  double unpack = 0;          // weights a second that can be taken out of blocks of 256; 0: never the bound
+  double products = 0;        // multiplications and additions a second of a prompt, weights quantized
+  double plain_products = 0;  // the same where weights are floats, and of attention
+  double layer_seconds = 0;   // that each layer of a step takes whatever it computes
+};
+
+// What Apple's GPUs do of what they could, and what a family's cores do: fitted by bench/fit_speed.cpp to
+// half of the rows of tests/host/apple_speed.csv.
+struct SpeedConstants {
+  double read_share = 0.87;       // of the memory's bandwidth that decode gets
+  double layer_seconds = 102e-6;  // of launching a layer's kernels
+  double plain_gain = 1.093;      // speed of products with float weights over that with quantized ones
+  // Of a core: multiplications and additions a second of a prompt with quantized weights, by family from M1
+  // on. The M5 has matrix units in its cores.
+  std::array<double, 5> core_products = {180.4e9, 221.7e9, 257.2e9, 317e9, 951e9};
+  // Of a core: weights a second out of blocks of 256; of M1 and M2, and of what came later.
+  std::array<double, 2> core_unpack = {10.91e9, 24.2e9};
+};
+
+Rates rates_of(const AppleChip& chip, const SpeedConstants& constants = {});
+
+// What is asked of a model.
+struct Workload {
+  std::int64_t prompt = 512;  // tokens
+  std::int64_t batch = 512;   // of them read at once
+  std::int64_t depth = 0;     // of the context before it
+};
+
+struct Prediction {
+  double prompt_tps = 0;  // tokens a second, reading
+  double decode_tps = 0;  // tokens a second, writing right after the prompt
+  double ttft_ms = 0;     // from the prompt to the first token
+};
+
+Prediction predict(const ModelWork& work, const Rates& rates, const Workload& workload = {});
+
+}  // namespace medlar::host

@@ -1,0 +1,87 @@
+// The speed model against what others measured, and what must hold of it anywhere.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "tests/host/public_rows.h"
+
+namespace medlar::host {
+namespace {
+
+using testing::PublicRow;
+using testing::RowPlans;
+
+std::vector<PublicRow> rows() {
+  return testing::read_public_rows(std::filesystem::path(MEDLAR_SOURCE_DIR) / "tests/host/apple_speed.csv");
+}
+
+// The constants saw none of the rows marked "check".
+TEST(Speed, AgreesWithMeasurementsItWasNotFittedTo) {
+  RowPlans plans;
+  std::vector<double> errors;
+  for (const PublicRow& row : rows()) {
+    if (!row.ran() || row.use != "check") continue;
+    const Prediction p = plans.predict(row);
+    for (const double error : {p.prompt_tps / row.prompt_tps - 1, p.decode_tps / row.decode_tps - 1}) {
+      errors.push_back(std::abs(error));
+      EXPECT_LE(errors.back(), 0.25) << row.machine << " " << row.model << ":" << row.type;
+    }
+  }
+  ASSERT_GE(errors.size(), 20U);
+  std::ranges::sort(errors);
+  EXPECT_LE(errors[errors.size() / 2], 0.12);
+}
+
+TEST(Speed, KnowsWhatFits) {
+  RowPlans plans;
+  int refused = 0;
+  for (const PublicRow& row : rows()) {
+    if (row.fits == "beyond") continue;
+    EXPECT_EQ(plans.fits(row), row.fits == "yes") << row.machine << " " << row.model << ":" << row.type;
+    refused += row.fits == "no";
+  }
+  EXPECT_GE(refused, 5);
+}
+
+TEST(Speed, EveryChipHasRates) {
+  for (const AppleChip& chip : apple_chips()) {
+    const Rates r = rates_of(chip);
+    EXPECT_GT(r.read, 40e9);
+    EXPECT_GT(r.products, 1e12);
+    EXPECT_GE(r.plain_products, r.products);
+  }
+}
+
+// A model of one layer with round numbers.
+ModelWork work() {
+  return {.products = {{.type = DType::q8_0, .bytes = 1e9, .flops = 1.8e9, .head_flops = 2e8}},
+          .attention = {{.window = 0, .kv_bytes = 1000, .flops = 4000},
+                        {.window = 100, .kv_bytes = 1000, .flops = 4000}},
+          .layers = 2};
+}
+
+TEST(Speed, DecodeReadsWeightsAndWhatTheWindowsShow) {
+  const Rates rates{.read = 1e9, .products = 1e15, .plain_products = 1e15};
+  const Prediction p = predict(work(), rates, {.prompt = 1000});
+  EXPECT_NEAR(1 / p.decode_tps, 1 + 1000 * 1000 / 1e9 + 100 * 1000 / 1e9, 1e-9);
+}
+
+TEST(Speed, ReadingIsBoundByProductsOrByWeights) {
+  const Rates fast{.read = 1e15, .products = 1e12, .plain_products = 1e15};
+  EXPECT_NEAR(predict(work(), fast, {.prompt = 512}).prompt_tps, 512 / (512 * 1.8e9 + 2e8) * 1e12, 1e-3);
+  // Two batches read the weights twice.
+  const Rates slow{.read = 1e9, .products = 1e18, .plain_products = 1e18};
+  EXPECT_NEAR(predict(work(), slow, {.prompt = 600, .batch = 512}).ttft_ms, 2000, 1e-6);
+}
+
+TEST(Speed, LayersTakeTimeOfTheirOwn) {
+  Rates rates{.read = 1e9, .products = 1e12, .plain_products = 1e12};
+  const double without = 1 / predict(work(), rates).decode_tps;
+  rates.layer_seconds = 0.25;
+  EXPECT_NEAR(1 / predict(work(), rates).decode_tps, without + 0.5, 1e-9);
+}
+
+}  // namespace
+}  // namespace medlar::host
