@@ -4,6 +4,7 @@ import json
 import pathlib
 import threading
 import time
+import urllib.request
 
 import ollama
 import pytest
@@ -336,34 +337,52 @@ def test_ollamas_client_copies_and_deletes(medlar, home):
             assert error.value.status_code == status and text in error.value.error
 
 
+class Listening(threading.Thread):
+    """Streams an answer until it has heard enough; `pieces` are its texts."""
+
+    def __init__(self, server, body):
+        super().__init__()
+        self.pieces, self.enough = [], threading.Event()
+        data = json.dumps(body | {"stream": True}).encode()
+        self.answer = urllib.request.urlopen(urllib.request.Request(server.url + "/v1/completions", data), timeout=60)
+        self.start()
+
+    def run(self):
+        for line in self.answer:
+            if line.startswith(b"data: {"):
+                self.pieces.append(json.loads(line[6:])["choices"][0]["text"])
+            if self.enough.is_set():
+                return self.answer.close()
+
+
 def test_the_ladder_runs_in_order_and_the_answer_goes_on(medlar, home, tmp_path):
     script = tmp_path / "signals"
-    script.write_text("1.5 memory warning for 0.5\n2 memory critical for 1\n")
+    script.write_text("1 memory warning for 0.5\n1.5 memory critical for 1\n")
     short = {"prompt": "x", "max_tokens": 2}
-    long = {"model": A, "prompt": "x", "max_tokens": 4500, "temperature": 0, "ignore_eos": True}
-    with Server(medlar, A, env=home, context=32768) as server:
-        unstressed = server.json("/v1/completions", long)["choices"][0]["text"]
+    endless = {"model": A, "prompt": "x", "max_tokens": 32000, "temperature": 0, "ignore_eos": True}
     with Server(medlar, A, "--keep-alive", "-1", "--signals", str(script), env=home, context=32768) as server:
         server.json("/v1/completions", short | {"model": B})
-        texts = []
-        answering = threading.Thread(target=lambda: texts.append(server.json("/v1/completions", long)))
-        answering.start()
-        stages, seen = ["normal"], set()
+        answer = Listening(server, endless)
+        stages, loaded = ["normal"], set()
         deadline = time.monotonic() + 60
         while stages[-1] != "normal" or len(stages) == 1:
             report = server.json("/v1/memory")["governor"]
             if stages[-1] != report["stage"]:
                 stages.append(report["stage"])
             if report["stage"] == "critical":
-                seen |= {name for name, loaded in names(server).items() if loaded}
+                loaded |= {name for name, is_loaded in names(server).items() if is_loaded}
             assert time.monotonic() < deadline, stages
             time.sleep(0.02)
         assert stages in (["normal", "warning", "critical", "warning", "recovering", "normal"],
                           ["normal", "warning", "critical", "recovering", "normal"])
-        assert A in seen  # it was answering
+        assert A in loaded and answer.is_alive()
+        assert names(server) == {A: True, B: False}
         assert report["slowest_reaction"] < 0.25
-        answering.join()
-        assert texts[0]["choices"][0]["text"] == unstressed
+        answer.enough.set()
+        answer.join()
+        text = "".join(answer.pieces)
+        unstressed = server.json("/v1/completions", endless | {"max_tokens": 500})["choices"][0]["text"]
+        assert len(text) > len(unstressed) and text.startswith(unstressed.rstrip("\ufffd"))
         assert server.json("/v1/completions", short | {"model": B})["choices"]  # comes back when it is asked
 
 
