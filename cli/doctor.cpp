@@ -16,10 +16,7 @@
 namespace medlar::cli {
 namespace {
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
+std::string or_empty(const char* value) { return value == nullptr ? "" : value; }
 
 Style style_of(host::Severity severity) {
   switch (severity) {
@@ -43,8 +40,8 @@ struct DoctorCommand {
     store::Store store = open_store();
     const Interrupt interrupt;
     host::Patient patient{.host = probe(),
-                          .search_path = environment("PATH"),
-                          .forced_cpu = environment("MEDLAR_CPU"),
+                          .search_path = or_empty(std::getenv("PATH")),
+                          .forced_cpu = or_empty(std::getenv("MEDLAR_CPU")),
                           .store = &store,
                           .verify = verify,
                           .cancel = &interrupt.flag()};

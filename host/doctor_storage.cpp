@@ -103,7 +103,10 @@ Findings check_file_system(const Patient& patient) {
                         : patient.store != nullptr ? patient.store->options().root
                                                    : fs::path();
   if (path.empty()) return {};
-  const FileSystem found = file_system(path);
+  fs::path present = path;  // a store that is not made yet will lie in the folder that is
+  std::error_code error;
+  while (!fs::exists(present, error) && present.has_relative_path()) present = present.parent_path();
+  const FileSystem found = file_system(present);
   if (!found.network.empty())
     return {{.severity = Severity::warning,
              .what = fmt::format("{} lies on {}: each page that memory lacks comes over the network",
@@ -122,7 +125,7 @@ Findings check_disk_speed(const Patient& patient) {
   const double speed = read_speed(path);
   if (speed == 0) return {{.what = "cannot be told here"}};
   const double seconds = static_cast<double>(bytes) / speed;
-  const std::string what = fmt::format("{:.0f} MB a second: {:.1f} GB of a model take {:.0f} s", speed / 1e6,
+  const std::string what = fmt::format("{:.0f} MB a second: {:.1f} GB of a model take {:.1f} s", speed / 1e6,
                                        static_cast<double>(bytes) / 1e9, seconds);
   constexpr double kLong = 60;
   if (seconds < kLong) return {{.what = what}};

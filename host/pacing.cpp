@@ -150,12 +150,11 @@ std::optional<Pace> Pacing::advance(Time now) {
   if (thermal_.state == ThermalState::critical) power_share_ = options_.least;
   power_share_ = std::clamp(power_share_, options_.least, 1.0);
   const double power = std::min(power_share_, ceiling());
-  const bool background = power > options_.low_power && thermal_.state < ThermalState::serious;
-  // Half a step more than rounding needs: what trembles between two steps stays on one.
+  // A step at least, or an end of the range: what trembles stays where it is.
   const bool moved = std::abs(power - pace_.power) >= 1 / kSteps;
-  const bool bound = power != pace_.power && (power == ceiling() || power == options_.least);
-  if (!moved && !bound && background == pace_.background) return std::nullopt;
-  const Pace next = pace_at(moved || bound ? power : pace_.power, background);
+  const bool bound = power == ceiling() || power == options_.least;
+  const double share = moved || bound ? power : pace_.power;
+  const Pace next = pace_at(share, share > options_.low_power && thermal_.state < ThermalState::serious);
   if (next == pace_) return std::nullopt;
   pace_ = next;
   return pace_;

@@ -97,32 +97,33 @@ FileDescriptor open_trigger(const fs::path& path, const Stall& stall) {
 // Of the own group where that has a limit: a neighbour at its limit is not this process's concern.
 void add_stalls(const SourceOptions& options, Sources& sources, std::vector<std::string>& missing) {
   fs::path path = options.root / "proc/pressure/memory";
+  std::string_view name = "/proc/pressure/memory";
   if (const auto place = find_cgroup(options.root, ""); place && has_memory_limit(options.root)) {
     std::error_code error;
-    if (fs::exists(place->leaf / "memory.pressure", error)) path = place->leaf / "memory.pressure";
+    if (fs::exists(place->leaf / "memory.pressure", error)) {
+      path = place->leaf / "memory.pressure";
+      name = "memory.pressure";
+    }
   }
   for (const Stall& stall : kStalls) {
     FileDescriptor file = open_trigger(path, stall);
     if (!file.valid()) {
-      missing.push_back(fmt::format("{}: no pressure stall information", path.string()));
+      missing.push_back(fmt::format("{}: no pressure stall information", name));
       return;
     }
-    sources.push_back(std::make_unique<StallSource>(fmt::format("{} {}", path.string(), stall.kind),
-                                                    std::move(file), stall.pressure));
+    sources.push_back(std::make_unique<StallSource>(fmt::format("{} {}", name, stall.kind), std::move(file),
+                                                    stall.pressure));
   }
 }
 
 // Version 2: memory.events counts what happened at the limits, and wakes who polls it.
 class GroupEvents : public Source {
  public:
-  GroupEvents(const fs::path& root, fs::path path)
-      : root_(root),
-        path_(std::move(path)),
-        name_(path_.string()),
-        file_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  GroupEvents(const fs::path& root, const fs::path& path)
+      : root_(root), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     count();
   }
-  std::string_view name() const override { return name_; }
+  std::string_view name() const override { return "memory.events"; }
   int descriptor() const override { return file_.get(); }
   short poll_events() const override { return POLLPRI; }
   std::vector<Signal> read(Time, short) override {
@@ -153,8 +154,7 @@ class GroupEvents : public Source {
     return true;
   }
 
-  fs::path root_, path_;
-  std::string name_;
+  fs::path root_;
   FileDescriptor file_;
   std::uint64_t limits_ = 0, kills_ = 0;
 };
@@ -164,7 +164,7 @@ class GroupNotice : public Source {
  public:
   // Of `file` in `group`, with `argument`: a level of memory.pressure_level.
   GroupNotice(const fs::path& root, const fs::path& group, std::string argument, MemoryPressure pressure)
-      : root_(root), name_((group / "memory.pressure_level").string() + " " + argument), pressure_(pressure) {
+      : root_(root), name_("memory.pressure_level " + argument), pressure_(pressure) {
     FileDescriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     const FileDescriptor file(::open((group / "memory.pressure_level").c_str(), O_RDONLY | O_CLOEXEC));
     const FileDescriptor control(::open((group / "cgroup.event_control").c_str(), O_WRONLY | O_CLOEXEC));

@@ -10,7 +10,7 @@ namespace {
 
 using namespace medlar;
 
-constexpr int kSeconds = 1800, kEvery = 6;
+constexpr int kSeconds = 1800, kEvery = 15;
 
 struct Curves {
   tune::PlotPanel speed{.unit = "% of full", .points = {}};
