@@ -14,6 +14,13 @@ void unload_secondary(Shelf& shelf) {
   for (std::size_t i = 1; i < names.size(); ++i) shelf.expire(names[i]);
 }
 
+// Near where the processor slows itself down, or there.
+bool is_hot(const host::ThermalSignal& thermal) {
+  constexpr double kNear = 10;  // degrees
+  if (thermal.state >= host::ThermalState::serious) return true;
+  return thermal.celsius && thermal.limit && *thermal.celsius > *thermal.limit - kNear;
+}
+
 }  // namespace
 
 void Caretaker::on_memory(host::MemoryStage stage, std::span<const host::MemoryAction> actions) {
@@ -54,9 +61,11 @@ void Caretaker::act(host::MemoryAction action) {
 }
 
 void Caretaker::on_pace(const host::Pace& pace) {
+  const bool hot = service_.governor && is_hot(service_.governor->snapshot().thermal);
   {
     const std::lock_guard lock(mutex_);
     pace_ = pace;
+    work_ = hot ? std::clamp(pace.power, 0.05, 1.0) : 1;
   }
   restrain_all();
 }
@@ -65,13 +74,12 @@ void Caretaker::restrain_all() {
   for (const Shelf::Lease& model : service_.shelf.all()) restrain(*model);
 }
 
-// The threads of a team are as many as they are; their share is had by working less of the time.
 void Caretaker::restrain(Model& model) const {
   const std::lock_guard lock(mutex_);
   const int slots = host::scaled(model.parallel, pace_.batch);
   model.scheduler->restrain({.active = queue_cut_ ? 1 : slots,
                              .chunk = host::scaled(model.engine->batch(), pace_.prefill),
-                             .work = std::clamp(pace_.power, 0.05, 1.0),
+                             .work = work_,
                              .background = pace_.background && !queue_cut_});
 }
 

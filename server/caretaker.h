@@ -27,6 +27,7 @@ class Caretaker : public host::Responder {
   Service& service_;
   mutable std::mutex mutex_;
   host::Pace pace_;
+  double work_ = 1;  // pausing saves no energy for a token, it only lets the machine cool down
   bool queue_cut_ = false;
 };
 
