@@ -128,7 +128,7 @@ boost::json::object to_json(const PlanReport& r) {
 std::string to_text(const PlanReport& r) {
   std::string text = visible(fmt::format("{} on {}\n", r.model, r.machine.name));
   for (const std::string& note : r.notes) text += visible(fmt::format("({})\n", note));
-  text += "\n" + table(memory_lines(r)) + "\n";
+  text += fmt::format("\n{}\n", table(memory_lines(r)));
   const std::int64_t missing = r.need.total() - r.limit.bytes;
   text += r.fits() ? "fits: yes\n" : fmt::format("fits: no, {} too much\n", size(missing));
   const std::string speed = fmt::format("reads {} tokens at {}/s, first token after {:.2g} s, writes at {}/s",

@@ -117,10 +117,8 @@ constexpr std::array<Quantization, 6> kQuantizations = {{
     {"Q2_K", "q2_k", DType::q2_k, DType::q3_k, 0.3},
 }};
 
-double loss_of_bits(double from, double to) {
-  const auto cost = [](double bits) { return bits >= 4.5 ? -0.4 * (bits - 4.5) : 2 * (4.5 - bits); };
-  return cost(to) - cost(from);
-}
+// The error of a weight doubles with each bit less.
+double loss_of_bits(double from, double to) { return 2 * (std::exp2(5 - to) - std::exp2(5 - from)); }
 
 // How the model that is called `reference` is called in another type; empty: nobody knows.
 std::string in_type(const std::string& reference, const Quantization& q) {

@@ -29,9 +29,9 @@ struct Configuration {
   std::string flags;   // to type, "--ctx 8192 --kv-type q4_0"
   std::int64_t bytes = 0;
   // How far from what was wanted: 1 for half the context, 0.25 for 8-bit keys and values instead of floats
-  // and 1.25 for 4-bit ones, 0.5 for half the requests at once, 0.4 for each bit of the weights above 4.5 and
-  // 2 for those below; for another model of its family 2.5, of its architecture 3.5, and twice the binary
-  // logarithm of how many times fewer parameters it has.
+  // and 1.25 for 4-bit ones, 0.5 for half the requests at once; for fewer bits a weight what 2^(6 - bits)
+  // grows by; for another model of its family 2.5, of its architecture 3.5, and twice the binary logarithm of
+  // how many times fewer parameters it has.
   double loss = 0;
 };
 
