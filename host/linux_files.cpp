@@ -29,9 +29,10 @@ constexpr double kHottest = 150;  // degrees; above and below 0 lie broken trip 
 // A share of more says little: 5 GB free is no pressure on a machine with 500.
 constexpr std::uint64_t kMuch = std::uint64_t{32} << 30;
 
-double share_of(std::uint64_t free, std::uint64_t total) {
+FreeMemory free_of(std::uint64_t free, std::uint64_t total) {
   const std::uint64_t whole = std::min(total, kMuch);
-  return whole == 0 ? 0 : std::min(1.0, static_cast<double>(free) / static_cast<double>(whole));
+  return {.share = whole == 0 ? 0 : std::min(1.0, static_cast<double>(free) / static_cast<double>(whole)),
+          .bytes = free};
 }
 
 std::uint64_t number_or_zero(std::string_view text, std::string_view key) {
@@ -59,13 +60,13 @@ std::uint64_t group_limit(const fs::path& group, const GroupFiles& files) {
   return limit;
 }
 
-double group_free_share(const fs::path& group, const GroupFiles& files, std::uint64_t limit) {
+FreeMemory group_free_memory(const fs::path& group, const GroupFiles& files, std::uint64_t limit) {
   const std::string stat = read_text(group / "memory.stat").value_or("");
   std::uint64_t pages = 0;
   for (const char* key : files.file_pages) pages += number_or_zero(stat, key);
   const std::uint64_t used = read_number(group / files.usage).value_or(0);
   const std::uint64_t held = used - std::min(used, pages);
-  return share_of(limit - std::min(limit, held), limit);
+  return free_of(limit - std::min(limit, held), limit);
 }
 
 // Calls visit(group, files, limit) for each group of this process that has a limit.
@@ -115,15 +116,19 @@ bool saves_power(const fs::path& root) {
 
 }  // namespace
 
-std::optional<double> free_memory_share(const fs::path& root) {
+std::optional<FreeMemory> free_memory(const fs::path& root) {
   const std::string memory = read_text(root / "proc/meminfo").value_or("");
-  std::optional<double> least;
-  const std::uint64_t total = number_or_zero(memory, "MemTotal:");
+  std::optional<FreeMemory> least;
+  const auto lower = [&](const FreeMemory& free) {
+    if (!least) least = free;
+    least = {.share = std::min(least->share, free.share), .bytes = std::min(least->bytes, free.bytes)};
+  };
   constexpr std::uint64_t kKilo = 1024;
+  const std::uint64_t total = number_or_zero(memory, "MemTotal:");
   if (total > 0 && field(memory, "MemAvailable:"))
-    least = share_of(number_or_zero(memory, "MemAvailable:") * kKilo, total * kKilo);
+    lower(free_of(number_or_zero(memory, "MemAvailable:") * kKilo, total * kKilo));
   visit_limits(root, [&](const fs::path& group, const GroupFiles& files, std::uint64_t limit) {
-    least = std::min(least.value_or(1), group_free_share(group, files, limit));
+    lower(group_free_memory(group, files, limit));
   });
   return least;
 }

@@ -1,6 +1,7 @@
 // What Linux's /proc, /sys and control groups say about memory, heat and power at this moment.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -10,9 +11,13 @@ namespace medlar::host {
 
 // `root` is "/" or a copy for tests. Nothing is thrown: what is missing or odd is absent.
 
-// The share of memory that could be had without swapping, the least of the machine's and of the groups' with
-// a limit. Pages of files count as free, for the kernel takes them first.
-std::optional<double> free_memory_share(const std::filesystem::path& root);
+// Memory that could be had without swapping, the least of the machine's and of the groups' with a limit.
+// Pages of files count as free, for the kernel takes them first.
+struct FreeMemory {
+  double share = 1;  // of the whole, or of 32 GiB where there is more
+  std::uint64_t bytes = 0;
+};
+std::optional<FreeMemory> free_memory(const std::filesystem::path& root);
 
 // Whether a group of this process has a limit of its own.
 bool has_memory_limit(const std::filesystem::path& root);

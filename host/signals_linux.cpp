@@ -29,28 +29,33 @@ using std::chrono::seconds;
 
 // Less than that share of free memory, with files counted as free, is pressure.
 constexpr double kWarningShare = 0.08, kCriticalShare = 0.04;
-// Above it, a group at its limit only reads files: their pages come and go without harm.
 constexpr double kHarmlessShare = 0.25;
-constexpr double kPlentyShare = 0.5;
 
-std::optional<MemorySignal> pressure_of_share(const fs::path& root) {
-  const std::optional<double> share = free_memory_share(root);
-  if (!share) return std::nullopt;
-  return MemorySignal{.pressure = *share < kCriticalShare  ? MemoryPressure::critical
-                                  : *share < kWarningShare ? MemoryPressure::warning
-                                                           : MemoryPressure::normal,
-                      .free_share = share};
+MemorySignal signal_of(const FreeMemory& free) {
+  return {.pressure = free.share < kCriticalShare  ? MemoryPressure::critical
+                      : free.share < kWarningShare ? MemoryPressure::warning
+                                                   : MemoryPressure::normal,
+          .free_share = free.share};
 }
 
-// The closer to the edge, the more often: at 4 GB a second, a quarter of 16 GB lasts a second.
+// As often as is needed for half of what is free to be still there, at 4 GB a second.
 std::unique_ptr<Source> make_share_source(const fs::path& root, Time start) {
   return make_polled("free memory", start, [root](Time, std::vector<Signal>& signals) -> Duration {
-    const auto signal = pressure_of_share(root);
-    if (!signal) return seconds(60);
-    signals.push_back(*signal);
-    const double share = *signal->free_share;
-    return share > kPlentyShare ? seconds(1) : share > kHarmlessShare ? milliseconds(400) : milliseconds(150);
+    const std::optional<FreeMemory> free = free_memory(root);
+    if (!free) return seconds(60);
+    signals.push_back(signal_of(*free));
+    constexpr double kFastest = 4e9;
+    const std::chrono::duration<double> half(static_cast<double>(free->bytes) / kFastest / 2);
+    return std::clamp(std::chrono::duration_cast<Duration>(half), Duration(milliseconds(150)),
+                      Duration(seconds(1)));
   });
+}
+
+// Whether a group at its limit only reads files: their pages come and go without harm.
+bool is_harmless(const std::optional<FreeMemory>& free) { return free && free->share > kHarmlessShare; }
+
+std::optional<double> share_of(const std::optional<FreeMemory>& free) {
+  return free ? std::optional(free->share) : std::nullopt;
 }
 
 #if defined(__linux__)
@@ -134,9 +139,9 @@ class GroupEvents : public Source {
     }
     if (kills_ > kills) return {MemorySignal{.pressure = MemoryPressure::critical}};
     if (limits_ == limits) return {};
-    const auto share = free_memory_share(root_);
-    if (share && *share > kHarmlessShare) return {};
-    return {MemorySignal{.pressure = MemoryPressure::warning, .free_share = share}};
+    const std::optional<FreeMemory> free = free_memory(root_);
+    if (is_harmless(free)) return {};
+    return {MemorySignal{.pressure = MemoryPressure::warning, .free_share = share_of(free)}};
   }
 
  private:
@@ -179,9 +184,9 @@ class GroupNotice : public Source {
   std::vector<Signal> read(Time, short) override {
     std::uint64_t count = 0;
     if (::read(event_.get(), &count, sizeof count) != sizeof count || count == 0) return {};
-    const auto share = free_memory_share(root_);
-    if (share && *share > kHarmlessShare) return {};
-    return {MemorySignal{.pressure = pressure_, .free_share = share}};
+    const std::optional<FreeMemory> free = free_memory(root_);
+    if (is_harmless(free)) return {};
+    return {MemorySignal{.pressure = pressure_, .free_share = share_of(free)}};
   }
 
  private:
@@ -239,7 +244,7 @@ Sources linux_sources(const SourceOptions& options) {
   const Time start = Clock::now();
   add_stalls(options, sources, missing);
   add_groups(options, sources, missing);
-  if (free_memory_share(root)) {
+  if (free_memory(root)) {
     sources.push_back(make_share_source(root, start));
   } else {
     missing.push_back("/proc/meminfo: no MemAvailable");

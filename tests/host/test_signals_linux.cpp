@@ -64,14 +64,14 @@ TEST_F(LinuxSignals, AnEmptyTreeHasNothingButMains) {
 }
 
 TEST_F(LinuxSignals, FreeShareOfTheMachine) {
-  EXPECT_EQ(free_memory_share(tree_.root()), std::nullopt);
+  EXPECT_FALSE(free_memory(tree_.root()));
   tree_.memory(16 * kGiBInKb, 4 * kGiBInKb);
-  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 0.25);
+  EXPECT_DOUBLE_EQ(free_memory(tree_.root()).value().share, 0.25);
   EXPECT_FALSE(has_memory_limit(tree_.root()));
   tree_.memory(512 * kGiBInKb, 16 * kGiBInKb);
-  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 0.5) << "of 32 GiB";
+  EXPECT_DOUBLE_EQ(free_memory(tree_.root()).value().share, 0.5) << "of 32 GiB";
   tree_.memory(512 * kGiBInKb, 256 * kGiBInKb);
-  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 1);
+  EXPECT_DOUBLE_EQ(free_memory(tree_.root()).value().share, 1);
 }
 
 TEST_F(LinuxSignals, TheTightestGroupCountsAndItsFilesAreFree) {
@@ -85,7 +85,7 @@ TEST_F(LinuxSignals, TheTightestGroupCountsAndItsFilesAreFree) {
                  {"memory.stat", "anon 1\ninactive_file " + std::to_string(kGiB) + "\nactive_file " +
                                      std::to_string(kGiB / 2)}});
   EXPECT_TRUE(has_memory_limit(tree_.root()));
-  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 1.5 / 4);
+  EXPECT_DOUBLE_EQ(free_memory(tree_.root()).value().share, 1.5 / 4);
 }
 
 TEST_F(LinuxSignals, Version1Group) {
@@ -96,7 +96,7 @@ TEST_F(LinuxSignals, Version1Group) {
   group("memory/app", {{"memory.limit_in_bytes", std::to_string(2 * kGiB)},
                        {"memory.usage_in_bytes", std::to_string(2 * kGiB)},
                        {"memory.stat", "total_inactive_file 0\ntotal_active_file " + std::to_string(kGiB)}});
-  EXPECT_DOUBLE_EQ(free_memory_share(tree_.root()).value(), 0.5);
+  EXPECT_DOUBLE_EQ(free_memory(tree_.root()).value().share, 0.5);
 }
 
 TEST_F(LinuxSignals, ShareBecomesPressure) {
@@ -127,12 +127,18 @@ TEST_F(LinuxSignals, CloserToTheEdgeMeansMoreOften) {
   source->read(first, 0);
   const Duration relaxed = *source->due() - first;
   EXPECT_TRUE(source->read(first + relaxed / 2, 0).empty()) << "it was not due";
-  tree_.memory(16 * kGiBInKb, 2 * kGiBInKb);
+  tree_.memory(16 * kGiBInKb, kGiBInKb);
   const Time second = *source->due();
   source->read(second, 0);
   const Duration alert = *source->due() - second;
   EXPECT_LT(alert, std::chrono::milliseconds(200));
   EXPECT_GT(relaxed, alert);
+  version2();
+  group("user/app", {{"memory.max", std::to_string(kGiB / 4)}, {"memory.current", "0"}});
+  tree_.memory(16 * kGiBInKb, 14 * kGiBInKb);
+  const Time third = *source->due();
+  source->read(third, 0);
+  EXPECT_LT(*source->due() - third, std::chrono::milliseconds(200)) << "a small group is filled quickly";
 }
 
 TEST_F(LinuxSignals, HeatAgainstThePassiveTrip) {
