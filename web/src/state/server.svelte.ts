@@ -39,9 +39,10 @@ class Server {
     });
   }
 
-  // What answers when no model is named.
+  // What answers when no model is named: the one in memory that was used last, which the server lists first.
   get loaded(): string {
-    return this.stored.find((model) => model.loaded)?.name ?? this.models[0]?.id ?? "";
+    const present = this.models.filter((model) => model.meta).map((model) => model.id);
+    return present.find((id) => this.stored.some((model) => model.name === id)) ?? this.stored.find((model) => model.loaded)?.name ?? present[0] ?? "";
   }
   // Of all that are here. One model may answer to several names; this has one of each.
   get names(): string[] {
@@ -49,11 +50,11 @@ class Server {
   }
   // Is here, and has to be loaded before it can answer.
   canLoad(name: string): boolean {
-    return this.stored.some((model) => model.name === name && !model.loaded) && !this.models.some((model) => model.id === name);
+    return this.stored.some((model) => model.name === name && !model.loaded) && !this.models.some((model) => model.meta && model.id === name);
   }
   // Tokens the context holds, as far as the server says.
   get context(): number | undefined {
-    return this.stored.find((model) => model.loaded)?.context_length ?? this.props.default_generation_settings?.n_ctx ?? this.models[0]?.meta?.n_ctx;
+    return this.stored.find((model) => model.name === this.loaded)?.context_length ?? this.props.default_generation_settings?.n_ctx ?? this.models[0]?.meta?.n_ctx;
   }
 
   async checkHealth(): Promise<void> {
