@@ -29,7 +29,6 @@ using std::chrono::seconds;
 
 // Less than that share of free memory, with files counted as free, is pressure.
 constexpr double kWarningShare = 0.08, kCriticalShare = 0.04;
-constexpr double kHarmlessShare = 0.25;
 
 MemorySignal signal_of(const FreeMemory& free) {
   return {.pressure = free.share < kCriticalShare  ? MemoryPressure::critical
@@ -51,14 +50,15 @@ std::unique_ptr<Source> make_share_source(const fs::path& root, Time start) {
   });
 }
 
+#if defined(__linux__)
+
 // Whether a group at its limit only reads files: their pages come and go without harm.
+constexpr double kHarmlessShare = 0.25;
 bool is_harmless(const std::optional<FreeMemory>& free) { return free && free->share > kHarmlessShare; }
 
 std::optional<double> share_of(const std::optional<FreeMemory>& free) {
   return free ? std::optional(free->share) : std::nullopt;
 }
-
-#if defined(__linux__)
 
 // A trigger of pressure stall information (kernel's Documentation/accounting/psi.rst): the descriptor is
 // ready while tasks stood still for want of memory longer than it asks for.
