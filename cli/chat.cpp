@@ -179,9 +179,8 @@ struct ChatCommand {
     store::Store store = open_store();
     const std::string wanted = model.empty() ? best_model(store) : model;
     const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
-    const auto loaded = Engine::load(
-        resolved.path,
-        memory.admit({.path = resolved.path, .reference = wanted, .options = engine_options}, console));
+    const auto loaded =
+        memory.load({.path = resolved.path, .reference = wanted, .options = engine_options}, console).engine;
     if (!loaded->chat_template())
       throw Error(ErrorKind::unsupported,
                   fmt::format("{}: a model without a chat template cannot chat", resolved.name),

@@ -21,15 +21,16 @@ host::Limit MemoryFlag::value() const {
   return {.bytes = static_cast<std::int64_t>(machine.limit_bytes), .reason = machine.limit_reason};
 }
 
-EngineOptions MemoryFlag::admit(host::AdmissionRequest request, const Console& console) const {
+MemoryFlag::Loaded MemoryFlag::load(host::AdmissionRequest request, const Console& console) const {
   request.limit = value();
   // What the machine can spare is less already by what this process has.
   if (given() && request.options.ledger)
     request.limit.bytes -= static_cast<std::int64_t>(request.options.ledger->snapshot().total().held);
-  const host::Admission admission = host::admit(request);
+  host::Admission admission = host::admit(request);
   if (!admission.note.empty())
     console.message(styled(console.messages, Style::dim, "note: " + visible(admission.note)));
-  return admission.options;
+  std::shared_ptr<Engine> engine = std::move(admission).load();
+  return {std::move(engine), admission.options};
 }
 
 }  // namespace medlar::cli

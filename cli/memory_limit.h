@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 
 #include "cli/console.h"
@@ -16,9 +17,13 @@ struct MemoryFlag {
   bool given() const { return !limit.empty(); }
   // What the machine can spare, if not given. Throws Error(usage) on what is no size.
   host::Limit value() const;
-  // The options with which the request's model fits into the limit; says on `console` what was reduced.
-  // Throws what host::admit() throws.
-  EngineOptions admit(host::AdmissionRequest request, const Console& console) const;
+  // Loads the request's model with options that fit into the limit, beside what its ledger holds already;
+  // says on `console` what was reduced. Throws what host::admit() and Engine::load() throw.
+  struct Loaded {
+    std::shared_ptr<Engine> engine;
+    EngineOptions options;
+  };
+  Loaded load(host::AdmissionRequest request, const Console& console) const;
 };
 
 }  // namespace medlar::cli

@@ -41,9 +41,8 @@ struct RunCommand {
     store::Store store = open_store();
     const std::string wanted = reference.empty() ? best_model(store) : reference;
     const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
-    const EngineOptions fitting =
-        memory.admit({.path = resolved.path, .reference = wanted, .options = engine_options}, console);
-    const auto loaded = Engine::load(resolved.path, fitting);
+    const auto [loaded, fitting] =
+        memory.load({.path = resolved.path, .reference = wanted, .options = engine_options}, console);
     if (rules) options.grammar = std::make_shared<grammar::Constraint>(*rules, loaded->vocabulary());
     const std::vector<std::int32_t> tokens = prompt_tokens(*loaded, text, console);
     const Interrupt interrupt;

@@ -131,15 +131,15 @@ struct ServeCommand {
                                       const EngineOptions& wanted, const Console& console) const {
     store::ResolvedModel resolved = store.resolve(reference);
     auto result = std::make_unique<server::Model>();
-    const EngineOptions fitting = memory.admit({.path = resolved.path,
-                                                .reference = reference,
-                                                .options = wanted,
-                                                .parallel_is_open = parallel_is_open},
-                                               console);
-    result->engine = Engine::load(resolved.path, fitting);
+    MemoryFlag::Loaded loaded = memory.load({.path = resolved.path,
+                                             .reference = reference,
+                                             .options = wanted,
+                                             .parallel_is_open = parallel_is_open},
+                                            console);
+    result->engine = std::move(loaded.engine);
     if (!pooling.empty()) result->pooling = parse_pooling(pooling);
     result->path = resolved.path;
-    result->parallel = fitting.sequences;
+    result->parallel = loaded.options.sequences;
     result->loaded = static_cast<std::int64_t>(std::time(nullptr));
     result->names = aliases;
     const auto add = [&](const std::string& name) {

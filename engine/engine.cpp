@@ -26,6 +26,10 @@ kernels::CpuTable best_table() {
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
 text::ChatTemplate make_chat_template(const std::string& source, const text::Tokenizer& tokenizer,
                                       std::string_view file) {
   const auto name = [&](text::TokenId token) {
@@ -112,14 +116,14 @@ std::string_view to_string(FinishReason reason) {
 ModelDescription describe(const std::filesystem::path& path) { return describe(gguf::File::open(path)); }
 
 Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(path)) {
-  description = describe(file);
-  model = models::build(file);
-}
-
-Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : file(gguf::File::open(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
   model = models::build(file);
+  load_ms = milliseconds_since(start);
+}
+
+void Engine::Impl::load(const EngineOptions& o) {
+  const auto start = std::chrono::steady_clock::now();
   tokenizer.emplace(models::tokenizer_spec(file.metadata()));
   if (tokenizer->size() != model.config.vocab)
     fail(ErrorKind::bad_file, "{}: tokenizer.ggml.tokens has {} entries, but token_embd.weight has {} rows",
@@ -130,7 +134,7 @@ Engine::Impl::Impl(const std::filesystem::path& path, const EngineOptions& o) : 
   backend = make_backend();
   program = backend->lower(model.graph, program_options());
   charge();
-  load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  load_ms += milliseconds_since(start);
 }
 
 void Engine::Impl::settle(const EngineOptions& o) {
@@ -234,7 +238,9 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 std::shared_ptr<Engine> Engine::load(const std::filesystem::path& path, const EngineOptions& options) {
-  return std::make_shared<Engine>(std::make_unique<Impl>(path, options));
+  auto impl = std::make_unique<Impl>(path);
+  impl->load(options);
+  return std::make_shared<Engine>(std::move(impl));
 }
 
 const ModelDescription& Engine::description() const { return impl_->description; }

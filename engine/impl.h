@@ -36,8 +36,8 @@ struct Engine::Impl {
 
   // Opens the file and builds the graph; nothing is loaded, and no weight is read.
   explicit Impl(const std::filesystem::path& path);
-  // The whole engine.
-  Impl(const std::filesystem::path& path, const EngineOptions& options);
+  // Makes the whole engine of it. Throws Error: bad_file, unsupported, out_of_memory, device.
+  void load(const EngineOptions& options);
   // Settles what `options` leave open: the context, threads, the size of a step.
   void settle(const EngineOptions& options);
   std::unique_ptr<runtime::Backend> make_backend() const;

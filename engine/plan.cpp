@@ -88,24 +88,23 @@ double ModelWork::attention_flops(double depth) const {
 }
 
 struct Planner::Impl {
-  explicit Impl(const std::filesystem::path& path) : engine(path) {}
-
-  Engine::Impl engine;
+  std::unique_ptr<Engine::Impl> engine;
   Device device = Device::automatic;  // of engine.backend
   int threads = 0;
 };
 
-Planner::Planner(const std::filesystem::path& path) : impl_(std::make_unique<Impl>(path)) {}
+Planner::Planner(const std::filesystem::path& path)
+    : impl_(std::make_unique<Impl>(std::make_unique<Engine::Impl>(path))) {}
 Planner::~Planner() = default;
 Planner::Planner(Planner&&) noexcept = default;
 Planner& Planner::operator=(Planner&&) noexcept = default;
 
-const ModelDescription& Planner::description() const { return impl_->engine.description; }
+const ModelDescription& Planner::description() const { return impl_->engine->description; }
 
 std::int64_t Planner::weight_bytes_as(DType type) const {
   const std::int64_t block = format_info(type).block_length;
   std::int64_t bytes = 0;
-  for (const gguf::Tensor& t : impl_->engine.file.tensors()) {
+  for (const gguf::Tensor& t : impl_->engine->file.tensors()) {
     const bool matrix = t.view.shape.rank() >= 2 && t.view.shape.back() % block == 0;
     bytes += matrix ? row_bytes(type, t.view.shape.back()) * t.view.shape.rows() : std::ssize(t.view.bytes);
   }
@@ -113,7 +112,7 @@ std::int64_t Planner::weight_bytes_as(DType type) const {
 }
 
 ModelPlan Planner::plan(const EngineOptions& options) {
-  Engine::Impl& engine = impl_->engine;
+  Engine::Impl& engine = *impl_->engine;
   engine.settle(options);
   if (!engine.backend || impl_->device != options.device || impl_->threads != engine.threads) {
     engine.backend = engine.make_backend();
@@ -132,6 +131,11 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   count_products(engine.model.graph, plan.work);
   count_attention(engine.model.graph, program.k_type, program.v_type, plan.work);
   return plan;
+}
+
+std::shared_ptr<Engine> Planner::load(const EngineOptions& options) && {
+  impl_->engine->load(options);
+  return std::make_shared<Engine>(std::move(impl_->engine));
 }
 
 }  // namespace medlar

@@ -60,6 +60,8 @@ class Planner {
   // What Engine::load() with these options would hold, and throws what it would: Error(unsupported) where
   // there is no kernel or the cache's type does not suit the model.
   ModelPlan plan(const EngineOptions& options);
+  // The engine itself, of the file as it is open. Throws what Engine::load() throws.
+  std::shared_ptr<Engine> load(const EngineOptions& options) &&;
 
  private:
   struct Impl;

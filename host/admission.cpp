@@ -59,7 +59,7 @@ Admission admit(const AdmissionRequest& request) {
                               .parallel = request.parallel_is_open}};
   const ModelPlan whole = planner.plan(o);
   const std::int64_t bytes = memory_need(whole).total();
-  if (bytes <= wanted.limit) return {.options = o, .bytes = bytes};
+  if (bytes <= wanted.limit) return {.options = o, .bytes = bytes, .model = std::move(planner)};
   const std::vector<Configuration> fitting = fitting_settings(planner, wanted);
   if (fitting.empty()) refuse(planner, wanted, request, bytes);
   const Configuration& best = choose(fitting, whole);
@@ -71,7 +71,8 @@ Admission admit(const AdmissionRequest& request) {
           .note = fmt::format("{}, so that {} instead of {} are enough ({} is {})", best.change,
                               bytes_text(best.bytes), bytes_text(bytes), request.limit.reason,
                               bytes_text(request.limit.bytes)),
-          .bytes = best.bytes};
+          .bytes = best.bytes,
+          .model = std::move(planner)};
 }
 
 }  // namespace medlar::host

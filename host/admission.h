@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "host/configurations.h"
 #include "host/machine.h"
@@ -28,6 +30,9 @@ struct Admission {
   EngineOptions options;   // to load with
   std::string note;        // one line of what was reduced and why; empty: nothing
   std::int64_t bytes = 0;  // that it will take at most
+  Planner model;           // the file, open
+
+  std::shared_ptr<Engine> load() && { return std::move(model).load(options); }
 };
 
 // Leaves options that fit as they are. Throws Error(out_of_memory) with the nearest configurations when

@@ -135,8 +135,8 @@ def test_a_catalogue_model_that_is_not_here(plan, medlar):
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--machine", "M9 16GB"], 2, "it has M1 to M5"),
-        (["--machine", "M2 64GB"], 2, "it comes with 8, 16 or 24 GB"),
+        (["--machine", "M9 16GB"], 2, "It has M1 to M5"),
+        (["--machine", "M2 64GB"], 2, "It comes with 8, 16 or 24 GB"),
         (["--memory-limit", "lots"], 2, "is no size"),
         (["--memory-limit=-1G"], 2, "is no size"),
         (["--memory-limit", "10X"], 2, "is no size"),
@@ -181,7 +181,7 @@ def test_run_reduces_what_was_left_open_and_says_so(medlar, long_model):
 def test_a_refusal_names_settings_that_run(medlar, long_model):
     options = ["--raw", "--json", "-n", 2, "-t", 2, "--memory-limit", "180M"]
     message = medlar.fail("run", long_model, "the", "--ctx", 8192, "--kv-type", "q8_0", *options)
-    assert "needs " in message and "these fit: " in message
+    assert "needs " in message and "These fit: " in message
     offers = re.findall(r"(--ctx \d+(?: --kv-type \w+)?|--kv-type \w+(?: --ctx \d+)?) \(\d+ MB\)", message)
     assert offers, message
     for offer in offers:
