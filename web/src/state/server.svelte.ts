@@ -144,7 +144,11 @@ class Server {
     }
   }
   private async readMemory(): Promise<void> {
+    const before = this.memory?.categories.weights_mapped;
     this.memory = await api.memory().catch(() => null);
+    const now = this.memory?.categories.weights_mapped;
+    // The server loads models when they are asked, and unloads them when nobody does.
+    if (before !== undefined && now !== undefined && before !== now) void this.refresh();
   }
 }
 
