@@ -109,6 +109,7 @@ struct SchedulerStatus {
   std::int64_t cache_tokens = 0, cache_used = 0, cache_shared = 0;  // capacity, held, held by no request
   std::int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;  // since the start
   std::int64_t steps = 0, preempted = 0;
+  double busy_seconds = 0;  // in steps
 };
 
 // Owns a thread that steps the engine. Nobody else may run it meanwhile.

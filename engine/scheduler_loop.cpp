@@ -343,6 +343,7 @@ void SchedulerLoop::step() {
   const auto start = std::chrono::steady_clock::now();
   const std::span<const float> logits = batch.run(*engine_.program, tree_, groups_);
   step_time_ = std::chrono::steady_clock::now() - start;
+  busy_ += step_time_;
   pace_.observe(answering, reading, step_time_);
   ++steps_;
   engine_.check_file();
@@ -509,6 +510,7 @@ void SchedulerLoop::add_to(SchedulerStatus& status) const {
   status.prompt_tokens = prompt_tokens_, status.cached_tokens = cached_tokens_;
   status.generated_tokens = generated_tokens_;
   status.steps = steps_, status.preempted = preempted_;
+  status.busy_seconds = std::chrono::duration<double>(busy_).count();
 }
 
 }  // namespace medlar

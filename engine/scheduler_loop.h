@@ -74,9 +74,9 @@ class SchedulerLoop {
   std::optional<PrefixStore> store_;
   Restraint restraint_;
   bool stepped_ = false;
-  std::chrono::nanoseconds step_time_{0};  // of the last step
-  std::int64_t answered_ = 0, read_ = 0;   // in the last step: sequences that answered, tokens of prompts
-  std::vector<Choice*> stepping_;          // in the batch being put together
+  std::chrono::nanoseconds step_time_{0}, busy_{0};  // of the last step; of all
+  std::int64_t answered_ = 0, read_ = 0;  // in the last step: sequences that answered, tokens of prompts
+  std::vector<Choice*> stepping_;         // in the batch being put together
   std::uint64_t admissions_ = 0;
   std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0, steps_ = 0, preempted_ = 0;
 };

@@ -109,9 +109,9 @@ void Api::serve(const std::shared_ptr<Exchange>& exchange) const {
 // The model stays until the handler, called again, has it.
 void Api::load(const Call& call, const std::string& name) const {
   service_.models->load(call, name, [this, exchange = call.exchange](Shelf::Lease model) {
-    boost::asio::post(workers_->pool, [this, exchange, held = std::make_shared<Shelf::Lease>(std::move(model))] {
-      serve(exchange);
-    });
+    boost::asio::post(
+        workers_->pool,
+        [this, exchange, held = std::make_shared<Shelf::Lease>(std::move(model))] { serve(exchange); });
   });
 }
 

@@ -70,6 +70,27 @@ void Caretaker::on_pace(const host::Pace& pace) {
   restrain_all();
 }
 
+void Caretaker::look_around() {
+  bool answering = false;
+  Work done;
+  std::map<const Model*, Work> now;
+  for (const Shelf::Lease& model : service_.shelf.all()) {
+    const SchedulerStatus status = model->scheduler->status();
+    answering |= status.active > 0;
+    const Work& before = work_before_[&*model];
+    // Another model may have come where one was.
+    if (status.generated_tokens >= before.tokens && status.busy_seconds >= before.seconds) {
+      done.tokens += status.generated_tokens - before.tokens;
+      done.seconds += status.busy_seconds - before.seconds;
+    }
+    now[&*model] = {status.generated_tokens, status.busy_seconds};
+  }
+  work_before_ = std::move(now);
+  if (!answering) hold_.reset();
+  if (answering && !hold_) hold_ = awake_.hold();
+  if (service_.governor) service_.governor->worked(static_cast<double>(done.tokens), done.seconds);
+}
+
 void Caretaker::restrain_all() {
   for (const Shelf::Lease& model : service_.shelf.all()) restrain(*model);
 }

@@ -55,10 +55,11 @@ json::object listed(const store::InstalledModel& model) {
 }  // namespace
 
 Models::Models(Service& service, ModelsOptions options)
-    : service_(service), options_(std::move(options)), store_(options_.store), tidier_([this] { tidy(); }) {}
+    : service_(service), options_(std::move(options)), store_(options_.store) {}
 Models::~Models() { close(); }
 
 std::string Models::start(const std::string& reference) {
+  tidier_ = std::thread([this] { tidy(); });
   const std::lock_guard alone(changing_);
   std::string name;
   if (!reference.empty()) {
@@ -167,6 +168,7 @@ void Models::tidy() {
       if (service_.shelf.remove(name, std::chrono::milliseconds(0)))
         service_.log.info("unloaded model=\"{}\": nobody used it", name);
     }
+    if (service_.caretaker) service_.caretaker->look_around();
     service_.shelf.wait(Shelf::Clock::now() + std::chrono::seconds(1));
   }
 }
@@ -292,7 +294,7 @@ std::shared_ptr<std::atomic<bool>> Models::cancel_flag() {
 void Models::close() {
   if (closing_.exchange(true)) return;
   service_.shelf.stop_waiting();
-  tidier_.join();
+  if (tidier_.joinable()) tidier_.join();
   {
     const std::lock_guard lock(mutex_);
     for (const auto& pull : cancels_)

@@ -37,8 +37,8 @@ class Models {
   Models(Service& service, ModelsOptions options);
   ~Models();
 
-  // The model the server is started with, by any spelling; "": none. Returns its name. Throws what loading
-  // throws.
+  // Once, before anything else. The model the server is started with, by any spelling; "": none. Returns its
+  // name. Throws what loading throws.
   std::string start(const std::string& reference);
 
   // Blocks. Where there is no room, the model whose last use is longest ago leaves, once it has answered.

@@ -43,9 +43,8 @@ struct Rooms {
   // Handlers first, and at last the scheduler, whose events go to the I/O thread.
   void close() {
     api.close();
-    service.governor = nullptr;
-    governor.reset();
     models.close();
+    governor.reset();
     history.close();
     responses.close();
     service.shelf.close();
