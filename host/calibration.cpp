@@ -38,25 +38,19 @@ kernels::CpuTable cpu_table() {
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
+// The kernel that products of a batch with quantized weights end in.
+const kernels::KernelEntry& product_leaf(const kernels::CpuTable& table) {
+  using kernels::KernelOp;
+  for (const KernelOp op : {KernelOp::unpack_tiles, KernelOp::batch_dot})
+    if (table.has(op, DType::q4_k)) return table.find(op, DType::q4_k);
+  return table.rows_dot(DType::q4_k, false);
+}
+
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + std::ssize(values) / 2;
   std::ranges::nth_element(values, middle);
   return *middle;
-}
-
-// The median of what `once` returns, called for `seconds` and at least once.
-template <class Once, class Progress>
-double repeat(double seconds, const Once& once, const Progress& progress) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point start = Clock::now();
-  std::vector<double> rates;
-  for (double spent = 0; rates.empty() || spent < seconds;) {
-    rates.push_back(once());
-    spent = std::chrono::duration<double>(Clock::now() - start).count();
-    progress(seconds > 0 ? std::min(spent / seconds, 1.0) : 1.0);
-  }
-  return median(std::move(rates));
 }
 
 std::filesystem::path file_in(const std::filesystem::path& folder) { return folder / "calibration.json"; }
@@ -97,33 +91,29 @@ Rates rates_of(const Calibration& c) {
 
 Calibration calibrate(const CalibrationOptions& options) {
   Team team({.threads = options.threads});
-  const auto report = [&](double from, double share) {
-    if (options.progress) options.progress(from + share / 3);
-  };
-  Calibration result{.thorough = options.seconds >= 5};
-  {
-    const PageMemory memory(kReadBytes);
-    std::ranges::fill(memory.span(), std::byte{1});  // pages that were never written are all one page
-    const std::span<const std::byte> bytes = memory.span();
-    result.read = repeat(
-        options.seconds, [&] { return tune::read_bandwidth(team, {&bytes, 1}); },
-        [&](double share) { report(0, share); });
-  }
+  const PageMemory memory(kReadBytes);
+  std::ranges::fill(memory.span(), std::byte{1});  // pages that were never written are all one page
+  const std::span<const std::byte> bytes = memory.span();
   const kernels::CpuTable table = cpu_table();
-  using kernels::KernelOp;
-  result.tiles = table.has(KernelOp::unpack_tiles, DType::q4_k);
-  const kernels::KernelEntry& leaf = result.tiles ? table.find(KernelOp::unpack_tiles, DType::q4_k)
-                                     : table.has(KernelOp::batch_dot, DType::q4_k)
-                                         ? table.find(KernelOp::batch_dot, DType::q4_k)
-                                         : table.rows_dot(DType::q4_k, false);
-  const kernels::PeakLoops loops = kernels::peak_loops(leaf.isa);
-  const auto peak = [&](const kernels::PeakLoop& loop, double from) {
-    return repeat(
-        options.seconds, [&] { return tune::product_peak(team, loop).value_or(0); },
-        [&](double share) { report(from, share); });
-  };
-  result.products = peak(loops.quantized, 1.0 / 3);
-  result.floats = peak(loops.f32, 2.0 / 3);
+  const bool tiles = table.has(kernels::KernelOp::unpack_tiles, DType::q4_k);
+  const kernels::PeakLoops loops = kernels::peak_loops(product_leaf(table).isa);
+
+  // In turn, so that what else the machine does slows all of them alike.
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  std::vector<double> reads, products, floats;
+  for (double spent = 0; reads.empty() || spent < 3 * options.seconds;) {
+    reads.push_back(tune::read_bandwidth(team, {&bytes, 1}));
+    products.push_back(tune::product_peak(team, loops.quantized).value_or(0));
+    floats.push_back(tune::product_peak(team, loops.f32).value_or(0));
+    spent = std::chrono::duration<double>(Clock::now() - start).count();
+    if (options.progress) options.progress(std::min(1.0, spent / std::max(3 * options.seconds, 1e-3)));
+  }
+  Calibration result{.read = median(std::move(reads)),
+                     .products = median(std::move(products)),
+                     .floats = median(std::move(floats)),
+                     .tiles = tiles,
+                     .thorough = options.seconds >= 5};
   if (result.products == 0) result.products = result.floats;
   if (result.floats == 0) result.floats = result.products;
   return result;

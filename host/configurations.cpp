@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -76,6 +76,9 @@ std::optional<std::int64_t> largest_context(Planner& planner, const Wanted& want
 std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
   return fmt::format("{}", fmt::join(parts, separator));
 }
+
+// What configurations are ordered by.
+std::pair<double, std::int64_t> distance(const Configuration& c) { return {c.loss, -c.bytes}; }
 
 Configuration configuration(const EngineOptions& wanted, const EngineOptions& options, std::int64_t bytes) {
   std::vector<std::string> changes, flags;
@@ -214,7 +217,7 @@ std::vector<Configuration> fitting_settings(Planner& planner, const Wanted& want
     }
     if (!found.empty() && found.back().options.context == settled.context) break;
   }
-  std::ranges::stable_sort(found, {}, &Configuration::loss);
+  std::ranges::sort(found, {}, distance);
   return found;
 }
 
@@ -223,7 +226,7 @@ std::vector<Configuration> nearest_configurations(Planner& planner, const Wanted
   std::vector<Configuration> found = fitting_settings(planner, wanted);
   add_quantizations(planner, wanted, reference, found);
   add_siblings(planner, wanted, reference, found);
-  std::ranges::stable_sort(found, {}, &Configuration::loss);
+  std::ranges::sort(found, {}, distance);
   if (found.size() > most) found.resize(most);
   return found;
 }

@@ -6,7 +6,7 @@ namespace {
 // Measured on Linux (docs/planning.md): a process with the smallest model, most of it pages of the program
 // and its libraries; and what one entry of the vocabulary takes in the tokenizer.
 constexpr std::int64_t kProcess = 20'000'000;
-constexpr std::int64_t kVocabularyEntry = 140;
+constexpr std::int64_t kVocabularyEntry = 100;
 // Of 4 KB pages, 8 bytes each; smaller than that where the system uses larger ones.
 constexpr std::int64_t kPageTables = 512;
 
