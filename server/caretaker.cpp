@@ -1,6 +1,5 @@
 #include "server/caretaker.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -65,7 +64,7 @@ void Caretaker::on_pace(const host::Pace& pace) {
   {
     const std::lock_guard lock(mutex_);
     pace_ = pace;
-    work_ = hot ? std::clamp(pace.power, 0.05, 1.0) : 1;
+    work_ = hot ? pace.power : 1;
   }
   restrain_all();
 }

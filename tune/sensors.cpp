@@ -5,13 +5,15 @@
 #include <fstream>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <vector>
+
+#include "base/system_text.h"
 
 namespace medlar::tune {
 namespace {
 
 namespace fs = std::filesystem;
+using sysfs::entries;
+using sysfs::read_word;
 
 // Sensors of processors, by what their drivers call themselves.
 constexpr std::array<std::string_view, 4> kHwmonNames = {"coretemp", "k10temp", "zenpower", "cpu_thermal"};
@@ -19,26 +21,11 @@ constexpr std::array<std::string_view, 4> kZoneWords = {"cpu", "pkg", "soc", "tc
 // Below and above lie broken sensors.
 constexpr double kColdest = -40, kHottest = 150;
 
-std::string read_line(const fs::path& path) {
-  std::string line;
-  std::ifstream file(path);
-  std::getline(file, line);
-  return line;
-}
-
 std::optional<double> read_number(const fs::path& path) {
   double value = 0;
   std::ifstream file(path);
   if (!(file >> value)) return std::nullopt;
   return value;
-}
-
-std::vector<fs::path> entries(const fs::path& folder) {
-  std::vector<fs::path> paths;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    paths.push_back(it->path());
-  return paths;
 }
 
 void raise(std::optional<double>& highest, std::optional<double> value) {
@@ -55,14 +42,14 @@ std::optional<double> read_celsius(const fs::path& path) {
 std::optional<double> hottest(const fs::path& root) {
   std::optional<double> highest;
   for (const fs::path& chip : entries(root / "sys/class/hwmon")) {
-    if (std::ranges::find(kHwmonNames, read_line(chip / "name")) == kHwmonNames.end()) continue;
+    if (std::ranges::find(kHwmonNames, read_word(chip / "name")) == kHwmonNames.end()) continue;
     for (const fs::path& file : entries(chip)) {
       const std::string name = file.filename().string();
       if (name.starts_with("temp") && name.ends_with("_input")) raise(highest, read_celsius(file));
     }
   }
   for (const fs::path& zone : entries(root / "sys/class/thermal")) {
-    const std::string type = read_line(zone / "type");
+    const std::string type = read_word(zone / "type");
     const auto named = [&](std::string_view word) { return type.find(word) != type.npos; };
     if (std::ranges::any_of(kZoneWords, named)) raise(highest, read_celsius(zone / "temp"));
   }
