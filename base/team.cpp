@@ -99,12 +99,20 @@ class alignas(kCacheLine) Team::Gate {
   std::condition_variable wake_;
 };
 
-struct Team::Member {
-  std::uint64_t barriers = 0;          // passed by this member; only it touches this
+// A member's part in a barrier.
+struct Team::Meeting {
+  std::uint64_t passed = 0;            // by this member; only it touches this
   std::array<Gate, kMaxRounds> gates;  // gate r is raised by the member 2^r places before this one
 };
 
-Team::Team(const TeamOptions& options) : size_(options.threads) {
+// Which member raises a gate depends on how many take part. Runs differ in that, but no late raise of one run
+// meets a gate in the next: whoever enters the barrier of all has left those of the active members.
+struct Team::Member {
+  Meeting all;     // before and after each run
+  Meeting active;  // within it
+};
+
+Team::Team(const TeamOptions& options) : size_(options.threads), limit_(options.threads) {
   if (size_ < 1 || size_ > kMaxThreads) {
     fail(ErrorKind::usage, "{} threads: must be 1 to {}", size_, kMaxThreads);
   }
@@ -113,7 +121,6 @@ Team::Team(const TeamOptions& options) : size_(options.threads) {
     if (cpu < 0 || cpu >= CPU_SETSIZE) fail(ErrorKind::usage, "cannot pin a thread to processor {}", cpu);
   }
 #endif
-  rounds_ = std::bit_width(static_cast<unsigned>(size_ - 1));
   const bool crowded = static_cast<unsigned>(size_) > std::max(1U, std::thread::hardware_concurrency());
   spin_ = crowded ? std::chrono::nanoseconds(0) : std::chrono::nanoseconds(options.spin);
   members_ = std::make_unique<Member[]>(static_cast<std::size_t>(size_));
@@ -142,38 +149,51 @@ Team::Team(const TeamOptions& options) : size_(options.threads) {
 Team::~Team() {
   if (size_ == 1) return;
   job_ = {};
-  barrier(0);
+  meet(&Member::all, 0, size_, spin_);
   for (std::thread& thread : threads_) thread.join();
 }
+
+void Team::limit(int members) { limit_.store(std::clamp(members, 1, size_), std::memory_order_relaxed); }
 
 // A run is a barrier that hands out the job and a barrier that ends it.
 void Team::run_job(Job job) {
   const std::lock_guard turn(running_);
-  if (size_ == 1) return job.call(job.context, 0);
+  job.members = limit_.load(std::memory_order_relaxed);
+  job.barriers = members_[0].active.passed;
   job_ = job;
-  barrier(0);
-  job.call(job.context, 0);
-  barrier(0);
+  meet(&Member::all, 0, size_, spin_);
+  take_part(0);
+  meet(&Member::all, 0, size_, spin_);
+}
+
+// Members that were left out of earlier runs have passed fewer barriers than the others.
+void Team::take_part(int member) {
+  members_[static_cast<std::size_t>(member)].active.passed = job_.barriers;
+  job_.call(job_.context, member);
 }
 
 void Team::work(int member) {
+  bool active = true;
   for (;;) {
-    barrier(member);
-    const Job job = job_;
-    if (job.call == nullptr) return;
-    job.call(job.context, member);
-    barrier(member);
+    meet(&Member::all, member, size_, active ? spin_ : std::chrono::nanoseconds(0));
+    if (job_.call == nullptr) return;
+    active = member < job_.members;
+    if (active) take_part(member);
+    meet(&Member::all, member, size_, active ? spin_ : std::chrono::nanoseconds(0));
   }
 }
 
-void Team::barrier(int member) {
-  Member& self = members_[static_cast<std::size_t>(member)];
-  const std::uint64_t count = ++self.barriers;
-  for (int round = 0; round < rounds_; ++round) {
-    const int next = (member + (1 << round)) % size_;
+void Team::barrier(int member) { meet(&Member::active, member, job_.members, spin_); }
+
+void Team::meet(Meeting Member::* where, int member, int members, std::chrono::nanoseconds spin) {
+  Meeting& self = members_[static_cast<std::size_t>(member)].*where;
+  const std::uint64_t count = ++self.passed;
+  const int rounds = std::bit_width(static_cast<unsigned>(members - 1));
+  for (int round = 0; round < rounds; ++round) {
+    const int next = (member + (1 << round)) % members;
     const auto r = static_cast<std::size_t>(round);
-    members_[static_cast<std::size_t>(next)].gates[r].raise(count);
-    self.gates[r].wait(count, spin_);
+    (members_[static_cast<std::size_t>(next)].*where).gates[r].raise(count);
+    self.gates[r].wait(count, spin);
   }
 }
 

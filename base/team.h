@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -32,9 +33,15 @@ class Team {
 
   int size() const { return size_; }
 
-  // Calls fn(int member) once on every member, member 0 on the calling thread, and returns when all are done.
-  // What the caller wrote before is visible to the members, and what they wrote to the caller. Allocates
-  // nothing. An exception that leaves fn ends the process: kernels do not throw.
+  // In runs that begin from now on, fn is called on so many members only, clamped to 1..size(), and the
+  // others sleep. Any thread may call it.
+  void limit(int members);
+  // On how many members fn is called. Inside fn.
+  int active() const { return job_.members; }
+
+  // Calls fn(int member) once on each of active() members, member 0 on the calling thread, and returns when
+  // all are done. What the caller wrote before is visible to the members, and what they wrote to the caller.
+  // Allocates nothing. An exception that leaves fn ends the process: kernels do not throw.
   template <class Fn>
   void run(Fn&& fn) {
     using F = std::remove_reference_t<Fn>;
@@ -42,22 +49,27 @@ class Team {
              const_cast<void*>(static_cast<const void*>(std::addressof(fn)))});
   }
 
-  // Inside fn: waits until every member has called barrier() equally often. Orders memory like run().
+  // Inside fn: waits until each active member has called barrier() equally often. Orders memory like run().
   void barrier(int member);
 
  private:
   struct Job {
     void (*call)(void* context, int member) noexcept = nullptr;  // null: the team is being destroyed
     void* context = nullptr;
+    int members = 0;             // that are called
+    std::uint64_t barriers = 0;  // passed by them in earlier runs
   };
   class Gate;
+  struct Meeting;
   struct Member;
 
   void run_job(Job job);
+  void take_part(int member);
   void work(int member);
+  void meet(Meeting Member::* where, int member, int members, std::chrono::nanoseconds spin);
 
   const int size_;
-  int rounds_ = 0;  // of the barrier: ceil(log2(size_))
+  std::atomic<int> limit_;
   std::chrono::nanoseconds spin_;
   std::unique_ptr<Member[]> members_;
   std::vector<std::thread> threads_;

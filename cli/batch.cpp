@@ -13,6 +13,7 @@
 #include "cli/engine_options.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/memory_limit.h"
 #include "cli/models.h"
 #include "cli/progress_bar.h"
 #include "cli/units.h"
@@ -91,8 +92,9 @@ struct BatchCommand {
   std::string input, output, model;
   int parallel = 8;
   std::int64_t cache = 0;
-  bool json_summary = false;
+  bool json_summary = false, parallel_is_open = true;  // --parallel is not given
   EngineFlags engine;
+  MemoryFlag memory;
 
   void run(const Console& console) const {
     EngineOptions engine_options = engine.options();
@@ -127,9 +129,15 @@ struct BatchCommand {
     const std::string reference = model.empty() ? *summary.models.begin() : model;
     const store::ResolvedModel resolved = resolve_or_pull(store, reference, console);
     auto result = std::make_unique<server::Model>();
-    result->engine = Engine::load(resolved.path, engine_options);
+    MemoryFlag::Loaded loaded =
+        memory.load({.path = resolved.path,
+                     .reference = reference,
+                     .options = engine_options,
+                     .parallel_is_open = parallel_is_open},
+                    Program{.home = store.options().root, .name = "medlar batch"}, console);
+    result->engine = std::move(loaded.engine);
     result->path = resolved.path;
-    result->parallel = parallel;
+    result->parallel = loaded.options.sequences;
     // Who says -m wants this model to answer, whatever the requests call it.
     result->names = {resolved.name};
     result->names.insert(result->names.end(), summary.models.begin(), summary.models.end());
@@ -246,7 +254,11 @@ void add_batch(CLI::App& program, const Console& console) {
       ->check(CLI::NonNegativeNumber.description(""));
   command->add_flag("--json", options->json_summary, "Print what was done as JSON");
   options->engine.add_to(*command);
-  command->callback([options, &console] { options->run(console); });
+  options->memory.add_to(*command);
+  command->callback([options, command, &console] {
+    options->parallel_is_open = command->count("--parallel") == 0;
+    options->run(console);
+  });
 }
 
 }  // namespace medlar::cli

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "cli/models.h"
 #include "cli/speed_record.h"
 #include "cli/synth_progress.h"
+#include "cli/tuned_flag.h"
 #include "tune/bench_report.h"
 #include "tune/synth_file.h"
 
@@ -65,22 +67,26 @@ struct BenchCommand {
   bool exact = false, profile = false, no_limit = false;
   std::string trace;            // file
   std::string sustained, plot;  // a duration, a file
+  OpenSettings open;
+  TunedFlag tuned;
 
   // Wrong usage is told before anything is loaded.
   void run(const Console& console) const {
     if (model.empty() == synthetic.empty())
       throw Error(ErrorKind::usage, "there is no model, or there are two", "give -m MODEL or --synthetic");
     if (sustained.empty()) {
-      const tune::BenchOptions what = options();
+      tune::BenchOptions what = options();
       tune::bench_tests(what);
       tune::BenchReport report(tune::parse_bench_format(format));
       with_model(console, [&](const std::filesystem::path& path, const std::string& name) {
+        use_tuned(path, what, console);
         measure(path, name, what, report, console);
       });
     } else {
       SustainedRun what = sustained_run();
       with_model(console, [&](const std::filesystem::path& path, const std::string& name) {
         what.model_name = name;
+        what.options.engine = tuned.apply(what.options.engine, tuned_model(path), console);
         run_sustained(path, what, console);
       });
     }
@@ -96,6 +102,19 @@ struct BenchCommand {
       const store::ResolvedModel resolved = open_store().resolve(model);
       use(resolved.path, resolved.path.string());
     }
+  }
+
+  // Without a limit: nothing is reduced to fit here.
+  TunedFlag::Model tuned_model(const std::filesystem::path& path) const {
+    return {.path = path, .open = open, .limit = {.bytes = std::numeric_limits<std::int64_t>::max()}};
+  }
+
+  void use_tuned(const std::filesystem::path& path, tune::BenchOptions& what, const Console& console) const {
+    const EngineOptions given{.device = what.device, .exact = what.exact};
+    const EngineOptions o = tuned.apply(given, tuned_model(path), console);
+    if (open.threads) what.threads = {o.threads};
+    if (open.batch) what.batches = {o.batch};
+    if (open.kv_type) what.k_types = {o.k_type}, what.v_types = {o.v_type};
   }
 
   void measure(const std::filesystem::path& path, const std::string& name, const tune::BenchOptions& what,
@@ -243,7 +262,7 @@ void add_settings(CLI::App& command, BenchCommand& o) {
   list("--kv-k", o.kv_k, "Types of the cached keys (also -ctk); q8_0 if not given")->type_name("TYPE,...");
   list("--kv-v", o.kv_v, "Types of the cached values (also -ctv); q8_0 if not given")->type_name("TYPE,...");
   command.add_option("--device", o.device, "Where to run")
-      ->type_name("auto|cpu|emulator")
+      ->type_name("auto|cpu|cuda|emulator")
       ->group("Model and machine");
   command.add_flag("--exact", o.exact, "Activations and KV cache in f32: slower, for comparing")
       ->group("Model and machine");
@@ -267,7 +286,14 @@ void add_bench(CLI::App& program, const Console& console) {
   add_tests(*command, *options);
   add_sustained(*command, *options);
   add_settings(*command, *options);
-  command->callback([options, &console] { options->run(console); });
+  options->tuned.add_to(*command);
+  command->callback([options, command, &console] {
+    const auto given = [&](const char* name) { return command->count(name) > 0; };
+    options->open = {.threads = !given("--threads"),
+                     .batch = !given("--batch-size"),
+                     .kv_type = !given("--kv-k") && !given("--kv-v") && !options->exact};
+    options->run(console);
+  });
 }
 
 }  // namespace medlar::cli

@@ -24,8 +24,6 @@ namespace {
 
 constexpr double kLongest = 24 * 3600;
 
-bool is_page(const std::string& file) { return std::filesystem::path(file).extension() == ".html"; }
-
 double unit_seconds(char unit) { return unit == 'h' ? 3600 : unit == 'm' ? 60 : unit == 's' ? 1 : 0; }
 
 void show_progress(ProgressBar& bar, double seconds, double total) {
@@ -59,6 +57,8 @@ double parse_duration(const std::string& text) {
                 "write 90s, 10m or 1h30m");
   return seconds;
 }
+
+bool is_page(const std::string& file) { return std::filesystem::path(file).extension() == ".html"; }
 
 void check_plot_name(const std::string& file) {
   if (is_page(file) || std::filesystem::path(file).extension() == ".svg") return;

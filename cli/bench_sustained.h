@@ -22,6 +22,7 @@ struct SustainedRun {
 
 // Throws Error(usage) unless the name ends in .svg or .html.
 void check_plot_name(const std::string& file);
+bool is_page(const std::string& file);  // .html
 
 // Shows each interval when it is complete; Ctrl-C ends it with a report of what is.
 void run_sustained(const std::filesystem::path& path, const SustainedRun& run, const Console& console);

@@ -19,6 +19,7 @@
 #include "cli/memory_limit.h"
 #include "cli/models.h"
 #include "cli/stats.h"
+#include "cli/tuned_flag.h"
 
 namespace medlar::cli {
 namespace {
@@ -171,6 +172,7 @@ struct ChatCommand {
   std::string model, system;
   EngineFlags engine;
   MemoryFlag memory;
+  TunedFlag tuned;
   GenerationFlags generation;
 
   void run(const Console& console) const {
@@ -179,8 +181,13 @@ struct ChatCommand {
     store::Store store = open_store();
     const std::string wanted = model.empty() ? best_model(store) : model;
     const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
-    const auto loaded =
-        memory.load({.path = resolved.path, .reference = wanted, .options = engine_options}, console).engine;
+    const TunedFlag::Model model{.path = resolved.path, .open = engine.open(), .limit = memory.value()};
+    const auto loaded = memory
+                            .load({.path = resolved.path,
+                                   .reference = wanted,
+                                   .options = tuned.apply(engine_options, model, console)},
+                                  Program{.home = store.options().root, .name = "medlar chat"}, console)
+                            .engine;
     if (!loaded->chat_template())
       throw Error(ErrorKind::unsupported,
                   fmt::format("{}: a model without a chat template cannot chat", resolved.name),
@@ -227,6 +234,7 @@ void add_chat(CLI::App& program, const Console& console) {
   options->generation.add_to(*command);
   options->engine.add_to(*command);
   options->memory.add_to(*command);
+  options->tuned.add_to(*command);
   command->callback([options, &console] { options->run(console); });
 }
 

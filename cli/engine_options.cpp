@@ -44,6 +44,10 @@ void EngineFlags::add_to(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""))
       ->group(group);
+  command.add_option("-b,--batch-size", batch, "Tokens of a prompt read at once; 512 if not given")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20).description(""))
+      ->group(group);
   command.add_option("--kv-type", kv_type, "Type of the cached keys and values; q8_0 if not given")
       ->type_name(types)
       ->group(group);
@@ -53,17 +57,25 @@ void EngineFlags::add_to(CLI::App& command) {
   command.add_option("--kv-v", kv_v, "Type of the cached values alone (also -ctv)")
       ->type_name(types)
       ->group(group);
-  command.add_option("--device", device, "Where to run")->type_name("auto|cpu|emulator")->group(group);
+  command.add_option("--device", device, "Where to run")->type_name("auto|cpu|cuda|emulator")->group(group);
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 
 EngineOptions EngineFlags::options() const {
-  return {.context = context,
-          .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
-          .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
-          .threads = threads,
-          .device = parse_device(device),
-          .exact = exact};
+  EngineOptions o{.context = context,
+                  .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
+                  .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
+                  .threads = threads,
+                  .device = parse_device(device),
+                  .exact = exact};
+  if (batch > 0) o.batch = batch;
+  return o;
+}
+
+OpenSettings EngineFlags::open() const {
+  return {.threads = threads == 0,
+          .batch = batch == 0,
+          .kv_type = kv_type.empty() && kv_k.empty() && kv_v.empty() && !exact};
 }
 
 }  // namespace medlar::cli

@@ -14,9 +14,15 @@ namespace medlar::cli {
 // A type that the KV cache can have; none for "". Throws Error(usage) naming the option.
 std::optional<DType> kv_type(std::string_view option, const std::string& name);
 
+// Which settings the user left to Medlar.
+struct OpenSettings {
+  bool threads = true, batch = true, kv_type = true;
+};
+
 struct EngineFlags {
   std::int64_t context = 0;
   int threads = 0;
+  int batch = 0;
   std::string kv_type, kv_k, kv_v;
   std::string device = "auto";
   bool exact = false;
@@ -24,6 +30,7 @@ struct EngineFlags {
   void add_to(CLI::App& command);
   // Throws Error(usage) naming the option.
   EngineOptions options() const;
+  OpenSettings open() const;
 };
 
 }  // namespace medlar::cli

@@ -47,6 +47,20 @@ struct PsCommand {
                                 bytes(memory.at("process").at("resident")), bytes(memory.at("limit")),
                                 limited ? " allowed" : " to be had",
                                 bytes(memory.at("process").at("anonymous"))));
+    if (const json::value* shares = memory.as_object().if_contains("shares")) show_others(*shares, console);
+  }
+
+  // The programs that share the machine's memory with the server.
+  static void show_others(const json::value& shares, const Console& console) {
+    const json::array& others = shares.at("others").as_array();
+    if (others.empty()) return;
+    console.write(
+        fmt::format("\n{:<32}  {:>9}  {:>8}  {}\n", "OTHER PROGRAM", "SHARE", "PROCESS", "PRIORITY"));
+    for (const json::value& other : others)
+      console.write(fmt::format(
+          "{:<32}  {:>9}  {:>8}  {}\n", visible(std::string(other.at("name").as_string())),
+          format_bytes(other.at("share").to_number<std::uint64_t>()),
+          other.at("pid").to_number<std::int64_t>(), visible(std::string(other.at("priority").as_string()))));
   }
 };
 

@@ -18,6 +18,7 @@
 #include "cli/progress_bar.h"
 #include "cli/speed_record.h"
 #include "cli/stats.h"
+#include "cli/tuned_flag.h"
 
 namespace medlar::cli {
 namespace {
@@ -30,6 +31,7 @@ struct RunCommand {
   bool raw = false, json = false, stats = false;
   EngineFlags engine;
   MemoryFlag memory;
+  TunedFlag tuned;
   GenerationFlags generation;
 
   void run(const Console& console) const {
@@ -41,8 +43,10 @@ struct RunCommand {
     store::Store store = open_store();
     const std::string wanted = reference.empty() ? best_model(store) : reference;
     const store::ResolvedModel resolved = resolve_or_pull(store, wanted, console);
-    const auto [loaded, fitting] =
-        memory.load({.path = resolved.path, .reference = wanted, .options = engine_options}, console);
+    const TunedFlag::Model model{.path = resolved.path, .open = engine.open(), .limit = memory.value()};
+    const auto [loaded, fitting] = memory.load(
+        {.path = resolved.path, .reference = wanted, .options = tuned.apply(engine_options, model, console)},
+        Program{.home = store.options().root, .name = "medlar run"}, console);
     if (rules) options.grammar = std::make_shared<grammar::Constraint>(*rules, loaded->vocabulary());
     const std::vector<std::int32_t> tokens = prompt_tokens(*loaded, text, console);
     const Interrupt interrupt;
@@ -164,6 +168,7 @@ void add_run(CLI::App& program, const Console& console) {
   options->generation.add_grammar_to(*command);
   options->engine.add_to(*command);
   options->memory.add_to(*command);
+  options->tuned.add_to(*command);
   command->callback([options, &console] { options->run(console); });
 }
 

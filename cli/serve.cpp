@@ -19,7 +19,9 @@
 #include "cli/engine_options.h"
 #include "cli/memory_limit.h"
 #include "cli/models.h"
+#include "cli/tuned_flag.h"
 #include "host/script.h"
+#include "server/app_store.h"
 #include "server/describe.h"
 #include "server/keep_alive.h"
 #include "web/page.h"
@@ -48,11 +50,13 @@ struct ServeCommand {
   int prefix_gigabytes = 0;
   std::size_t most_models = 0;
   std::string keep_alive = "3m", signals;
+  int rest_seconds = 60;
   bool batch_invariant = false, describe = false;
   server::ListenOptions listen;
   server::AccessOptions access;
   EngineFlags engine;
   MemoryFlag memory;
+  TunedFlag tuned;
 
   void run(const Console& console) {
     if (describe) return console.write(server::describe_api());
@@ -63,9 +67,6 @@ struct ServeCommand {
     engine_options.batch_invariant = batch_invariant;
     const host::Limit limit = memory.value();  // a size that is none is told of at once
     engine_options.ledger = Ledger::make(static_cast<std::uint64_t>(limit.bytes));
-    // Models take turns, a step each, rather than each other's cores.
-    const int threads = engine_options.threads > 0 ? engine_options.threads : probe().default_threads();
-    engine_options.team = std::make_shared<Team>(TeamOptions{.threads = threads});
     listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
     listen.drain = std::chrono::seconds(drain_seconds);
     server::ServeOptions options{.listen = listen,
@@ -74,21 +75,43 @@ struct ServeCommand {
                                  .ledger = engine_options.ledger,
                                  .queue_timeout = queue_timeout};
     store::Store store = open_store();
+    // Its share is the ceiling, which moves as other programs come and leave.
+    const auto lease =
+        memory.join({.file = store.options().root / host::kLeaseFileName,
+                     .name = "medlar serve",
+                     .ledger = options.ledger,
+                     .on_share =
+                         [ledger = options.ledger,
+                          limit = memory.given() ? limit.bytes : INT64_MAX](std::uint64_t share) {
+                           ledger->set_ceiling(ceiling(share, static_cast<std::uint64_t>(limit), *ledger));
+                         },
+                     .log = options.log});
+    options.memory_lease = lease.get();
     options.model = model.empty() ? best_installed(store) : model;
     if (!options.model.empty() && store.can_pull(options.model)) pull_model(store, options.model, console);
+    // Models take turns, a step each, rather than each other's cores.
+    engine_options.team =
+        std::make_shared<Team>(TeamOptions{.threads = threads(store, options.model, console)});
     options.history = store.options().root / "history.db";
     options.responses = store.options().root / "responses.db";
+    options.apps = store.options().root / server::kAppFileName;
     options.models.store = store.options();
     options.models.patience = listen.drain;
     options.models.most = most_models;
     options.models.keep_alive = keep_time();
-    options.models.load = [&](const std::string& reference) {
-      return load(store, reference, engine_options, console);
+    options.models.rest = std::chrono::seconds(rest_seconds);
+    options.models.load = [&](const server::ModelRequest& request) {
+      EngineOptions wanted = engine_options;
+      if (request.kv_type) wanted.k_type = wanted.v_type = request.kv_type;
+      return load(store,
+                  {.reference = request.reference, .options = wanted, .may_reduce = request.may_reduce},
+                  lease, console);
     };
     if (prefix_gigabytes > 0)
       options.models.scheduling.store = {.folder = store.options().root / "prefixes",
                                          .max_bytes = std::int64_t{prefix_gigabytes} << 30,
                                          .log = options.log};
+    options.team = engine_options.team;
     options.sources = [&] { return sources(); };
     options.on_ready = [&](const std::string& name, const std::vector<std::string>& urls) {
       const std::string what = name.empty() ? "no model yet" : name;
@@ -104,6 +127,22 @@ struct ServeCommand {
     host::Sources scripted;
     scripted.push_back(host::make_scripted(host::read_script(signals), host::Clock::now()));
     return scripted;
+  }
+
+  // What the model to begin with was tuned to, where the user left it open.
+  int threads(const store::Store& store, const std::string& reference, const Console& console) const {
+    EngineOptions options = engine.options();
+    if (options.threads == 0 && !reference.empty()) {
+      const TunedFlag::Model tuned_model{.path = store.resolve(reference).path,
+                                         .open = {.threads = true, .batch = false, .kv_type = false}};
+      options = tuned.apply(options, tuned_model, console);
+    }
+    return options.threads > 0 ? options.threads : probe().default_threads();
+  }
+
+  // What is held stays held, and an answer in progress needs memory on its way out, whatever others take.
+  static std::uint64_t ceiling(std::uint64_t share, std::uint64_t limit, const Ledger& ledger) {
+    return std::min(limit, std::max(share, ledger.snapshot().total().held + host::kLeaseWorking));
   }
 
   server::KeepAlive keep_time() const {
@@ -127,15 +166,18 @@ struct ServeCommand {
                   "write one key a line");
   }
 
-  std::unique_ptr<server::Model> load(const store::Store& store, const std::string& reference,
-                                      const EngineOptions& wanted, const Console& console) const {
+  std::unique_ptr<server::Model> load(const store::Store& store, host::AdmissionRequest request,
+                                      const std::shared_ptr<host::MemoryLease>& lease,
+                                      const Console& console) const {
+    const std::string reference = request.reference;
     store::ResolvedModel resolved = store.resolve(reference);
     auto result = std::make_unique<server::Model>();
-    MemoryFlag::Loaded loaded = memory.load({.path = resolved.path,
-                                             .reference = reference,
-                                             .options = wanted,
-                                             .parallel_is_open = parallel_is_open},
-                                            console);
+    request.path = resolved.path;
+    request.parallel_is_open = parallel_is_open;
+    request.options = tuned.apply(
+        request.options,
+        {.path = resolved.path, .open = engine.open(), .limit = memory.room(request.options)}, console);
+    MemoryFlag::Loaded loaded = memory.load(std::move(request), lease, console);
     result->engine = std::move(loaded.engine);
     if (!pooling.empty()) result->pooling = parse_pooling(pooling);
     result->path = resolved.path;
@@ -255,6 +297,13 @@ void add_serve(CLI::App& program, const Console& console) {
       ->type_name("TIME")
       ->capture_default_str();
   command
+      ->add_option("--rest", options->rest_seconds,
+                   "Seconds without a request, before a model gives pages back that can be read again, and "
+                   "makes room for others")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20).description(""))
+      ->capture_default_str();
+  command
       ->add_option("--max-models", options->most_models,
                    "Models in memory at once; 0: as many as there is room for")
       ->type_name("N")
@@ -283,6 +332,7 @@ void add_serve(CLI::App& program, const Console& console) {
       ->capture_default_str();
   options->engine.add_to(*command);
   options->memory.add_to(*command);
+  options->tuned.add_to(*command);
   add_listening(*command, *options);
   add_access(*command, *options);
   command->callback([options, command, &console] {

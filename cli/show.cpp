@@ -11,12 +11,13 @@
 #include "cli/json.h"
 #include "cli/models.h"
 #include "cli/units.h"
+#include "engine/plan.h"
 #include "formats/all.h"
 
 namespace medlar::cli {
 namespace {
 
-// The plan of an engine with those options, or why there is none.
+// Of an engine with those options, or why there can be none.
 struct Estimate {
   std::optional<runtime::MemoryPlan> plan;
   std::int64_t context = 0;
@@ -25,8 +26,8 @@ struct Estimate {
 
 Estimate estimate(const std::filesystem::path& path, const EngineOptions& options) {
   try {
-    const auto engine = Engine::load(path, options);
-    return {.plan = engine->memory_plan(), .context = engine->context()};
+    const ModelPlan plan = Planner(path).plan(options);
+    return {.plan = plan.memory, .context = plan.options.context};
   } catch (const Error& e) {
     return {.problem = e.what()};
   }

@@ -10,7 +10,8 @@ namespace medlar::cli {
 
 void record_speed(const MeasuredSpeed& measured) noexcept {
   try {
-    if (measured.options.exact || measured.options.device == Device::emulator) return;
+    const Device device = measured.options.device;
+    if (measured.options.exact || (device != Device::automatic && device != Device::cpu)) return;
     const std::filesystem::path folder = open_store().options().root;
     const HostInfo host = probe();
     const int threads = measured.options.threads > 0 ? measured.options.threads : host.default_threads();

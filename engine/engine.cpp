@@ -12,13 +12,11 @@
 #include "kernels/cpu/table.h"
 #include "models/tokenizer_spec.h"
 #include "runtime/cpu/backend.h"
+#include "runtime/cuda/backend.h"
 #include "runtime/emulator/backend.h"
 
 namespace medlar {
 namespace {
-
-// Bytes of maps and strings that a tokenizer makes of one byte of metadata.
-constexpr std::uint64_t kTableBytes = 2;
 
 kernels::CpuTable best_table() {
   const CpuFeatures features = detect_cpu_features();
@@ -94,9 +92,10 @@ ModelDescription describe(const gguf::File& file) {
 Device parse_device(std::string_view name) {
   if (name == "auto") return Device::automatic;
   if (name == "cpu") return Device::cpu;
+  if (name == "cuda") return Device::cuda;
   if (name == "emulator") return Device::emulator;
   throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
-              "choose auto, cpu or emulator");
+              "choose auto, cpu, cuda or emulator");
 }
 
 std::string_view to_string(FinishReason reason) {
@@ -151,6 +150,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
 }
 
 std::unique_ptr<runtime::Backend> Engine::Impl::make_backend() const {
+  if (options.device == Device::cuda) return runtime::make_cuda_backend();
   if (options.device == Device::emulator) return runtime::make_emulator_backend();
   return runtime::make_cpu_backend(
       options.team ? options.team : std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
@@ -173,7 +173,7 @@ void Engine::Impl::charge() {
   if (!options.ledger) options.ledger = Ledger::make();
   charges.emplace(*options.ledger, *program, model.graph.weight_bytes(),
                   static_cast<int>(model.graph.group_windows().size()));
-  const std::uint64_t made = header_bytes(file.parts().front(), file) * kTableBytes;
+  const auto made = static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
   tables = options.ledger->charge(MemoryUse::tables, made);
   tables.set_used(made);
 }

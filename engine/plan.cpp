@@ -6,6 +6,7 @@
 
 #include "engine/impl.h"
 #include "formats/all.h"
+#include "models/tokenizer_spec.h"
 
 namespace medlar {
 namespace {
@@ -122,7 +123,7 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   ModelPlan plan{.options = engine.options,
                  .memory = engine.backend->plan(engine.model.graph, program),
                  .weights_resident = resident_weights(engine.model.graph),
-                 .vocab = engine.model.config.vocab};
+                 .table_bytes = models::tokenizer_bytes(engine.file.metadata())};
   plan.directory_bytes = engine.description.file_bytes;
   for (const ModelDescription::Type& type : engine.description.types) plan.directory_bytes -= type.bytes;
   plan.options.context = engine.context;

@@ -39,8 +39,8 @@ struct ModelPlan {
   runtime::MemoryPlan memory;  // of the program
   ModelWork work;
   std::int64_t weights_resident = 0;  // bytes of weights that every token reads, or may read
-  std::int64_t vocab = 0;
-  std::int64_t directory_bytes = 0;  // of the file before its weights: metadata, vocabulary
+  std::int64_t table_bytes = 0;       // of the tokenizer
+  std::int64_t directory_bytes = 0;   // of the file before its weights: metadata, vocabulary
 };
 
 // Plans of one model with any options. Opens the file and reads its directory, not its weights, and allocates

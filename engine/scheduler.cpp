@@ -67,8 +67,6 @@ struct Scheduler::Impl {
       for (const auto& job : ended) jobs.erase(job->id);
       loop.add_to(status);
       if (!ended.empty() || errand) changed.notify_all();
-      if (const auto rest = loop.rest(); rest.count() > 0)
-        changed.wait_for(lock, rest, [&] { return stopping; });
       // Somebody waits for the disk, or for a slot that a step did not free.
       if (!loop.stepped() && !errand && !jobs.empty()) changed.wait_for(lock, std::chrono::milliseconds(1));
     }

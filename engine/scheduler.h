@@ -100,7 +100,6 @@ struct SchedulerOptions {
 struct Restraint {
   int active = 0;          // requests that are admitted at a time; 0: as many as there are slots
   int chunk = 0;           // tokens of prompts in a step; 0: EngineOptions::batch
-  double work = 1;         // the share of the time, above 0, that steps may take
   bool background = true;  // requests of that priority are admitted
 };
 

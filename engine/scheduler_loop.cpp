@@ -342,9 +342,9 @@ void SchedulerLoop::step() {
 
   const auto start = std::chrono::steady_clock::now();
   const std::span<const float> logits = batch.run(*engine_.program, tree_, groups_);
-  step_time_ = std::chrono::steady_clock::now() - start;
-  busy_ += step_time_;
-  pace_.observe(answering, reading, step_time_);
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
+  busy_ += took;
+  pace_.observe(answering, reading, took);
   ++steps_;
   engine_.check_file();
   const auto vocab = static_cast<std::size_t>(engine_.model.config.vocab);
@@ -357,14 +357,6 @@ void SchedulerLoop::step() {
                                        std::ssize(choice->job->request.prompt) - choice->job->cached});
     if (choice->missing().empty()) sample(*choice, logits.subspan(row++ * vocab, vocab));
   }
-}
-
-std::chrono::nanoseconds SchedulerLoop::rest() const {
-  constexpr std::chrono::nanoseconds kLongest = std::chrono::milliseconds(500);
-  if (!stepped_ || restraint_.work >= 1) return std::chrono::nanoseconds(0);
-  const double share = std::max(restraint_.work, 0.05);
-  return std::min(kLongest,
-                  std::chrono::duration_cast<std::chrono::nanoseconds>(step_time_ * (1 / share - 1)));
 }
 
 std::int64_t SchedulerLoop::spare_tokens() const {

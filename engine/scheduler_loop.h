@@ -26,7 +26,6 @@ class SchedulerLoop {
   void trim();
   void restrain(const Restraint& restraint) { restraint_ = restraint; }
   // How long nothing should be run after this round.
-  std::chrono::nanoseconds rest() const;
   bool stepped() const { return stepped_; }  // else there was nothing to run
   // Tokens that something else may read after this round, so that those who answer do not wait for long.
   std::int64_t spare_tokens() const;
@@ -74,7 +73,7 @@ class SchedulerLoop {
   std::optional<PrefixStore> store_;
   Restraint restraint_;
   bool stepped_ = false;
-  std::chrono::nanoseconds step_time_{0}, busy_{0};  // of the last step; of all
+  std::chrono::nanoseconds busy_{0};      // of all steps
   std::int64_t answered_ = 0, read_ = 0;  // in the last step: sequences that answered, tokens of prompts
   std::vector<Choice*> stepping_;         // in the batch being put together
   std::uint64_t admissions_ = 0;

@@ -28,18 +28,25 @@ const Configuration& choose(const std::vector<Configuration>& fitting, const Mod
   return fitting.front();
 }
 
+Error too_large(const AdmissionRequest& request, std::int64_t bytes, std::string hint) {
+  return {ErrorKind::out_of_memory,
+          fmt::format("{} needs {} of memory, but {} is {}", printable(request.reference), bytes_text(bytes),
+                      request.limit.reason, bytes_text(request.limit.bytes)),
+          std::move(hint)};
+}
+
 [[noreturn]] void refuse(Planner& planner, Wanted wanted, const AdmissionRequest& request,
                          std::int64_t bytes) {
-  wanted.may = {};  // a refusal names whatever would do
+  constexpr std::int64_t kMoves = 32;  // what the machine can spare is a little less the next moment
+  wanted.may = {};                     // a refusal names whatever would do
+  wanted.limit -= wanted.limit / kMoves;
   std::vector<std::string> offers;
   for (const Configuration& c : nearest_configurations(planner, wanted, request.reference))
     offers.push_back(offer(c));
-  throw Error(ErrorKind::out_of_memory,
-              fmt::format("{} needs {} of memory, but {} is {}", printable(request.reference),
-                          bytes_text(bytes), request.limit.reason, bytes_text(request.limit.bytes)),
-              offers.empty()
-                  ? "choose a smaller model; --memory-limit sets another limit"
-                  : fmt::format("these fit: {}; --memory-limit sets another limit", fmt::join(offers, ", ")));
+  throw too_large(request, bytes,
+                  offers.empty() ? "choose a smaller model; --memory-limit sets another limit"
+                                 : fmt::format("these fit: {}; --memory-limit sets another limit",
+                                               fmt::join(offers, ", ")));
 }
 
 }  // namespace
@@ -60,6 +67,7 @@ Admission admit(const AdmissionRequest& request) {
   const ModelPlan whole = planner.plan(o);
   const std::int64_t bytes = memory_need(whole).total();
   if (bytes <= wanted.limit) return {.options = o, .bytes = bytes, .model = std::move(planner)};
+  if (!request.may_reduce) throw too_large(request, bytes, "a smaller context may do");
   const std::vector<Configuration> fitting = fitting_settings(planner, wanted);
   if (fitting.empty()) refuse(planner, wanted, request, bytes);
   const Configuration& best = choose(fitting, whole);

@@ -23,6 +23,7 @@ struct AdmissionRequest {
   std::string reference;  // how the user calls the model
   EngineOptions options;  // context 0 and types that are not set may be chosen
   bool parallel_is_open = false;
+  bool may_reduce = true;  // false: all that is left open is as large as it would be with room to spare
   Limit limit;
 };
 

@@ -19,6 +19,8 @@
 #include "base/posix.h"
 #include "base/system_text.h"
 #include "host/doctor.h"
+#include "host/lease.h"
+#include "host/lease_file.h"
 #include "store/store.h"
 
 namespace medlar::host {
@@ -213,11 +215,26 @@ Findings check_databases(const Patient& patient) {
   return findings;
 }
 
-constexpr Check kChecks[] = {{"file-system", check_file_system},
-                             {"disk-speed", check_disk_speed},
-                             {"disk-space", check_disk_space},
-                             {"store", check_store},
-                             {"databases", check_databases}};
+Findings check_leases(const Patient& patient) {
+  if (patient.store == nullptr) return {};
+  const fs::path path = patient.store->options().root / kLeaseFileName;
+  const LeaseFileState state = inspect_lease_file(path);
+  if (!state.problem.empty())
+    return {{.severity = Severity::warning,
+             .what = fmt::format("{} {}", path.string(), state.problem),
+             .to_do = "delete it: programs that run make it again"}};
+  if (state.damaged > 0)
+    return {{.severity = Severity::note,
+             .what = fmt::format("{} of {} records cannot be read", state.damaged, state.live),
+             .to_do = "they are written again within a second; if not, restart the programs that run"}};
+  return {
+      {.what = fmt::format("{} programs share this machine's memory{}", state.live,
+                           state.stale > 0 ? fmt::format("; {} ended without a word", state.stale) : "")}};
+}
+
+constexpr Check kChecks[] = {{"file-system", check_file_system}, {"disk-speed", check_disk_speed},
+                             {"disk-space", check_disk_space},   {"store", check_store},
+                             {"databases", check_databases},     {"leases", check_leases}};
 
 }  // namespace
 

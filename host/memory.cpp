@@ -4,9 +4,8 @@ namespace medlar::host {
 namespace {
 
 // Measured on Linux (docs/planning.md): a process with the smallest model, most of it pages of the program
-// and its libraries; and what one entry of the vocabulary takes in the tokenizer.
+// and its libraries.
 constexpr std::int64_t kProcess = 20'000'000;
-constexpr std::int64_t kVocabularyEntry = 100;
 // Of 4 KB pages, 8 bytes each; smaller than that where the system uses larger ones.
 constexpr std::int64_t kPageTables = 512;
 
@@ -14,9 +13,9 @@ std::int64_t touched(const ModelPlan& plan) {
   return plan.weights_resident + plan.memory.kv + plan.memory.activations + plan.memory.scratch;
 }
 
-// What a model takes beside what its program does: vocabulary, the file's directory, page tables.
+// What a model takes beside what its program does: tokenizer, the file's directory, page tables.
 std::int64_t around(const ModelPlan& plan) {
-  return kVocabularyEntry * plan.vocab + plan.directory_bytes + touched(plan) / kPageTables;
+  return plan.table_bytes + plan.directory_bytes + touched(plan) / kPageTables;
 }
 
 }  // namespace

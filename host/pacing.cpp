@@ -36,6 +36,8 @@ constexpr Duration kLongestBackOff = seconds(240);
 constexpr double kBusy = 60;        // seconds of work that a measurement needs
 constexpr double kCooledDown = 30;  // degrees below the aim: the work is over, what was measured is void
 
+constexpr double kRounding = 1e-9;  // 0.7 of 10 is 7
+
 Pace pace_at(double power, bool background) {
   return {.power = power,
           .threads = power,
@@ -50,7 +52,7 @@ Pace pace_at(double power, bool background) {
 }  // namespace
 
 int scaled(int full, double share) {
-  return std::clamp(static_cast<int>(std::lround(full * share)), std::min(full, 1), full);
+  return std::clamp(static_cast<int>(std::ceil(full * share - kRounding)), std::min(full, 1), full);
 }
 
 void Pacing::worked(double tokens, double busy_seconds) {

@@ -11,7 +11,7 @@ namespace medlar::host {
 
 // Shares, 0 to 1, of what is configured; 1 is everything.
 struct Pace {
-  double power = 1;        // all in one number: the share of the time to work, where there is no other means
+  double power = 1;        // all in one number
   double threads = 1;      // of the team's
   double prefill = 1;      // of a chunk's tokens
   double batch = 1;        // of the sequences that decode at a time
@@ -21,7 +21,7 @@ struct Pace {
   friend bool operator==(const Pace&, const Pace&) = default;
 };
 
-// `share` of `full`, rounded, and at least 1 where `full` is.
+// `share` of `full`, rounded up, and at least 1 where `full` is.
 int scaled(int full, double share);
 
 struct PacingOptions {

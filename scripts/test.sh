@@ -163,13 +163,13 @@ stage_asan-ubsan() { run_sanitized asan-ubsan; }
 stage_tsan() { run_sanitized tsan; }
 run_sanitized() {
   local preset=$1 folder=build/$1 log=build/$1.log passed=0 failed=0 test
-  if ! { cmake --preset "$preset" && ninja -C "$folder" medlar test_base test_runtime test_engine test_server; } >"$log" 2>&1; then
+  if ! { cmake --preset "$preset" && ninja -C "$folder" medlar test_base test_engine test_host test_server; } >"$log" 2>&1; then
     tail -n 40 "$log"
     record "$preset" 0 1 0
     return
   fi
   export TSAN_OPTIONS="exitcode=66 history_size=4" UBSAN_OPTIONS=print_stacktrace=1
-  for test in base runtime engine server; do
+  for test in base engine host server; do
     if "$folder/tests/$test/test_$test" --gtest_brief=1; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
   done
   if make_venv && build/venv/bin/python -m pytest tests/python -q -k "server or clients" --medlar "$folder/medlar"; then

@@ -122,17 +122,21 @@ bool Access::allows_origin(const RequestHead& head) const {
   return false;
 }
 
-std::string Access::client_of(const RequestHead& head) const {
+std::string_view Access::key_of(const RequestHead& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view key = head.value("x-api-key");
   const std::string_view authorization = head.value("authorization");
   if (lower(authorization.substr(0, kBearer.size())) == kBearer) key = authorization.substr(kBearer.size());
-  const Digest given = sha256(key);
+  return key;
+}
+
+std::string Access::client_of(const RequestHead& head) const {
+  const Digest given = sha256(key_of(head));
   bool known = false;
   for (const Digest& digest : keys_) known |= CRYPTO_memcmp(given.data(), digest.data(), digest.size()) == 0;
   if (!known) return "";
   std::string fingerprint;
-  for (int i = 0; i < 8; ++i) fingerprint += fmt::format("{:02x}", given[static_cast<std::size_t>(i)]);
+  for (std::size_t i = 0; i < kFingerprintLetters / 2; ++i) fingerprint += fmt::format("{:02x}", given[i]);
   return fingerprint;
 }
 

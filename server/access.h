@@ -26,6 +26,8 @@ class Access {
   // The fingerprint of the key in Authorization: Bearer or x-api-key; empty: none that is known. Takes the
   // same time for every wrong key.
   std::string client_of(const RequestHead& head) const;
+  // The key that a request has; empty: none.
+  static std::string_view key_of(const RequestHead& head);
 
  private:
   using Digest = std::array<unsigned char, 32>;  // SHA-256
@@ -36,6 +38,9 @@ class Access {
   bool any_address_ = false;  // listens on all of the machine's addresses
   std::vector<Digest> keys_;
 };
+
+// Of a fingerprint: the first ones of its SHA-256 in hexadecimal.
+inline constexpr std::size_t kFingerprintLetters = 16;
 
 bool is_loopback(std::string_view host);
 

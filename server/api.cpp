@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "server/apps.h"
 #include "server/models.h"
 
 namespace medlar::server {
@@ -60,8 +61,9 @@ Application::Admission Api::admit(const RequestHead& head) {
     return result;
   }
   const Match match = routes_.find(head.method, head.path);
+  result.client = access_.client_of(head);
+  if (result.client.empty() && service_.apps) result.client = service_.apps->client_of(Access::key_of(head));
   if (access_.needs_key()) {
-    result.client = access_.client_of(head);
     const bool open = match.route && match.route->entry == Entry::open;
     if (result.client.empty() && !open)
       return refuse(
@@ -113,6 +115,10 @@ void Api::load(const Call& call, const std::string& name) const {
         workers_->pool,
         [this, exchange, held = std::make_shared<Shelf::Lease>(std::move(model))] { serve(exchange); });
   });
+}
+
+void Api::draining() {
+  if (service_.apps) service_.apps->close();
 }
 
 Response Api::malformed(int status, std::string_view reason) {

@@ -18,6 +18,7 @@ class Api : public Application {
 
   Admission admit(const RequestHead& head) override;
   void handle(std::shared_ptr<Exchange> exchange) override;
+  void draining() override;
   Response malformed(int status, std::string_view reason) override;
   void answered(const HttpRequest& request, int status, double seconds) override;
 

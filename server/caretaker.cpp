@@ -1,7 +1,11 @@
 #include "server/caretaker.h"
 
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "host/lease.h"
+#include "server/apps.h"
 
 namespace medlar::server {
 namespace {
@@ -13,17 +17,15 @@ void unload_secondary(Shelf& shelf) {
   for (std::size_t i = 1; i < names.size(); ++i) shelf.expire(names[i]);
 }
 
-// Near where the processor slows itself down, or there.
-bool is_hot(const host::ThermalSignal& thermal) {
-  constexpr double kNear = 10;  // degrees
-  if (thermal.state >= host::ThermalState::serious) return true;
-  return thermal.celsius && thermal.limit && *thermal.celsius > *thermal.limit - kNear;
-}
-
 }  // namespace
 
 void Caretaker::on_memory(host::MemoryStage stage, std::span<const host::MemoryAction> actions) {
   service_.log.info("memory stage={}", host::name(stage));
+  const bool anew = [&] {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(stage_, stage) != stage;
+  }();
+  if (anew) tell_budget();
   for (const host::MemoryAction action : actions) act(action);
 }
 
@@ -60,12 +62,17 @@ void Caretaker::act(host::MemoryAction action) {
 }
 
 void Caretaker::on_pace(const host::Pace& pace) {
-  const bool hot = service_.governor && is_hot(service_.governor->snapshot().thermal);
   {
     const std::lock_guard lock(mutex_);
     pace_ = pace;
-    work_ = hot ? pace.power : 1;
   }
+  if (team_) team_->limit(host::scaled(team_->size(), pace.threads));
+  if (service_.apps)
+    service_.apps->tell("pacing", {{"power", pace.power},
+                                   {"threads", pace.threads},
+                                   {"prefill", pace.prefill},
+                                   {"batch", pace.batch},
+                                   {"background", pace.background}});
   restrain_all();
 }
 
@@ -88,6 +95,46 @@ void Caretaker::look_around() {
   if (!answering) hold_.reset();
   if (answering && !hold_) hold_ = awake_.hold();
   if (service_.governor) service_.governor->worked(static_cast<double>(done.tokens), done.seconds);
+  keep_within_share();
+  if (!service_.apps) return;
+  const std::uint64_t needed = service_.apps->refresh();
+  if (service_.memory_lease && needed != std::exchange(reserved_, needed))
+    service_.memory_lease->reserve(needed);
+}
+
+void Caretaker::tell_budget() const {
+  if (!service_.apps) return;
+  const host::MemoryStage stage = [&] {
+    const std::lock_guard lock(mutex_);
+    return stage_;
+  }();
+  const Ledger::Snapshot books = service_.ledger->snapshot();
+  service_.apps->tell("budget_tightening", {{"stage", host::name(stage)},
+                                            {"held", books.total().held},
+                                            {"used", books.total().used},
+                                            {"share", share()}});
+}
+
+std::uint64_t Caretaker::share() const {
+  return service_.memory_lease ? service_.memory_lease->report().share : service_.ledger->snapshot().ceiling;
+}
+
+// What is held stays held, but what of it nobody uses goes back to the system.
+void Caretaker::keep_within_share() {
+  const Ledger::Snapshot books = service_.ledger->snapshot();
+  const std::uint64_t share = this->share();
+  const bool beyond = share > 0 && books.total().held > share;
+  if (beyond && !beyond_share_) {
+    service_.log.info("memory beyond its share held={} share={}", books.total().held, share);
+    act(host::MemoryAction::shrink_caches);
+    act(host::MemoryAction::release_idle_models);
+  }
+  beyond_share_ = beyond;
+  if (!service_.apps) return;
+  constexpr std::uint64_t kStep = 8;  // less than an eighth is told to nobody
+  const bool tighter = share < share_told_ - share_told_ / kStep;
+  if (tighter) tell_budget();
+  if (tighter || share > share_told_) share_told_ = share;
 }
 
 void Caretaker::restrain_all() {
@@ -99,7 +146,6 @@ void Caretaker::restrain(Model& model) const {
   const int slots = host::scaled(model.parallel, pace_.batch);
   model.scheduler->restrain({.active = queue_cut_ ? 1 : slots,
                              .chunk = host::scaled(model.engine->batch(), pace_.prefill),
-                             .work = work_,
                              .background = pace_.background && !queue_cut_});
 }
 

@@ -7,6 +7,7 @@
 #include <random>
 #include <variant>
 
+#include "server/apps.h"
 #include "server/openai.h"
 #include "server/prompt.h"
 
@@ -119,7 +120,7 @@ class Run : public std::enable_shared_from_this<Run> {
     outcome_.started[static_cast<std::size_t>(prompt)] = std::move(started);
     if (std::exchange(begun_, true)) return;
     answer_->begin(*exchange_, outcome_);
-    if (const auto what = left_out_json(outcome_); !what.empty()) answer_->left_out(*exchange_, 0, what);
+    if (const auto what = left_out_json(outcome_); !what.empty()) left_out(0, what);
   }
   void take(int, PromptProgress& progress) { answer_->progress(*exchange_, progress); }
   void take(int prompt, OwnedDelta& event) {
@@ -135,7 +136,7 @@ class Run : public std::enable_shared_from_this<Run> {
   }
   void take(int prompt, Shifted& event) {
     const int choice = choice_of(prompt, event.choice);
-    answer_->left_out(*exchange_, choice, left_out_json(choice, event.dropped));
+    left_out(choice, left_out_json(choice, event.dropped));
   }
   void take(int prompt, Finished& event) {
     const int index = choice_of(prompt, event.choice);
@@ -152,6 +153,14 @@ class Run : public std::enable_shared_from_this<Run> {
     over_ = true;
     note();
     answer_->end(*exchange_, outcome_);
+  }
+  // The stream says so, and the app hears of it.
+  void left_out(int choice, const boost::json::object& what) {
+    answer_->left_out(*exchange_, choice, what);
+    if (!service_.apps) return;
+    boost::json::object event = what;
+    event["request"] = exchange_->request().id;
+    service_.apps->tell(exchange_->request().client, "truncated", event);
   }
   // One prompt's failure is the job's.
   void take(int, Failed& failed) {
@@ -282,16 +291,17 @@ void generate(Service& service, Model& model, const std::shared_ptr<Exchange>& e
   std::vector<Scheduler::Id> ids;
   try {
     for (std::size_t i = 0; i < job.prompts.size(); ++i)
-      ids.push_back(model.scheduler->submit({.prompt = std::move(job.prompts[i].tokens),
-                                             .options = options[i],
-                                             .overflow = job.settings.overflow,
-                                             .keep = job.settings.keep,
-                                             .choices = job.choices,
-                                             .priority = job.settings.priority,
-                                             .client = exchange->request().client,
-                                             .scope = exchange->request().client,
-                                             .deadline = deadline,
-                                             .on_event = run->events_of(static_cast<int>(i))}));
+      ids.push_back(model.scheduler->submit(
+          {.prompt = std::move(job.prompts[i].tokens),
+           .options = options[i],
+           .overflow = job.settings.overflow,
+           .keep = job.settings.keep,
+           .choices = job.choices,
+           .priority = job.settings.priority.value_or(service.priority_of(exchange->request().client)),
+           .client = exchange->request().client,
+           .scope = exchange->request().client,
+           .deadline = deadline,
+           .on_event = run->events_of(static_cast<int>(i))}));
   } catch (const Error& e) {
     exchange->post([run] { run->abandon(); });
     for (const Scheduler::Id id : ids) model.scheduler->cancel(id);

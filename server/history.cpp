@@ -73,7 +73,7 @@ void add_text(std::string& all, const json::object& object, std::string_view nam
   all += '\n';
 }
 
-ConversationHead read_head(const Statement& row) {
+ConversationHead read_head(const store::Statement& row) {
   return {.id = std::string(row.text(0)),
           .title = std::string(row.text(1)),
           .created = row.integer(2),
@@ -84,10 +84,10 @@ ConversationHead read_head(const Statement& row) {
 }  // namespace
 
 History::History(const std::filesystem::path& path, const Logger& log)
-    : database_(open_or_begin_anew(path, {.steps = kSteps}, log)) {}
+    : database_(store::open_or_begin_anew(path, {.steps = kSteps}, log)) {}
 
 std::vector<ConversationHead> History::list(std::string_view client) {
-  Statement rows = database_.prepare(
+  store::Statement rows = database_.prepare(
       "SELECT id, title, created, updated, revision FROM conversation WHERE client = ? ORDER BY updated "
       "DESC");
   rows.bind(client);
@@ -98,7 +98,7 @@ std::vector<ConversationHead> History::list(std::string_view client) {
 
 std::vector<ConversationHead> History::search(std::string_view client, std::string_view wanted) {
   const bool indexed = folded(wanted).size() >= kGram;
-  Statement rows = database_.prepare(fmt::format(
+  store::Statement rows = database_.prepare(fmt::format(
       "SELECT id, title, created, updated, revision, text FROM conversation"
       " JOIN conversation_text ON conversation_text.rowid = key WHERE client = ? {} ORDER BY updated DESC",
       indexed ? "AND text MATCH ?" : ""));
@@ -120,7 +120,8 @@ std::vector<ConversationHead> History::search(std::string_view client, std::stri
 }
 
 std::optional<json::object> History::get(std::string_view client, std::string_view id) {
-  Statement row = database_.prepare("SELECT body, revision FROM conversation WHERE client = ? AND id = ?");
+  store::Statement row =
+      database_.prepare("SELECT body, revision FROM conversation WHERE client = ? AND id = ?");
   row.bind(client, id);
   if (!row.step()) return std::nullopt;
   json::object result = parse_kept(row.text(0)).as_object();
@@ -130,15 +131,16 @@ std::optional<json::object> History::get(std::string_view client, std::string_vi
 
 History::Put History::put(std::string_view client, const ConversationHead& head,
                           const json::object& conversation, std::optional<std::int64_t> expected) {
-  Transaction transaction(database_);
-  Statement found = database_.prepare("SELECT key, revision FROM conversation WHERE client = ? AND id = ?");
+  store::Transaction transaction(database_);
+  store::Statement found =
+      database_.prepare("SELECT key, revision FROM conversation WHERE client = ? AND id = ?");
   found.bind(client, std::string_view(head.id));
   const bool known = found.step();
   const std::int64_t revision = known ? found.integer(1) : 0;
   if (expected && *expected != revision) return {.revision = revision};
   if (known) database_.prepare("DELETE FROM conversation_text WHERE rowid = ?").bind(found.integer(0)).run();
   found.reset();
-  Statement write = database_.prepare(
+  store::Statement write = database_.prepare(
       "INSERT INTO conversation (client, id, title, created, updated, revision, body)"
       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (client, id) DO UPDATE"
       " SET title = ?3, created = ?4, updated = ?5, revision = ?6, body = ?7 RETURNING key");
@@ -155,7 +157,7 @@ History::Put History::put(std::string_view client, const ConversationHead& head,
 }
 
 bool History::remove(std::string_view client, std::string_view id) {
-  Transaction transaction(database_);
+  store::Transaction transaction(database_);
   database_
       .prepare(
           "DELETE FROM conversation_text WHERE rowid ="

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "server/database.h"
+#include "store/database.h"
 
 namespace medlar::server {
 
@@ -44,7 +44,7 @@ class History {
   bool remove(std::string_view client, std::string_view id);
 
  private:
-  Database database_;
+  store::Database database_;
 };
 
 // All texts of a conversation that a search looks at, a line each: title, system, the messages' contents.

@@ -78,6 +78,8 @@ class Application {
   virtual Admission admit(const RequestHead& head) = 0;
   // On the I/O thread; must return soon and may not throw.
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
+  // On the I/O thread, once: streams that would never end by themselves are to end now.
+  virtual void draining() {}
   // What breaks HTTP's own rules is answered with this, and the connection is closed.
   virtual Response malformed(int status, std::string_view reason) = 0;
   // After the last byte of a response, or when the client has left (status 499).

@@ -179,6 +179,7 @@ struct HttpServer::Impl {
     for (auto& acceptor : ports) acceptor.close(ignored);
     for (auto& acceptor : sockets) acceptor.close(ignored);
     hub.drain();
+    hub.application.draining();
     await_drained(std::chrono::steady_clock::now() + options.drain);
   }
 

@@ -10,7 +10,9 @@
 #include "base/host.h"
 #include "base/process_memory.h"
 #include "host/governor.h"
+#include "host/lease.h"
 #include "server/models.h"
+#include "server/openai.h"
 #include "server/routes.h"
 #include "server/url.h"
 
@@ -41,15 +43,48 @@ void describe(const Call& call) {
       call, [](const Call& c) { c.reply(c.service.models->describe(percent_decoded(c.rest))); });
 }
 
+struct LoadBody {
+  std::string model;
+  bool stream = false;
+};
+const Form<LoadBody>& load_form() {
+  static const Form<LoadBody> form =
+      Form<LoadBody>()
+          .field("model", &LoadBody::model, {.about = "the name of the model", .required = true})
+          .field("stream", &LoadBody::stream, {.about = "tell of the progress, in events"});
+  return form;
+}
+
+// A stream that has begun tells its error in an event.
+void load_streaming(const Call& call, const std::string& name) {
+  const auto tell = [&](std::string_view what, const std::string& model) {
+    call.exchange->send(sse({{"model", model}, {"status", what}}));
+  };
+  try {
+    tell("loaded", call.service.models->load(name, tell));
+  } catch (...) {
+    call.exchange->send(sse({{"error", current_error().text()}}));
+  }
+  call.exchange->end();
+}
+
 void load(const Call& call) {
-  const NameBody body = read_body(call, name_form());
+  const LoadBody body = read_body(call, load_form());
+  call.require_allowed(body.model);
+  // Loads go in turn, so the first event may be all there is to see for a while.
+  if (body.stream) {
+    call.exchange->begin({.content_type = "text/event-stream"});
+    call.exchange->send(sse({{"model", body.model}, {"status", "waiting"}}));
+  }
   call.service.models->loads().run(call, [body](const Call& c) {
+    if (body.stream) return load_streaming(c, body.model);
     c.reply({{"model", c.service.models->load(body.model)}, {"status", "loaded"}});
   });
 }
 
 void unload(const Call& call) {
   const NameBody body = read_body(call, name_form());
+  call.require_allowed(body.model);
   call.service.models->loads().run(call, [body](const Call& c) {
     c.service.models->unload(body.model);
     c.reply({{"model", body.model}, {"status", "unloaded"}});
@@ -125,6 +160,23 @@ json::object governor_report(const host::Governor& governor) {
   return report;
 }
 
+// Who else has a part of the machine's memory, and what.
+json::object shares_report(const host::MemoryLease& lease) {
+  const host::MemoryLease::Report report = lease.report();
+  json::array others;
+  for (const host::MemoryLease::Member& member : report.members)
+    if (!member.own)
+      others.push_back({{"pid", member.pid},
+                        {"name", printable(member.name)},
+                        {"priority", host::name(member.priority)},
+                        {"share", member.share},
+                        {"held", member.held},
+                        {"models", member.models}});
+  json::object shares{{"total", report.total}, {"share", report.share}, {"others", std::move(others)}};
+  if (!report.problem.empty()) shares["problem"] = report.problem;
+  return shares;
+}
+
 // The ledger, and what the system says of the process.
 json::object memory_report(Service& service) {
   const ProcessMemory process = process_memory();
@@ -150,6 +202,7 @@ json::object memory_report(Service& service) {
       {"process",
        {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
   if (service.governor) report["governor"] = governor_report(*service.governor);
+  if (service.memory_lease) report["shares"] = shares_report(*service.memory_lease);
   return report;
 }
 
@@ -177,7 +230,8 @@ std::span<const Route> model_routes() {
     std::vector<Route> list_{
         get("/medlar/models", list, "The models that are on this machine, and those that could be"),
         get("/medlar/models/{model}", describe, "What a model's file says of itself"),
-        post("/v1/models/load", load, "Load a model in place of the one that is loaded", schema<name_form>),
+        post("/v1/models/load", load, "Load a model; with \"stream\" telling of its progress",
+             schema<load_form>),
         post("/v1/models/unload", unload, "Take a model out of memory", schema<name_form>),
         post("/api/pull", pull, "Download a model", schema<pull_form>),
         get("/v1/memory", memory, "Memory by category, in bytes"),

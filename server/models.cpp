@@ -6,6 +6,7 @@
 
 #include "formats/all.h"
 #include "server/api_error.h"
+#include "server/apps.h"
 #include "server/caretaker.h"
 
 namespace medlar::server {
@@ -97,8 +98,9 @@ std::string Models::reference_of(const std::string& name) const {
   return name;
 }
 
-void Models::make_room(const std::string& name) {
+void Models::make_room(const std::string& name, const LoadProgress& progress) {
   const std::string leaving = service_.shelf.least_used();
+  if (!leaving.empty() && progress) progress("unloading", leaving);
   if (!leaving.empty() && service_.shelf.remove(leaving, options_.patience)) {
     service_.log.info("unloaded model=\"{}\" for=\"{}\"", leaving, name);
     return;
@@ -110,11 +112,31 @@ void Models::make_room(const std::string& name) {
                                           : fmt::format("\"{}\" is answering: try again later", leaving)});
 }
 
-Shelf::Lease Models::put(const std::string& reference, const std::string& name) {
-  while (options_.most > 0 && service_.shelf.size() >= options_.most) make_room(name);
+// With the cache's type that apps want. One that does not suit the model stops nobody.
+std::unique_ptr<Model> Models::load(ModelRequest request, const std::string& name) const {
+  Model wanted;
+  wanted.names = {request.reference, name};
+  if (service_.apps) request.kv_type = service_.apps->kv_type(wanted);
+  if (!request.kv_type) return options_.load(request);
+  try {
+    return options_.load(request);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    service_.log.warning("kv type of an app not taken model=\"{}\" reason=\"{}\"", request.reference,
+                         error.what());
+    request.kv_type.reset();
+    return options_.load(request);
+  }
+}
+
+Shelf::Lease Models::put(const std::string& reference, const std::string& name,
+                         const LoadProgress& progress) {
+  while (options_.most > 0 && service_.shelf.size() >= options_.most) make_room(name, progress);
   for (;;) {
     try {
-      std::unique_ptr<Model> model = options_.load(reference);
+      if (progress) progress("loading", name);
+      std::unique_ptr<Model> model =
+          load({.reference = reference, .may_reduce = !service_.shelf.any_unused(options_.rest)}, name);
       if (!name.empty() && !model->has_name(name)) model->names.push_back(name);
       service_.set_default(model->name());
       service_.log.info("loaded model=\"{}\"", model->name());
@@ -125,22 +147,22 @@ Shelf::Lease Models::put(const std::string& reference, const std::string& name) 
       return lease;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::out_of_memory || service_.shelf.size() == 0) throw;
-      make_room(name);
+      make_room(name, progress);
     }
   }
 }
 
-Shelf::Lease Models::obtain(const std::string& name) try {
+Shelf::Lease Models::obtain(const std::string& name, const LoadProgress& progress) try {
   const std::lock_guard alone(changing_);
   if (!name.empty())
     if (Shelf::Lease lease = service_.shelf.find(name)) return lease;
-  return put(reference_of(name), name);
+  return put(reference_of(name), name, progress);
 } catch (...) {
   rethrow_for_client();
 }
 
-std::string Models::load(const std::string& name) {
-  obtain(name);
+std::string Models::load(const std::string& name, const LoadProgress& progress) {
+  obtain(name, progress);
   return name;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -20,16 +21,26 @@
 
 namespace medlar::server {
 
+struct ModelRequest {
+  std::string reference;         // what a user calls the model
+  bool may_reduce = true;        // where memory is short, the context; or else Error(out_of_memory)
+  std::optional<DType> kv_type;  // instead of the server's own
+};
+
 struct ModelsOptions {
   store::StoreOptions store;
-  // Loads the engine of what a user calls so, and makes no scheduler yet. One call at a time.
-  std::function<std::unique_ptr<Model>(const std::string& reference)> load;
+  // Loads the engine, and makes no scheduler yet. One call at a time.
+  std::function<std::unique_ptr<Model>(const ModelRequest& request)> load;
   SchedulerOptions scheduling;
   std::chrono::milliseconds patience{30'000};  // for answers in progress, before another model takes over
   std::size_t most = 0;                        // models in memory; 0: as many as the ledger allows
   KeepAlive keep_alive = std::chrono::minutes(3);
-  std::chrono::milliseconds rest{60'000};  // without a request, before a model gives back what it can
+  // Without a request, before a model gives back what it can, and leaves rather than have another reduced.
+  std::chrono::milliseconds rest{60'000};
 };
+
+// What is being done about a load: "loading" a model, or "unloading" one that has to leave.
+using LoadProgress = std::function<void(std::string_view what, const std::string& model)>;
 
 class Models {
  public:
@@ -43,7 +54,7 @@ class Models {
 
   // Blocks. Where there is no room, the model whose last use is longest ago leaves, once it has answered.
   // Returns the name it has now. Throws ApiError: 404, 400 with the reason, 503 where there is no room.
-  std::string load(const std::string& name);
+  std::string load(const std::string& name, const LoadProgress& progress = {});
   // The same in the background, and then `ready` with the model; what load() throws is answered.
   void load(const Call& call, const std::string& name, std::function<void(Shelf::Lease)> ready);
   // ApiError(409) while it is answering.
@@ -84,10 +95,11 @@ class Models {
   ApiError unknown(std::string_view name) const;
   // What to load for a name that a client gave. ApiError(404).
   std::string reference_of(const std::string& name) const;
-  Shelf::Lease obtain(const std::string& name);
-  Shelf::Lease put(const std::string& reference, const std::string& name);
+  Shelf::Lease obtain(const std::string& name, const LoadProgress& progress = {});
+  std::unique_ptr<Model> load(ModelRequest request, const std::string& name) const;
+  Shelf::Lease put(const std::string& reference, const std::string& name, const LoadProgress& progress = {});
   // Unloads the model whose last use is longest ago. ApiError(503) where that cannot be.
-  void make_room(const std::string& name);
+  void make_room(const std::string& name, const LoadProgress& progress);
   // Unloads models whose time is over, until close().
   void tidy();
 

@@ -37,10 +37,11 @@ std::int64_t now() {
 }  // namespace
 
 ResponseStore::ResponseStore(const std::filesystem::path& path, const Logger& log)
-    : database_(open_or_begin_anew(path, {.steps = kSteps}, log)) {}
+    : database_(store::open_or_begin_anew(path, {.steps = kSteps}, log)) {}
 
 std::optional<StoredResponse> ResponseStore::get(std::string_view client, std::string_view id) {
-  Statement row = database_.prepare("SELECT previous, input, body FROM response WHERE client = ? AND id = ?");
+  store::Statement row =
+      database_.prepare("SELECT previous, input, body FROM response WHERE client = ? AND id = ?");
   row.bind(client, id);
   if (!row.step()) return std::nullopt;
   return StoredResponse{std::string(row.text(0)), parse_kept(row.text(1)).as_array(),
@@ -68,7 +69,7 @@ json::array ResponseStore::items_through(std::string_view client, std::string_vi
 
 void ResponseStore::put(std::string_view client, const StoredResponse& response) {
   const std::int64_t time = now();
-  Transaction transaction(database_);
+  store::Transaction transaction(database_);
   database_.prepare("DELETE FROM response WHERE created < ?")
       .bind(time - std::chrono::duration_cast<std::chrono::seconds>(kKept).count())
       .run();

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "base/log.h"
-#include "server/database.h"
+#include "store/database.h"
 
 namespace medlar::server {
 
@@ -39,7 +39,7 @@ class ResponseStore {
   bool remove(std::string_view client, std::string_view id);
 
  private:
-  Database database_;
+  store::Database database_;
 };
 
 }  // namespace medlar::server

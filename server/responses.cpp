@@ -93,7 +93,8 @@ json::object asked(const ResponseBody& body, const std::string& model) {
       {"text", structure.text.is_null() ? json::object{{"format", {{"type", "text"}}}} : structure.text},
       {"tool_choice", structure.tool_choice.is_null() ? json::value("auto") : structure.tool_choice},
       {"tools", structure.tools.is_null() ? json::array() : structure.tools},
-      {"truncation", body.settings.overflow == Overflow::shift ? "auto" : "disabled"},
+      {"truncation",
+       body.settings.overflow == Overflow::shift || body.settings.summarize ? "auto" : "disabled"},
       {"user", or_null(body.user)}};
   result["max_output_tokens"] =
       body.settings.max_tokens ? json::value(*body.settings.max_tokens) : json::value();
@@ -107,14 +108,17 @@ void respond(const Call& call, ResponseBody body, json::array earlier) {
   const Path path{.name = "input"};
   messages_of(own, path);  // whatever is wrong with it is told by its own places
   earlier.insert(earlier.end(), own.begin(), own.end());
-  Conversation conversation{.messages = messages_of(earlier, path),
-                            .variables = std::move(body.variables),
-                            .client = call.request().client};
+  std::vector<ChatMessage> messages = messages_of(earlier, path);
   if (!body.instructions.empty())
-    conversation.messages.insert(conversation.messages.begin(),
-                                 {{{"role", "system"}, {"content", body.instructions}}});
+    messages.insert(messages.begin(), {{{"role", "system"}, {"content", body.instructions}}});
+  const auto prepare = [&model, variables = std::move(body.variables), client = call.request().client,
+                        demands = responses_demands(body.structure)](std::vector<ChatMessage> some) {
+    return model.chat->prepare({.messages = std::move(some), .variables = variables, .client = client},
+                               demands);
+  };
   Job job{.settings = body.settings, .dialect = Dialect::openai};
-  job.prompts.push_back(model.chat->prepare(conversation, responses_demands(body.structure)));
+  if (body.settings.summarize) job.retelling = {messages, prepare};
+  job.prompts.push_back(prepare(std::move(messages)));
   ResponseFrame frame{.id = new_id(),
                       .asked = asked(body, body.model.empty() ? model.name() : body.model),
                       .previous = body.previous,

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "server/apps.h"
+
 namespace medlar::server {
 namespace {
 
@@ -69,15 +71,36 @@ void Call::reply(const json::value& body, int status) const {
 }
 
 Model& Call::model(std::string_view name) const {
-  *lease = service.lease(name);
+  const auto app = service.apps ? service.apps->of(request().client) : nullptr;
+  if (!app) {
+    *lease = service.lease(name);
+    return **lease;
+  }
+  const std::string wanted = name.empty() ? allowed_model(*app, name, nullptr) : std::string(name);
+  try {
+    *lease = service.lease(wanted);
+  } catch (const NotInMemory& missing) {
+    allowed_model(*app, missing.name, nullptr);
+    throw;
+  }
+  allowed_model(*app, wanted, &**lease);
   return **lease;
+}
+
+void Call::require_allowed(std::string_view name) const {
+  const auto app = service.apps ? service.apps->of(request().client) : nullptr;
+  if (app && !name.empty()) {
+    const Shelf::Lease present = service.shelf.find(name);
+    allowed_model(*app, name, present ? &*present : nullptr);
+  }
 }
 
 Routes::Routes() {
   routes_.push_back(kDocument);
-  for (const auto table : {openai_routes(), anthropic_routes(), ollama_routes(), llama_routes(),
-                           page_routes(), model_routes(), history_routes(), response_routes(),
-                           ollama_model_routes(), embedding_routes(), rerank_routes(), adapter_routes()})
+  for (const auto table :
+       {openai_routes(), anthropic_routes(), ollama_routes(), llama_routes(), page_routes(), model_routes(),
+        history_routes(), response_routes(), ollama_model_routes(), embedding_routes(), rerank_routes(),
+        adapter_routes(), app_routes()})
     routes_.insert(routes_.end(), table.begin(), table.end());
 }
 

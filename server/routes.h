@@ -26,10 +26,12 @@ struct Call {
 
   const HttpRequest& request() const { return exchange->request(); }
   void reply(const boost::json::value& body, int status = 200) const;
-  // The model of this name, "" for whichever was used last; it stays until the request has been answered. To
-  // be asked for before anything else is done: where it is not in memory, this throws, and the handler is
-  // called again when it is.
+  // The model of this name, "" for whichever was used last, of those that the client may ask for; it stays
+  // until the request has been answered. To be asked for before anything else is done: where it is not in
+  // memory, this throws, and the handler is called again when it is.
   Model& model(std::string_view name = {}) const;
+  // Throws ApiError(403) where the client is an app that may not ask for the model of this name.
+  void require_allowed(std::string_view name) const;
 };
 
 // What throws is answered in the route's dialect.
@@ -58,6 +60,7 @@ std::span<const Route> ollama_model_routes();
 std::span<const Route> embedding_routes();
 std::span<const Route> rerank_routes();
 std::span<const Route> adapter_routes();
+std::span<const Route> app_routes();
 
 struct Match {
   const Route* route = nullptr;

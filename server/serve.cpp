@@ -6,6 +6,7 @@
 
 #include "host/governor.h"
 #include "server/api.h"
+#include "server/apps.h"
 #include "server/caretaker.h"
 #include "server/desk.h"
 #include "server/http_server.h"
@@ -20,15 +21,17 @@ struct Rooms {
   Models models;
   HistoryDesk history;
   ResponseDesk responses;
+  Apps apps;
   Api api;
   std::optional<host::Governor> governor;
 
   explicit Rooms(const ServeOptions& options)
       : service(options.log, options.ledger),
-        caretaker(service),
+        caretaker(service, options.team),
         models(service, options.models),
         history(options.history, options.log),
         responses(options.responses, options.log),
+        apps(options.apps, options.log),
         api(service, Access(options.access, options.listen.unix_path.empty() ? options.listen.host : "")) {
     service.caretaker = &caretaker;
     service.models = &models;
@@ -38,10 +41,14 @@ struct Rooms {
     }
     service.history = &history;
     service.responses = &responses;
+    if (options.apps.empty()) return;
+    service.apps = &apps;
+    apps.refresh();  // what they want is known before the first model is loaded
   }
 
   // Handlers first, and at last the scheduler, whose events go to the I/O thread.
   void close() {
+    apps.close();
     api.close();
     models.close();
     governor.reset();
@@ -56,6 +63,7 @@ struct Rooms {
 void serve(const ServeOptions& options) {
   Rooms rooms(options);
   rooms.service.queue_timeout = options.queue_timeout;
+  rooms.service.memory_lease = options.memory_lease;
   HttpServer http(options.listen, rooms.api, options.log, *options.ledger);
   std::exception_ptr failure;
   std::thread loader([&] {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/team.h"
+#include "host/lease.h"
 #include "host/signals.h"
 #include "server/models.h"
 #include "server/options.h"
@@ -19,12 +21,15 @@ struct ServeOptions {
   AccessOptions access;
   Logger log;
   std::shared_ptr<Ledger> ledger = Ledger::make();
-  double queue_timeout = 0;  // seconds that a request may wait for its turn; 0: without end
+  host::MemoryLease* memory_lease = nullptr;  // that sets the ledger's ceiling; null: nobody does
+  double queue_timeout = 0;                   // seconds that a request may wait for its turn; 0: without end
   // Loaded on a thread of its own while the server already answers 503; "": none.
   std::string model;
   ModelsOptions models;
+  std::shared_ptr<Team> team;       // that all models are loaded with, so that heat and battery can limit it
   std::filesystem::path history;    // the page's conversations
   std::filesystem::path responses;  // those of /v1/responses
+  std::filesystem::path apps;       // those that are registered; empty: none
   // What the machine is watched by; unset: by nothing.
   std::function<host::Sources()> sources;
   // Called once on the I/O thread when the server is ready, with the model's name, "" for none, and the URLs,

@@ -1,6 +1,7 @@
 #include "server/service.h"
 
 #include "server/api_error.h"
+#include "server/apps.h"
 
 namespace medlar::server {
 
@@ -19,6 +20,11 @@ Shelf::Lease Service::lease(std::string_view name) {
                   .code = "model_not_found",
                   .hint = "name one in the request, choose one on the page at /, send {\"model\": NAME} to "
                           "/v1/models/load, or start medlar serve NAME"});
+}
+
+Priority Service::priority_of(std::string_view client) const {
+  const auto app = apps ? apps->of(client) : nullptr;
+  return app ? app->manifest.priority : Priority::interactive;
 }
 
 void Service::require_started() const {

@@ -16,10 +16,12 @@
 
 namespace medlar::host {
 class Governor;
-}
+class MemoryLease;
+}  // namespace medlar::host
 
 namespace medlar::server {
 
+class Apps;
 class Caretaker;
 class History;
 class ResponseStore;
@@ -54,13 +56,18 @@ class Service {
   // after the server's own limit, where there is one.
   std::optional<std::chrono::steady_clock::time_point> queue_deadline(std::optional<double> seconds) const;
 
+  // Of a request that does not say: its app's.
+  Priority priority_of(std::string_view client) const;
+
   const Logger log;
   const std::shared_ptr<Ledger> ledger;
   Metrics metrics;
   Shelf shelf;
-  Caretaker* caretaker = nullptr;      // null: nobody watches the machine
-  host::Governor* governor = nullptr;  // the same
-  Models* models = nullptr;            // null: no others than those in memory
+  Caretaker* caretaker = nullptr;             // null: nobody watches the machine
+  host::Governor* governor = nullptr;         // the same
+  Apps* apps = nullptr;                       // null: none are registered here
+  host::MemoryLease* memory_lease = nullptr;  // null: nobody shares the machine's memory out
+  Models* models = nullptr;                   // null: no others than those in memory
   Desk<History>* history = nullptr;
   Desk<ResponseStore>* responses = nullptr;
   double queue_timeout = 0;  // seconds that a request may wait; 0: without end

@@ -21,7 +21,7 @@ struct Settings {
   Overflow overflow = Overflow::error;
   std::int64_t keep = 0;   // with Overflow::shift: first tokens that stay
   bool summarize = false;  // a conversation that does not fit has its oldest turns condensed (summary.h)
-  Priority priority = Priority::interactive;
+  std::optional<Priority> priority;     // none: the client's
   std::optional<double> queue_timeout;  // seconds; none: the server's own limit
 };
 

@@ -123,6 +123,12 @@ std::string Shelf::least_used() const {
   return least == places_.end() ? "" : least->model->name();
 }
 
+bool Shelf::any_unused(std::chrono::milliseconds time) const {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point since = Clock::now() - time;
+  return std::ranges::any_of(places_, [&](const Place& p) { return p.leases == 0 && p.used <= since; });
+}
+
 void Shelf::hurry(bool on) {
   const std::lock_guard lock(mutex_);
   hurried_ = on;

@@ -99,6 +99,8 @@ class Shelf {
   bool remove(std::string_view name, std::chrono::milliseconds patience);
   // Of the model whose last use is longest ago, of those in use only if all are; empty: there is none.
   std::string least_used() const;
+  // Whether there is a model that nobody has used for so long.
+  bool any_unused(std::chrono::milliseconds time) const;
   // From now on, or no more: whoever is not used leaves, whatever its keep-alive.
   void hurry(bool on);
   // Its time is over as soon as nobody uses it.

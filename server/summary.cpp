@@ -142,7 +142,7 @@ class Summarizing : public std::enable_shared_from_this<Summarizing> {
     const Scheduler::Id id = scheduler.submit(
         {.prompt = std::move(prompt),
          .options = options,
-         .priority = job_.settings.priority,
+         .priority = job_.settings.priority.value_or(service_.priority_of(exchange_->request().client)),
          .client = exchange_->request().client,
          .scope = exchange_->request().client,
          .deadline = service_.queue_deadline(job_.settings.queue_timeout),

@@ -48,7 +48,7 @@ class CpuProgram final : public Program {
     team_->run([&](int index) {
       const FlushDenormals flush;
       kernels::Slice slice{
-          index, team_->size(),
+          index, team_->active(),
           scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
       for (std::size_t i = 0; i < calls_.size(); ++i) {
         slice.taken = &taken_[i];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -20,15 +21,33 @@ StepShape shape_of(const kernels::Step& step) {
   return s;
 }
 
+// fn(plan) for steps of every size, with as many rows of logits and splits as there can be.
+template <class Fn>
+void each_size(const Lowering& lowering, const ProgramOptions& options, Fn fn) {
+  constexpr int kLongest = 1 << 30;
+  for (int tokens = 1;; tokens *= 2) {
+    fn(lowering.plan(lowering.covering({tokens, options.max_logit_rows, kLongest})));
+    if (tokens >= options.max_tokens) return;
+  }
+}
+
 // Bytes of the largest arena that steps of up to these options need.
 std::size_t largest_arena(const Lowering& lowering, const ProgramOptions& options, std::size_t guard) {
-  constexpr int kLongest = 1 << 30;  // as many splits as there can be
   std::size_t bytes = 0;
-  for (int tokens = 1;; tokens *= 2) {
-    const StepShape shape = lowering.covering({tokens, options.max_logit_rows, kLongest});
-    bytes = std::max(bytes, schedule(lowering.plan(shape), guard).arena_bytes);
-    if (tokens >= options.max_tokens) return bytes;
-  }
+  each_size(lowering, options,
+            [&](const StepPlan& plan) { bytes = std::max(bytes, schedule(plan, guard).arena_bytes); });
+  return bytes;
+}
+
+// Kernels of steps of all sizes, and of one token with one row of logits.
+std::vector<const KernelInfo*> kernels_of(const Lowering& lowering, const ProgramOptions& options) {
+  std::set<const KernelInfo*> found;
+  const auto add = [&](const StepPlan& plan) {
+    for (const PlannedDispatch& d : plan.dispatches) found.insert(d.kernel);
+  };
+  each_size(lowering, options, add);
+  add(lowering.plan(lowering.covering({})));
+  return {found.begin(), found.end()};
 }
 
 std::size_t kv_bytes(const std::vector<KvPart>& parts) {
@@ -51,6 +70,7 @@ class GpuProgram final : public Program {
         lowering_(graph, options_, kv_parts_, tuning),
         weights_(device, graph),
         step_(device, options) {
+    device.prepare(kernels_of(lowering_, options_));
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
     kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));

@@ -1,5 +1,5 @@
-// What every GPU offers to the host: memory, kernels, and lists of dispatches. The emulator is one; so will
-// CUDA and Metal be.
+// What every GPU offers to the host: memory, kernels, and lists of dispatches. The emulator is one, NVIDIA's
+// another.
 #pragma once
 
 #include <cstddef>
@@ -68,6 +68,8 @@ class Device {
   // The bytes are not needed any more; whole pages may go back to the system and read as anything.
   virtual void discard(Buffer& buffer, std::size_t offset, std::size_t bytes) = 0;
 
+  // Compiles these together, where that is quicker than one by one.
+  virtual void prepare(std::span<const KernelInfo* const> kernels) {}
   // Compiles the kernel the first time it is asked for.
   virtual Pipeline pipeline(const KernelInfo& kernel) = 0;
   virtual std::unique_ptr<CommandList> record(std::vector<Dispatch> dispatches) = 0;

@@ -53,6 +53,64 @@ TEST_P(TeamOfSize, BarrierSeparatesSteps) {
   EXPECT_EQ(std::accumulate(step.begin(), step.end(), 0), kSteps * team.size());
 }
 
+TEST_P(TeamOfSize, ALimitLeavesMembersOutAndBarriersHoldAmongTheRest) {
+  Team team({.threads = GetParam()});
+  const auto n = static_cast<std::size_t>(team.size());
+  std::vector<int> calls(n, 0), expected(n, 0);
+  std::atomic<int> wrong = 0;
+  for (int run = 0; run < 300; ++run) {
+    const int members = 1 + run * 7 % team.size();
+    team.limit(members);
+    std::vector<int> step(n, 0);
+    team.run([&](int member) {
+      ++calls[static_cast<std::size_t>(member)];
+      wrong += team.active() != members;
+      for (int s = 1; s <= run % 5; ++s) {
+        step[static_cast<std::size_t>(member)] = s;
+        team.barrier(member);
+        for (int other = 0; other < members; ++other) wrong += step[static_cast<std::size_t>(other)] != s;
+        team.barrier(member);
+      }
+    });
+    for (int member = 0; member < members; ++member) ++expected[static_cast<std::size_t>(member)];
+    ASSERT_EQ(calls, expected);
+  }
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Team, ALimitIsClamped) {
+  Team team({.threads = 3});
+  const auto called = [&] {
+    std::atomic<int> calls = 0;
+    team.run([&](int) { ++calls; });
+    return calls.load();
+  };
+  team.limit(0);
+  EXPECT_EQ(called(), 1);
+  team.limit(100);
+  EXPECT_EQ(called(), 3);
+}
+
+TEST(Team, TheLimitMayChangeWhileItRuns) {
+  Team team({.threads = 4});
+  std::atomic<bool> done = false;
+  std::thread changing([&] {
+    for (int i = 0; !done; ++i) team.limit(1 + i % 4);
+  });
+  std::atomic<int> wrong = 0;
+  for (int run = 0; run < 500; ++run) {
+    std::atomic<int> entered = 0;
+    team.run([&](int member) {
+      ++entered;
+      team.barrier(member);
+      wrong += entered != team.active();
+    });
+  }
+  done = true;
+  changing.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 // 1 and 2 spin on most machines; the others are more threads than processors on some, so they sleep.
 INSTANTIATE_TEST_SUITE_P(Sizes, TeamOfSize, testing::Values(1, 2, 3, 5, 8, 33));
 

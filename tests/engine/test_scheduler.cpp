@@ -453,7 +453,7 @@ TEST_P(SchedulerTest, TrimmingForgetsWhatNobodyUsesAndChangesNoAnswer) {
 
 TEST_P(SchedulerTest, ARestraintHoldsRequestsBackAndChangesNoAnswer) {
   Scheduler scheduler(load(4, 2000));
-  scheduler.restrain({.active = 1, .chunk = 16, .work = 0.5, .background = false});
+  scheduler.restrain({.active = 1, .chunk = 16, .background = false});
   std::map<int, Listener> listeners;
   Request background = request(text(50), options(10), listeners[0]);
   background.priority = Priority::background;

@@ -185,6 +185,8 @@ TEST(Scaled, RoundsAndKeepsOne) {
   EXPECT_EQ(scaled(1, 0.2), 1);
   EXPECT_EQ(scaled(0, 0.5), 0);
   EXPECT_EQ(scaled(2, 0.5), 1);
+  EXPECT_EQ(scaled(2, 0.7), 2);
+  EXPECT_EQ(scaled(10, 0.7), 7);
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 
@@ -89,3 +91,27 @@ def post(path, body, *fields):
     """A request as bytes."""
     head = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+class Listening(threading.Thread):
+    """Streams an answer until it has heard enough; `pieces` are its texts."""
+
+    def __init__(self, server, body):
+        super().__init__()
+        self.pieces, self.enough = [], threading.Event()
+        data = json.dumps(body | {"stream": True}).encode()
+        self.answer = urllib.request.urlopen(urllib.request.Request(server.url + "/v1/completions", data), timeout=60)
+        self.start()
+
+    def run(self):
+        for line in self.answer:
+            if line.startswith(b"data: {"):
+                self.pieces.append(json.loads(line[6:])["choices"][0]["text"])
+            if self.enough.is_set():
+                return self.answer.close()
+
+
+def stages_of(server):
+    """The stages of the ladder, by the server's log."""
+    stages = re.findall(r"memory stage=(\w+)", server.log())
+    return [stage for stage, before in zip(stages, ["", *stages]) if stage != before]

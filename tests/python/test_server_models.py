@@ -10,7 +10,7 @@ import urllib.request
 import ollama
 import pytest
 from hub_support import Hub
-from server_support import Server, post, read_all
+from server_support import Listening, Server, post, read_all, stages_of
 
 A, B, C = "hf.co/test/llama:F16", "hf.co/test/qwen3:F16", "hf.co/test/gemma3:F16"
 CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
@@ -82,6 +82,20 @@ def test_load_and_unload(medlar, home):
         assert server.json("/v1/chat/completions", CHAT)["choices"]
 
 
+def test_a_load_tells_what_it_does(medlar, home):
+    def told(model):
+        _, headers, body = server.request("/v1/models/load", {"model": model, "stream": True})
+        assert headers["content-type"] == "text/event-stream"
+        return [json.loads(event.removeprefix(b"data: ")) for event in body.split(b"\n\n") if event]
+
+    with Server(medlar, A, "--max-models", "1", env=home) as server:
+        steps = [{"model": B, "status": "waiting"}, {"model": A, "status": "unloading"},
+                 {"model": B, "status": "loading"}, {"model": B, "status": "loaded"}]  # fmt: skip
+        assert told(B) == steps
+        assert told(B) == [steps[0], steps[-1]]
+        assert "not found" in told(C)[-1]["error"] and names(server) == {A: False, B: True}
+
+
 def test_a_model_is_loaded_when_it_is_asked(medlar, home):
     with Server(medlar, None, env=home) as server:
         assert [model["id"] for model in server.json("/v1/models")["data"]] == [A, B]
@@ -104,6 +118,34 @@ def test_the_model_used_least_recently_leaves_for_another(medlar, hub, home):
         server.json("/v1/completions", {"prompt": "x", "max_tokens": 2, "model": C})
         assert names(server) == {A: True, B: False, C: True}
         assert len(mapped(server)) == 2
+
+
+def test_a_model_is_reduced_for_one_just_used_and_not_for_one_that_rests(medlar, tmp_path):
+    """Of two that fit only if one has a smaller context."""
+
+    def contexts(server):
+        return {model["name"]: model["context_length"] for model in server.json("/api/ps")["models"]}
+
+    files = {}
+    for name in ("one", "two"):
+        medlar.run("synth", "smollm2-135m:q4_0", tmp_path / name, "--seed", str(len(files)))
+        files[f"test/{name}"] = (tmp_path / name).read_bytes()
+    hub = Hub(files)
+    env = {"MEDLAR_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url}
+    one, two = [f"hf.co/{name}:F16" for name in files]  # as the hub calls any file
+    for name in (one, two):
+        medlar.run("pull", name, env=env)
+    hub.close()
+    ask = {"prompt": "x", "max_tokens": 2, "model": two}
+    with Server(medlar, one, env=env, context=0) as server:
+        whole, alone = contexts(server)[one], server.json("/v1/memory")["held_total"]
+    limit = ["--memory-limit", f"{int(alone * 1.7 / 1e6) + 40}M"]
+    with Server(medlar, one, *limit, env=env, context=0) as server:
+        server.json("/v1/completions", ask)
+        assert contexts(server)[one] == whole > contexts(server)[two] > 0
+    with Server(medlar, one, *limit, "--rest", "0", env=env, context=0) as server:
+        server.json("/v1/completions", ask)
+        assert contexts(server) == {two: whole}
 
 
 def test_keep_alive(medlar, home):
@@ -336,30 +378,6 @@ def test_ollamas_client_copies_and_deletes(medlar, home):
             with pytest.raises(ollama.ResponseError) as error:
                 act()
             assert error.value.status_code == status and text in error.value.error
-
-
-class Listening(threading.Thread):
-    """Streams an answer until it has heard enough; `pieces` are its texts."""
-
-    def __init__(self, server, body):
-        super().__init__()
-        self.pieces, self.enough = [], threading.Event()
-        data = json.dumps(body | {"stream": True}).encode()
-        self.answer = urllib.request.urlopen(urllib.request.Request(server.url + "/v1/completions", data), timeout=60)
-        self.start()
-
-    def run(self):
-        for line in self.answer:
-            if line.startswith(b"data: {"):
-                self.pieces.append(json.loads(line[6:])["choices"][0]["text"])
-            if self.enough.is_set():
-                return self.answer.close()
-
-
-def stages_of(server):
-    """The stages of the ladder, by the server's log."""
-    stages = re.findall(r"memory stage=(\w+)", server.log())
-    return [stage for stage, before in zip(stages, ["", *stages]) if stage != before]
 
 
 def test_the_ladder_runs_in_order_and_the_answer_goes_on(medlar, home, tmp_path):

@@ -107,6 +107,26 @@ def test_official_clients_take_it(server):
     assert "".join(line.message.content for line in lines) == answer.message.content
 
 
+def test_responses_are_condensed_too(server):
+    """The messages of all items, those of earlier responses included, with the instructions first."""
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key="none")
+    extra = {"overflow": "summarize", "ignore_eos": True}
+    first = client.responses.create(model=MODEL, input=[*TURNS[:-1]], max_output_tokens=4, temperature=0,
+                                    extra_body=extra)  # fmt: skip
+    arguments = {"model": MODEL, "input": [TURNS[0], TURNS[1], LAST], "instructions": "Be brief.", "max_output_tokens": 10,
+                 "temperature": 0, "previous_response_id": first.id, "extra_body": extra}  # fmt: skip
+    whole = client.responses.create(**arguments)
+    told = whole.medlar["summarized"]
+    assert told["begin"] == 1 < told["end"] and told["tokens"] > 0 and told["summary"]
+    assert whole.truncation == "auto" and whole.usage.input_tokens < 512
+    with client.responses.stream(**arguments) as stream:
+        events = list(stream)
+    notices = [event.medlar for event in events if getattr(event, "medlar", None)]
+    assert notices[0] == {"summarized": told}
+    assert events[-1].response.output_text == whole.output_text
+    assert events[-1].response.medlar["summarized"] == told
+
+
 @pytest.mark.parametrize("body, expected", [
     ({"messages": [{"role": "user", "content": "x" * 600}]}, "newest turn"),
     ({"messages": [*TURNS, {"role": "user", "content": "x" * 600}]}, "newest turn"),

@@ -158,12 +158,12 @@ TEST_F(HistoryTest, LeavesAFileOfANewerVersionAlone) {
 
 TEST_F(HistoryTest, UndoesWhatIsNotCommitted) {
   constexpr std::string_view kSteps[] = {"CREATE TABLE t (x INTEGER)"};
-  Database database(path_, {.steps = kSteps});
+  store::Database database(path_, {.steps = kSteps});
   {
-    Transaction transaction(database);
+    store::Transaction transaction(database);
     database.prepare("INSERT INTO t VALUES (?)").bind(std::int64_t{1}).run();
   }
-  Statement count = database.prepare("SELECT count(*) FROM t");
+  store::Statement count = database.prepare("SELECT count(*) FROM t");
   ASSERT_TRUE(count.step());
   EXPECT_EQ(count.integer(0), 0);
 }

@@ -1,4 +1,4 @@
-#include "server/database.h"
+#include "store/database.h"
 
 #include <ctime>
 #include <system_error>
@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-namespace medlar::server {
+namespace medlar::store {
 namespace {
 
 constexpr int kBusyMs = 10'000;  // how long another process may hold the write lock
@@ -110,12 +110,16 @@ Database::Database(const std::filesystem::path& path, const Schema& schema) : pa
   migrate(schema);
 }
 
-void Database::migrate(const Schema& schema) {
-  Transaction transaction(*this);  // of two processes one does it
+std::size_t Database::version() {
   Statement ask = prepare("PRAGMA user_version");
   ask.step();
-  const auto version = static_cast<std::size_t>(ask.integer(0));
-  ask.reset();
+  return static_cast<std::size_t>(ask.integer(0));
+}
+
+void Database::migrate(const Schema& schema) {
+  if (version() == schema.steps.size()) return;
+  Transaction transaction(*this);  // of two processes one does it
+  const std::size_t version = this->version();
   if (version > schema.steps.size())
     throw Error(ErrorKind::unsupported,
                 fmt::format("{}: written by a newer Medlar (version {}, this one knows {})", path_.string(),
@@ -191,4 +195,4 @@ Database open_or_begin_anew(const std::filesystem::path& path, const Database::S
   return Database(path, schema);
 }
 
-}  // namespace medlar::server
+}  // namespace medlar::store

@@ -16,7 +16,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace medlar::server {
+namespace medlar::store {
 
 // A statement with values for its parameters, stepped through its rows; from the start again after reset().
 // Texts are UTF-8. Views of a row are valid until the next step().
@@ -72,6 +72,7 @@ class Database {
   struct Close {
     void operator()(sqlite3* handle) const;
   };
+  std::size_t version();
   void migrate(const Schema& schema);
 
   std::filesystem::path path_;
@@ -100,4 +101,4 @@ Database open_or_begin_anew(const std::filesystem::path& path, const Database::S
 // returns the new path. Throws Error(io).
 std::filesystem::path set_aside(const std::filesystem::path& path);
 
-}  // namespace medlar::server
+}  // namespace medlar::store

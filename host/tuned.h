@@ -1,0 +1,61 @@
+// Settings that medlar tune found, kept for each machine and model in tuned.db.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/host.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "store/database.h"
+#include "tune/search.h"
+
+namespace medlar::host {
+
+// The machine whichever threads are used: processor, threads that it has, memory.
+std::string tuned_machine(const HostInfo& host);
+
+// A model as far as its speed goes: architecture, shapes, and types with their bytes. Models that differ in
+// nothing but the values of their weights are one.
+std::string tuned_model(const ModelDescription& description);
+
+struct TunedEntry {
+  std::string machine, model;  // as above
+  std::string name;            // of the model, to show
+  tune::Settings settings;
+  std::string created;  // UTC, "2026-11-21T04:06:00Z"
+  double gain = 1;      // times as fast as the defaults, in the median
+};
+
+class TunedStore {
+ public:
+  // The file in `folder`. Throws what Database throws.
+  explicit TunedStore(const std::filesystem::path& folder);
+  // The same; a damaged file is set aside and `log` told where it is.
+  TunedStore(const std::filesystem::path& folder, const Logger& log);
+
+  // In place of what is kept for this machine and model. Throws Error(io, no_space), as all of these.
+  void put(const TunedEntry& entry);
+  // Throws Error(bad_file) where what is kept makes no sense.
+  std::optional<TunedEntry> find(std::string_view machine, std::string_view model);
+  std::vector<TunedEntry> list();  // by name, then machine
+  // By machine and model; false: there was none.
+  bool forget(std::string_view machine, std::string_view model);
+
+ private:
+  store::Database database_;
+};
+
+// For those who can do without: the settings of a model, and else perhaps why what is there cannot be read.
+struct KeptSettings {
+  std::optional<tune::Settings> settings;
+  std::string problem;
+};
+KeptSettings kept_settings(const std::filesystem::path& folder, const std::filesystem::path& model) noexcept;
+
+// Whether `folder` has a file of such settings.
+bool has_tuned(const std::filesystem::path& folder);
+
+}  // namespace medlar::host

@@ -1,0 +1,258 @@
+#include "runtime/cuda/device.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "runtime/cuda/backend.h"
+#include "runtime/cuda/compiler.h"
+#include "runtime/cuda/driver.h"
+#include "runtime/cuda/staging.h"
+#include "runtime/gpu/backend.h"
+
+namespace medlar::runtime {
+namespace {
+
+using cuda::DevicePointer;
+using cuda::Driver;
+using cuda::Handle;
+
+constexpr int kLeastCapability = 80;  // mma.m16n8k16
+
+// A GPU's primary context, current in the thread that made it.
+class Context {
+ public:
+  Context(const Driver& driver, int number) : driver_(driver) {
+    int count = 0;
+    driver.check(driver.device_count(&count), "count the GPUs");
+    if (number >= count)
+      throw Error(ErrorKind::device, fmt::format("there is no GPU {}: this machine has {}", number, count),
+                  "use --device cpu");
+    driver.check(driver.device_get(&device_, number), "open the GPU");
+    driver.check(driver.retain_context(&context_, device_), "open the GPU");
+    enter();
+  }
+  ~Context() { driver_.release_context(device_); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  // In each thread that calls the driver.
+  void enter() const { driver_.check(driver_.set_context(context_), "use the GPU"); }
+  int capability() const {
+    return 10 * attribute(cuda::Attribute::capability_major) + attribute(cuda::Attribute::capability_minor);
+  }
+  std::string name() const {
+    std::array<char, 128> text{};
+    driver_.check(driver_.device_name(text.data(), static_cast<int>(text.size()), device_), "name the GPU");
+    return text.data();
+  }
+
+ private:
+  int attribute(cuda::Attribute which) const {
+    int value = 0;
+    driver_.check(driver_.device_attribute(&value, which, device_), "ask the GPU");
+    return value;
+  }
+
+  const Driver& driver_;
+  int device_ = 0;
+  Handle context_ = nullptr;
+};
+
+struct Stream {
+  explicit Stream(const Driver& d) : driver(d) {
+    constexpr unsigned kNonBlocking = 1;
+    driver.check(driver.create_stream(&handle, kNonBlocking), "create a stream");
+  }
+  ~Stream() {
+    driver.wait_stream(handle);
+    driver.destroy_stream(handle);
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  const Driver& driver;
+  Handle handle = nullptr;
+};
+
+class CudaBuffer final : public gpu::Buffer {
+ public:
+  CudaBuffer(const Driver& driver, std::size_t bytes) : driver_(driver), size_(bytes) {
+    driver.check(driver.allocate(&address_, bytes), "allocate memory of the GPU");
+  }
+  ~CudaBuffer() override { driver_.release(address_); }  // waits until no kernel uses it
+
+  std::size_t size() const override { return size_; }
+  DevicePointer address() const { return address_; }
+
+ private:
+  const Driver& driver_;
+  const std::size_t size_;
+  DevicePointer address_ = 0;
+};
+
+DevicePointer address(const gpu::Buffer& buffer, std::size_t offset) {
+  return static_cast<const CudaBuffer&>(buffer).address() + offset;
+}
+
+class Graph final : public gpu::CommandList {
+ public:
+  explicit Graph(const Driver& driver) : driver_(driver) {
+    driver.check(driver.create_graph(&graph_, 0), "create a graph");
+  }
+  ~Graph() override {
+    if (executable_) driver_.destroy_executable(executable_);
+    driver_.destroy_graph(graph_);
+  }
+
+  // Nodes between two barriers may run at once, after all of those before.
+  void add(gpu::Dispatch& dispatch, Handle function) {
+    if (dispatch.barrier) before_ = std::exchange(wave_, {});
+    std::vector<DevicePointer> addresses;
+    for (const gpu::Binding& b : dispatch.buffers) addresses.push_back(address(*b.buffer, b.offset));
+    std::vector<void*> arguments{dispatch.params.data()};
+    for (DevicePointer& a : addresses) arguments.push_back(&a);
+    const cuda::KernelNode node{.function = function,
+                                .grid_x = dispatch.grid.x,
+                                .grid_y = dispatch.grid.y,
+                                .grid_z = dispatch.grid.z,
+                                .block_x = dispatch.threads,
+                                .params = arguments.data()};
+    Handle added = nullptr;
+    driver_.check(driver_.add_kernel(&added, graph_, before_.data(), before_.size(), &node),
+                  "add a kernel to a graph");
+    wave_.push_back(added);
+  }
+
+  void instantiate() { driver_.check(driver_.instantiate(&executable_, graph_, 0), "make a graph"); }
+  void launch(Handle stream) const { driver_.check(driver_.launch(executable_, stream), "launch a graph"); }
+
+ private:
+  const Driver& driver_;
+  Handle graph_ = nullptr, executable_ = nullptr;
+  std::vector<Handle> before_, wave_;
+};
+
+class Modules {
+ public:
+  explicit Modules(const Driver& driver) : driver_(driver) {}
+  ~Modules() {
+    for (Handle module : modules_) driver_.unload_module(module);
+  }
+  Modules(const Modules&) = delete;
+  Modules& operator=(const Modules&) = delete;
+
+  Handle load(const std::vector<std::byte>& cubin) {
+    Handle module = nullptr;
+    driver_.check(driver_.load_module(&module, cubin.data()), "load kernels");
+    modules_.push_back(module);
+    return module;
+  }
+
+ private:
+  const Driver& driver_;
+  std::vector<Handle> modules_;
+};
+
+class CudaDevice final : public gpu::Device {
+ public:
+  explicit CudaDevice(int number)
+      : context_(driver_, number),
+        name_(context_.name()),
+        capability_(context_.capability()),
+        stream_(driver_),
+        staging_(driver_, stream_.handle),
+        modules_(driver_) {
+    if (capability_ < kLeastCapability)
+      throw Error(
+          ErrorKind::device,
+          fmt::format("{} has the compute capability {}.{}, and the kernels need {}.{}", name_,
+                      capability_ / 10, capability_ % 10, kLeastCapability / 10, kLeastCapability % 10),
+          "use --device cpu");
+  }
+
+  std::string_view name() const override { return name_; }
+
+  std::unique_ptr<gpu::Buffer> allocate(std::size_t bytes) override {
+    context_.enter();
+    auto buffer = std::make_unique<CudaBuffer>(driver_, bytes);
+    driver_.check(driver_.set_bytes(buffer->address(), 0, bytes, stream_.handle), "clear memory of the GPU");
+    return buffer;
+  }
+  std::unique_ptr<gpu::Buffer> import(std::span<const std::byte> bytes) override {
+    context_.enter();
+    auto buffer = std::make_unique<CudaBuffer>(driver_, bytes.size());
+    staging_.copy_in(buffer->address(), bytes);
+    return buffer;
+  }
+  void write(gpu::Buffer& to, std::size_t offset, std::span<const std::byte> bytes) override {
+    MEDLAR_ASSERT(offset + bytes.size() <= to.size());
+    context_.enter();
+    staging_.copy_in(address(to, offset), bytes);
+  }
+  void read(const gpu::Buffer& from, std::size_t offset, std::span<std::byte> bytes) override {
+    MEDLAR_ASSERT(offset + bytes.size() <= from.size());
+    context_.enter();
+    staging_.copy_out(bytes, address(from, offset));
+  }
+  // Memory of the GPU is one piece; nothing goes back before the whole buffer does.
+  void discard(gpu::Buffer&, std::size_t, std::size_t) override {}
+
+  void prepare(std::span<const gpu::KernelInfo* const> kernels) override {
+    std::vector<gpu::KernelInfo> missing;
+    for (const gpu::KernelInfo* kernel : kernels)
+      if (!pipelines_.contains(kernel->name)) missing.push_back(*kernel);
+    if (missing.empty()) return;
+    context_.enter();
+    const Handle module = modules_.load(cuda::compile(medlar::gpu::kernel_text(missing), capability_));
+    for (const gpu::KernelInfo& kernel : missing) {
+      Handle function = nullptr;
+      driver_.check(driver_.get_function(&function, module, std::string(kernel.name).c_str()),
+                    "find a kernel");
+      pipelines_[kernel.name] = static_cast<int>(functions_.size());
+      functions_.push_back(function);
+    }
+  }
+
+  gpu::Pipeline pipeline(const gpu::KernelInfo& kernel) override {
+    const gpu::KernelInfo* const one = &kernel;
+    prepare({&one, 1});
+    return {pipelines_.at(kernel.name)};
+  }
+
+  std::unique_ptr<gpu::CommandList> record(std::vector<gpu::Dispatch> dispatches) override {
+    context_.enter();
+    auto graph = std::make_unique<Graph>(driver_);
+    for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
+    graph->instantiate();
+    return graph;
+  }
+
+  void submit(gpu::CommandList& list) override {
+    context_.enter();
+    static_cast<Graph&>(list).launch(stream_.handle);
+  }
+
+ private:
+  const Driver driver_;
+  const Context context_;
+  const std::string name_;
+  const int capability_;
+  const Stream stream_;
+  cuda::Staging staging_;
+  Modules modules_;
+  std::vector<Handle> functions_;
+  std::map<std::string_view, int> pipelines_;  // names are those of the catalogue
+};
+
+}  // namespace
+
+std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
+
+std::unique_ptr<Backend> make_cuda_backend() { return gpu::make_backend(make_cuda_device()); }
+
+}  // namespace medlar::runtime

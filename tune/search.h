@@ -1,0 +1,54 @@
+// The search for a model's fastest settings: threads first, as they matter the most, then with these the size
+// of a batch and the type of the cache together, each by successive halving against what is best so far.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "formats/dtype.h"
+
+namespace medlar::tune {
+
+struct Settings {
+  int threads = 1;
+  int batch = 512;               // tokens of a prompt read at once
+  std::optional<DType> kv_type;  // of cached keys and values; unset: what the engine takes by itself
+
+  friend bool operator==(const Settings&, const Settings&) = default;
+};
+
+// Values to try; those of the defaults are tried anyway.
+struct Choices {
+  std::vector<int> threads;  // empty: from the default's down, as far as fewer are faster
+  std::vector<int> batches;
+  std::vector<std::optional<DType>> kv_types;
+};
+
+struct SearchTask {
+  Settings defaults;
+  Choices choices;
+  // Seconds of a request with these settings; nothing: the search is to stop.
+  std::function<std::optional<double>(const Settings&)> measure;
+  // Whether there is memory for them; what does not fit is never measured. Unset: all fit.
+  std::function<bool(const Settings&)> fits;
+  // Before each measurement: how many of this step are done, and at most to do.
+  std::function<void(const Settings&, int done, int most)> progress;
+};
+
+struct SearchResult {
+  Settings best;  // the defaults where nothing is faster beyond the noise
+  bool complete = true;
+  int measurements = 0;
+  std::vector<Settings> too_large;  // did not fit
+  // Of `best` beside the defaults, in rounds that did not choose it: the defaults' seconds, and how many
+  // times as fast `best` was. Empty where there is no gain, or the search was stopped before it was measured.
+  std::vector<double> default_seconds, ratios;
+};
+
+// The counts below `threads` to begin with: one less, three quarters, half.
+std::vector<int> fewer_threads(int threads);
+
+SearchResult search(const SearchTask& task);
+
+}  // namespace medlar::tune
