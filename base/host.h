@@ -34,6 +34,7 @@ struct HostInfo {
   std::uint64_t memory_bytes = 0;     // physical
   std::uint64_t available_bytes = 0;  // to be had without swapping, within memory_limit
   std::uint64_t memory_limit = 0;     // the tightest cgroup limit in bytes; 0: none
+  std::uint64_t swap_bytes = 0, swap_used_bytes = 0;
 
   int physical_cores() const;
   int performance_cores() const;

@@ -75,6 +75,10 @@ void read_memory(HostInfo& host) {
     host.available_bytes = pages * page;
   }
   mach_port_deallocate(mach_task_self(), self);
+  xsw_usage swap{};
+  std::size_t bytes = sizeof swap;
+  if (sysctlbyname("vm.swapusage", &swap, &bytes, nullptr, 0) == 0)
+    host.swap_bytes = swap.xsu_total, host.swap_used_bytes = swap.xsu_used;
 }
 
 }  // namespace

@@ -217,9 +217,14 @@ HostInfo read_linux_host(const fs::path& root) {
   host.cores = read_cores(root);
   read_caches(root, host);
   const std::string memory = read_text(root / "proc/meminfo").value_or("");
-  constexpr std::uint64_t kKilo = 1024;
-  host.memory_bytes = leading_number(field(memory, "MemTotal:").value_or("")).value_or(0) * kKilo;
-  host.available_bytes = leading_number(field(memory, "MemAvailable:").value_or("")).value_or(0) * kKilo;
+  const auto bytes = [&](std::string_view key) {
+    constexpr std::uint64_t kKilo = 1024;
+    return leading_number(field(memory, key).value_or("")).value_or(0) * kKilo;
+  };
+  host.memory_bytes = bytes("MemTotal:");
+  host.available_bytes = bytes("MemAvailable:");
+  host.swap_bytes = bytes("SwapTotal:");
+  host.swap_used_bytes = host.swap_bytes - std::min(host.swap_bytes, bytes("SwapFree:"));
   read_cgroups(root, host);
   return host;
 }

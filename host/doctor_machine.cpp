@@ -150,17 +150,11 @@ Findings check_memory(const Patient& patient) {
 }
 
 Findings check_swap(const Patient& patient) {
-  const auto memory = sysfs::read_text(patient.root / "proc/meminfo");
-  if (!memory) return {};
-  const auto kilobytes = [&](std::string_view key) {
-    return sysfs::leading_number(sysfs::field(*memory, key).value_or("0")).value_or(0);
-  };
-  constexpr std::uint64_t kKilo = 1024;
-  const std::uint64_t total = kilobytes("SwapTotal:") * kKilo;
-  const std::uint64_t used = total - std::min(total, kilobytes("SwapFree:") * kKilo);
-  if (total == 0) return ok("none");
-  const std::string what = fmt::format("{:.1f} GB of {:.1f} GB used", gigabytes(used), gigabytes(total));
-  if (used * 10 > patient.host.memory_bytes)
+  const HostInfo& host = patient.host;
+  if (host.swap_bytes == 0) return ok("none");
+  const std::string what =
+      fmt::format("{:.1f} GB of {:.1f} GB used", gigabytes(host.swap_used_bytes), gigabytes(host.swap_bytes));
+  if (host.swap_used_bytes * 10 > host.memory_bytes)
     return {finding(Severity::warning, what, "other programs were pushed out of memory: close some of them")};
   return ok(what);
 }
@@ -173,11 +167,17 @@ Findings check_huge_pages(const Patient& patient) {
                   "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled, as root")};
 }
 
+// What the machine's sources say of this kind when they are first asked.
+template <class Kind>
+std::optional<Kind> told(const Patient& patient) {
+  for (const auto& source : system_sources({.root = patient.root}))
+    for (const Signal& signal : source->read(Clock::now(), 0))
+      if (const auto* kind = std::get_if<Kind>(&signal)) return *kind;
+  return std::nullopt;
+}
+
 Findings check_power(const Patient& patient) {
-#if defined(__APPLE__)
-  return {};
-#endif
-  const PowerSignal power = read_power(patient.root);
+  const PowerSignal power = told<PowerSignal>(patient).value_or(PowerSignal{});
   const std::string what = describe(power).substr(std::string_view("power ").size());
   if (power.low_power)
     return {finding(Severity::warning, what, "leave the power-saving mode for full speed")};
@@ -193,9 +193,10 @@ Findings check_power(const Patient& patient) {
 }
 
 Findings check_heat(const Patient& patient) {
-  const auto heat = read_heat(patient.root);
+  const auto heat = told<ThermalSignal>(patient);
   if (!heat) return ok("the processor's temperature is not told here");
-  std::string what = fmt::format("{:.0f} degrees, {}", *heat->celsius, name(heat->state));
+  std::string what(name(heat->state));
+  if (heat->celsius) what = fmt::format("{:.0f} degrees, {}", *heat->celsius, what);
   if (heat->limit) what += fmt::format("; slowed down at {:.0f}", *heat->limit);
   if (heat->state < ThermalState::serious) return ok(what);
   return {finding(Severity::warning, what, "let it cool down, and clear its vents")};

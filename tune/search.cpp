@@ -86,11 +86,11 @@ class Search {
       return seconds;
     });
     result_.complete = result_.complete && halving.complete;
+    const bool beside_defaults = candidates.front() == task_.defaults;
+    if (beside_defaults && !halving.reference.empty()) result_.default_seconds = halving.reference;
     if (halving.best == 0) return halving;
     result_.best = candidates[halving.best];
-    const bool beside_defaults = candidates.front() == task_.defaults;
     result_.ratios = beside_defaults ? halving.tried.back().ratios : std::vector<double>{};
-    result_.default_seconds = beside_defaults ? halving.reference : std::vector<double>{};
     return halving;
   }
 

@@ -41,9 +41,10 @@ struct SearchResult {
   bool complete = true;
   int measurements = 0;
   std::vector<Settings> too_large;  // did not fit
-  // Of `best` beside the defaults, in rounds that did not choose it: the defaults' seconds, and how many
-  // times as fast `best` was. Empty where there is no gain, or the search was stopped before it was measured.
-  std::vector<double> default_seconds, ratios;
+  std::vector<double> default_seconds;  // of the defaults, in the last rounds they took part in
+  // How many times as fast as the defaults `best` was in each of these rounds, which did not choose it. Empty
+  // where there is no gain, or the search was stopped before it was measured.
+  std::vector<double> ratios;
 };
 
 // The counts below `threads` to begin with: one less, three quarters, half.

@@ -53,6 +53,14 @@ TEST(LinuxHost, EmptyTreeGivesOneCore) {
   EXPECT_EQ(host.cpu, "unknown");
 }
 
+TEST(LinuxHost, Swap) {
+  LinuxTree tree;
+  EXPECT_EQ(tree.read().swap_bytes, 0U);
+  tree.write("proc/meminfo", "MemTotal: 16777216 kB\nSwapTotal:  2097152 kB\nSwapFree:  1048576 kB\n");
+  EXPECT_EQ(tree.read().swap_bytes, 2 * kGiB);
+  EXPECT_EQ(tree.read().swap_used_bytes, kGiB);
+}
+
 TEST(LinuxHost, SmtSiblingsAreOneCore) {
   LinuxTree tree;
   tree.online("0-7\n");

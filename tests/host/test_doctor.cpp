@@ -88,12 +88,11 @@ TEST_F(DoctorTest, MemoryAgainstTheModel) {
 }
 
 TEST_F(DoctorTest, Swap) {
-  EXPECT_TRUE(all("swap").empty());
-  tree_.write("proc/meminfo", "MemTotal: 16000000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
   EXPECT_EQ(one("swap").what, "none");
-  tree_.write("proc/meminfo", "SwapTotal: 8000000 kB\nSwapFree: 7900000 kB\n");
+  patient_.host.swap_bytes = 8 * kGB;
+  patient_.host.swap_used_bytes = kGB / 10;
   EXPECT_EQ(severity("swap"), Severity::ok);
-  tree_.write("proc/meminfo", "SwapTotal: 8000000 kB\nSwapFree: 1000000 kB\n");
+  patient_.host.swap_used_bytes = 7 * kGB;
   EXPECT_EQ(severity("swap"), Severity::warning);
 }
 
