@@ -67,7 +67,7 @@ struct AnalyzeCommand {
     const ModelPlan plan = planner.plan(wanted);
     const host::Limit limit = memory.value();
     ContextAnalysis analysis{.options = plan.options, .need = host::memory_need(plan)};
-    analysis.fits = analysis.need.total() <= limit.bytes;
+    analysis.fits = analysis.need.fits(limit.bytes);
     if (!analysis.fits)
       analysis.alternatives =
           host::nearest_configurations(planner, {.options = wanted, .limit = limit.bytes}, model);

@@ -57,6 +57,7 @@ struct PlanCommand {
     EngineOptions options = engine.options();
     options.sequences = parallel;
     if (options.threads == 0) options.threads = r.machine.threads;
+    if (r.machine.chip) options.device = Device::cpu;  // what it needs there is the same on its GPU
 
     Planner planner(what.path);
     r.plan = planner.plan(options);

@@ -56,6 +56,13 @@ boost::json::object to_json(const host::Configuration& c) {
   return object;
 }
 
+boost::json::object device_json(const PlanReport& r) {
+  return {{"name", to_string(r.plan.options.device)},
+          {"own_memory", r.need.device.apart},
+          {"needed", r.need.on_device},
+          {"available", r.need.device.available}};
+}
+
 struct Line {
   std::string what, amount, about;
 };
@@ -93,8 +100,13 @@ std::vector<Line> memory_lines(const PlanReport& r) {
   add("draft model", r.need.draft, "all of it");
   add("cache", r.need.cache, "of prefixes");
   add("overhead", r.need.overhead, "the program, vocabulary, page tables");
-  lines.push_back({"needed", size(r.need.total()), ""});
+  const bool apart = r.need.device.apart;
+  lines.push_back({"needed", size(r.need.total()), apart ? "in the machine's memory" : ""});
   lines.push_back({"there is", size(r.limit.bytes), r.limit.reason});
+  if (r.need.device.available == 0) return lines;
+  const std::string device = fmt::format("device {}", to_string(r.plan.options.device));
+  lines.push_back({"needed", size(r.need.on_device), fmt::format("on {}", device)});
+  lines.push_back({"there is", size(r.need.device.available), fmt::format("what {} has for it", device)});
   return lines;
 }
 
@@ -116,6 +128,7 @@ boost::json::object to_json(const PlanReport& r) {
           {"limit_bytes", r.limit.bytes},
           {"total_bytes", r.need.total()},
           {"bytes", to_json(r.need)},
+          {"device", device_json(r)},
           {"settings", to_json(r.plan.options)},
           {"predict",
            {{"prompt_tps", r.prediction.prompt_tps},
@@ -129,7 +142,8 @@ std::string to_text(const PlanReport& r) {
   std::string text = visible(fmt::format("{} on {}\n", r.model, r.machine.name));
   for (const std::string& note : r.notes) text += visible(fmt::format("({})\n", note));
   text += fmt::format("\n{}\n", table(memory_lines(r)));
-  const std::int64_t missing = r.need.total() - r.limit.bytes;
+  const std::int64_t missing = std::max(
+      r.need.total() - r.limit.bytes, r.need.fits_device() ? 0 : r.need.on_device - r.need.device.available);
   text += r.fits() ? "fits: yes\n" : fmt::format("fits: no, {} too much\n", size(missing));
   const std::string speed = fmt::format("reads {} tokens at {}/s, first token after {:.2g} s, writes at {}/s",
                                         r.workload.prompt, format_rate(r.prediction.prompt_tps),

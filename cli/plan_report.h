@@ -22,7 +22,7 @@ struct PlanReport {
   host::Prediction prediction;
   std::vector<host::Configuration> alternatives;  // where it does not fit
 
-  bool fits() const { return need.total() <= limit.bytes; }
+  bool fits() const { return need.fits(limit.bytes); }
 };
 
 // The members of docs/cli.md.

@@ -120,7 +120,7 @@ struct TuneCommand {
       return tune::time_request(resolved.path, o, request, &interrupt.flag());
     };
     task.fits = [&](const tune::Settings& s) {
-      return host::memory_need(admission.model.plan(options_of(s))).total() <= limit.bytes;
+      return host::memory_need(admission.model.plan(options_of(s))).fits(limit.bytes);
     };
     task.progress = [&](const tune::Settings& s, int done, int most) {
       bar.show({.what = settings_text(s),

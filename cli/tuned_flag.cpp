@@ -24,7 +24,7 @@ void tell(const Console& console, const std::string& what) {
 }
 
 bool fits(const TunedFlag::Model& model, const EngineOptions& options) {
-  return host::memory_need(Planner(model.path).plan(options)).total() <= model.limit.bytes;
+  return host::memory_need(Planner(model.path).plan(options)).fits(model.limit.bytes);
 }
 
 }  // namespace

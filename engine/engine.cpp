@@ -2,27 +2,24 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 
-#include "base/cpu_features.h"
 #include "base/host.h"
 #include "engine/impl.h"
 #include "formats/all.h"
-#include "kernels/cpu/table.h"
 #include "models/tokenizer_spec.h"
-#include "runtime/cpu/backend.h"
-#include "runtime/cuda/backend.h"
-#include "runtime/emulator/backend.h"
 
 namespace medlar {
 namespace {
 
-kernels::CpuTable best_table() {
-  const CpuFeatures features = detect_cpu_features();
-  const char* wanted = std::getenv("MEDLAR_CPU");
-  return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
-}
+struct DeviceName {
+  Device device;
+  std::string_view name;
+};
+constexpr DeviceName kDevices[] = {{Device::automatic, "auto"},
+                                   {Device::cpu, "cpu"},
+                                   {Device::cuda, "cuda"},
+                                   {Device::emulator, "emulator"}};
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -90,12 +87,14 @@ ModelDescription describe(const gguf::File& file) {
 }  // namespace
 
 Device parse_device(std::string_view name) {
-  if (name == "auto") return Device::automatic;
-  if (name == "cpu") return Device::cpu;
-  if (name == "cuda") return Device::cuda;
-  if (name == "emulator") return Device::emulator;
+  for (const DeviceName& d : kDevices)
+    if (d.name == name) return d.device;
   throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
               "choose auto, cpu, cuda or emulator");
+}
+
+std::string_view to_string(Device device) {
+  return std::ranges::find(kDevices, device, &DeviceName::device)->name;
 }
 
 std::string_view to_string(FinishReason reason) {
@@ -121,7 +120,7 @@ Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(pa
   load_ms = milliseconds_since(start);
 }
 
-void Engine::Impl::load(const EngineOptions& o) {
+void Engine::Impl::load(const EngineOptions& o, Backends backends) {
   const auto start = std::chrono::steady_clock::now();
   tokenizer.emplace(models::tokenizer_spec(file.metadata()));
   if (tokenizer->size() != model.config.vocab)
@@ -130,9 +129,12 @@ void Engine::Impl::load(const EngineOptions& o) {
   if (!description.chat_template.empty())
     chat_template.emplace(make_chat_template(description.chat_template, *tokenizer, file.name()));
   settle(o);
-  backend = make_backend();
+  choose_backend(backends);
+  backend = std::move(backends).take();
+  const runtime::DeviceMemory room = backend->memory();
   program = backend->lower(model.graph, program_options());
-  charge();
+  charge(room);
+  if (room.apart) release_file();
   load_ms += milliseconds_since(start);
 }
 
@@ -149,11 +151,19 @@ void Engine::Impl::settle(const EngineOptions& o) {
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
 }
 
-std::unique_ptr<runtime::Backend> Engine::Impl::make_backend() const {
-  if (options.device == Device::cuda) return runtime::make_cuda_backend();
-  if (options.device == Device::emulator) return runtime::make_emulator_backend();
-  return runtime::make_cpu_backend(
-      options.team ? options.team : std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
+runtime::Backend& Engine::Impl::choose_backend(Backends& backends) {
+  if (options.device != Device::automatic) return backends.get(options, threads);
+  for (const Device device : backends.automatic()) {
+    options.device = device;
+    if (device == Device::cpu) break;
+    try {
+      runtime::Backend& gpu = backends.get(options, threads);
+      if (gpu.plan(model.graph, program_options()).fits(gpu.memory())) return gpu;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) throw;
+    }
+  }
+  return backends.get(options, threads);
 }
 
 runtime::ProgramOptions Engine::Impl::program_options() const {
@@ -169,9 +179,13 @@ runtime::ProgramOptions Engine::Impl::program_options() const {
 }
 
 // A program has only reserved its memory so far.
-void Engine::Impl::charge() {
+void Engine::Impl::charge(const runtime::DeviceMemory& room) {
   if (!options.ledger) options.ledger = Ledger::make();
-  charges.emplace(*options.ledger, *program, model.graph.weight_bytes(),
+  if (room.apart && !options.device_ledger) options.device_ledger = Ledger::make();
+  Ledger& place = device_ledger();
+  if (room.apart)
+    place.set_ceiling(place.snapshot().total().held + static_cast<std::uint64_t>(room.available));
+  charges.emplace(*options.ledger, place, *program, model.graph.weight_bytes(),
                   static_cast<int>(model.graph.group_windows().size()));
   const auto made = static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
   tables = options.ledger->charge(MemoryUse::tables, made);
@@ -227,6 +241,10 @@ std::string Engine::Impl::identity() const {
   return text;
 }
 
+void Engine::Impl::release_file() const {
+  for (const MappedFile& part : file.parts()) part.advise(part.bytes(), Advice::dontneed);
+}
+
 void Engine::Impl::check_file() const {
   file.check();
   if (file.changed())
@@ -267,8 +285,8 @@ DType Engine::v_type() const {
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
 void Engine::rest() {
-  for (const MappedFile& part : impl_->file.parts()) part.advise(part.bytes(), Advice::dontneed);
-  impl_->charges->rest();
+  impl_->release_file();
+  if (!impl_->backend->memory().apart) impl_->charges->rest();
 }
 std::vector<runtime::CallInfo> Engine::calls() const { return impl_->program->calls(); }
 void Engine::observe(runtime::StepObserver observer) const { impl_->program->observe(std::move(observer)); }

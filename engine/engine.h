@@ -28,6 +28,7 @@ namespace medlar {
 enum class Device : std::uint8_t { automatic, cpu, cuda, emulator };
 // Throws Error(usage) listing the names.
 Device parse_device(std::string_view name);
+std::string_view to_string(Device device);
 
 struct EngineOptions {
   std::int64_t context = 0;  // tokens a session can hold; 0: the model's own, at most kDefaultContext
@@ -37,6 +38,7 @@ struct EngineOptions {
   int batch = 512;         // tokens read at once
   int sequences = 1;       // timelines at once, each of up to `context` tokens (scheduler.h)
   std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
+  // automatic: a GPU that is here, that has kernels for the model and memory for all of it; else the CPU.
   Device device = Device::automatic;
   bool exact = false;  // f32 activations and f32 KV: slower, for comparing
   bool fuse = true;
@@ -44,6 +46,8 @@ struct EngineOptions {
   bool batch_invariant = false;
   // What it takes is charged here; null: to an account of its own.
   std::shared_ptr<Ledger> ledger;
+  // The same for memory of a device's own. Its ceiling is set to what the device has for this process.
+  std::shared_ptr<Ledger> device_ledger;
   // Runs the steps, those of other engines in turn; null: threads of its own, `threads` of them.
   std::shared_ptr<Team> team;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/gguf.h"
+#include "engine/backends.h"
 #include "engine/engine.h"
 #include "engine/program_charges.h"
 #include "engine/timeline.h"
@@ -37,10 +38,12 @@ struct Engine::Impl {
   // Opens the file and builds the graph; nothing is loaded, and no weight is read.
   explicit Impl(const std::filesystem::path& path);
   // Makes the whole engine of it. Throws Error: bad_file, unsupported, out_of_memory, device.
-  void load(const EngineOptions& options);
+  void load(const EngineOptions& options, Backends backends = {});
   // Settles what `options` leave open: the context, threads, the size of a step.
   void settle(const EngineOptions& options);
-  std::unique_ptr<runtime::Backend> make_backend() const;
+  // The backend to run on, of `backends`: for Device::automatic the first that holds the whole model, and
+  // options.device then says which. Throws Error(device).
+  runtime::Backend& choose_backend(Backends& backends);
   // Whoever runs steps is the only one. Throws Error(limit) when there is one.
   void claim();
   // Of all sequences, for the program's pages.
@@ -52,8 +55,12 @@ struct Engine::Impl {
   runtime::ProgramOptions program_options() const;
   // What the bytes of a page depend on beside its tokens.
   std::string identity() const;
-  // Charges what the program takes. Throws Error(out_of_memory).
-  void charge();
+  // Charges what the program takes, for which the device has `room`. Throws Error(out_of_memory).
+  void charge(const runtime::DeviceMemory& room);
+  // Where what the device takes is charged.
+  Ledger& device_ledger() const { return backend->memory().apart ? *options.device_ledger : *options.ledger; }
+  // The mapped pages of the file go back to the system, which reads them again when they are needed.
+  void release_file() const;
   // Throws Error(io) when the mapped file was truncated or overwritten.
   void check_file() const;
 };

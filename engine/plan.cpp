@@ -90,12 +90,11 @@ double ModelWork::attention_flops(double depth) const {
 
 struct Planner::Impl {
   std::unique_ptr<Engine::Impl> engine;
-  Device device = Device::automatic;  // of engine.backend
-  int threads = 0;
+  Backends backends;
 };
 
 Planner::Planner(const std::filesystem::path& path)
-    : impl_(std::make_unique<Impl>(std::make_unique<Engine::Impl>(path))) {}
+    : impl_(std::make_unique<Impl>(std::make_unique<Engine::Impl>(path), Backends())) {}
 Planner::~Planner() = default;
 Planner::Planner(Planner&&) noexcept = default;
 Planner& Planner::operator=(Planner&&) noexcept = default;
@@ -115,13 +114,11 @@ std::int64_t Planner::weight_bytes_as(DType type) const {
 ModelPlan Planner::plan(const EngineOptions& options) {
   Engine::Impl& engine = *impl_->engine;
   engine.settle(options);
-  if (!engine.backend || impl_->device != options.device || impl_->threads != engine.threads) {
-    engine.backend = engine.make_backend();
-    impl_->device = options.device, impl_->threads = engine.threads;
-  }
+  runtime::Backend& backend = engine.choose_backend(impl_->backends);
   const runtime::ProgramOptions program = engine.program_options();
   ModelPlan plan{.options = engine.options,
-                 .memory = engine.backend->plan(engine.model.graph, program),
+                 .memory = backend.plan(engine.model.graph, program),
+                 .device = backend.memory(),
                  .weights_resident = resident_weights(engine.model.graph),
                  .table_bytes = models::tokenizer_bytes(engine.file.metadata())};
   plan.directory_bytes = engine.description.file_bytes;
@@ -134,8 +131,10 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   return plan;
 }
 
+std::vector<Device> Planner::automatic_devices() { return impl_->backends.automatic(); }
+
 std::shared_ptr<Engine> Planner::load(const EngineOptions& options) && {
-  impl_->engine->load(options);
+  impl_->engine->load(options, std::move(impl_->backends));
   return std::make_shared<Engine>(std::move(impl_->engine));
 }
 

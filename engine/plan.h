@@ -37,6 +37,7 @@ struct ModelWork {
 struct ModelPlan {
   EngineOptions options;       // nothing left open
   runtime::MemoryPlan memory;  // of the program
+  runtime::DeviceMemory device;
   ModelWork work;
   std::int64_t weights_resident = 0;  // bytes of weights that every token reads, or may read
   std::int64_t table_bytes = 0;       // of the tokenizer
@@ -60,6 +61,8 @@ class Planner {
   // What Engine::load() with these options would hold, and throws what it would: Error(unsupported) where
   // there is no kernel or the cache's type does not suit the model.
   ModelPlan plan(const EngineOptions& options);
+  // What Device::automatic may mean here, the best first and the CPU last.
+  std::vector<Device> automatic_devices();
   // The engine itself, of the file as it is open. Throws what Engine::load() throws.
   std::shared_ptr<Engine> load(const EngineOptions& options) &&;
 

@@ -9,15 +9,15 @@ std::uint64_t count(std::int64_t bytes) { return static_cast<std::uint64_t>(byte
 
 }  // namespace
 
-ProgramCharges::ProgramCharges(Ledger& ledger, const runtime::Program& program, std::int64_t weights,
-                               int groups)
+ProgramCharges::ProgramCharges(Ledger& ledger, Ledger& device, const runtime::Program& program,
+                               std::int64_t weights, int groups)
     : weight_bytes_(weights),
       activation_bytes_(program.memory().activations),
       scratch_bytes_(program.memory().scratch),
-      weights_(ledger.charge(MemoryUse::weights, count(weight_bytes_))),
-      kv_(ledger.charge(MemoryUse::kv, count(program.memory().kv))),
-      cache_(ledger.charge(MemoryUse::cache, 0)),
-      activations_(ledger.charge(MemoryUse::activations, count(activation_bytes_))),
+      weights_(device.charge(MemoryUse::weights, count(weight_bytes_))),
+      kv_(device.charge(MemoryUse::kv, count(program.memory().kv))),
+      cache_(device.charge(MemoryUse::cache, 0)),
+      activations_(device.charge(MemoryUse::activations, count(activation_bytes_))),
       scratch_(ledger.charge(MemoryUse::scratch, count(scratch_bytes_))) {
   for (int g = 0; g < groups; ++g) page_bytes_.push_back(static_cast<std::int64_t>(program.page_bytes(g)));
 }

@@ -12,9 +12,11 @@ namespace medlar {
 
 class ProgramCharges {
  public:
-  // A program has only reserved its memory until its first step. `weights`: bytes of the file that nobody
-  // else is charged for; `groups`: of the cache. Throws Error(out_of_memory).
-  ProgramCharges(Ledger& ledger, const runtime::Program& program, std::int64_t weights, int groups);
+  // A program has only reserved its memory until its first step. `device`: what the device takes is charged
+  // to, which may be the same; `weights`: bytes of the file that nobody else is charged for; `groups`: of the
+  // cache. Throws Error(out_of_memory).
+  ProgramCharges(Ledger& ledger, Ledger& device, const runtime::Program& program, std::int64_t weights,
+                 int groups);
 
   // After a step: what is in use now.
   void note(const PageTree& tree);

@@ -12,6 +12,8 @@
 namespace medlar::host {
 namespace {
 
+constexpr std::int64_t kLongEnough = 4096;  // tokens of context, for a conversation
+
 std::string offer(const Configuration& c) {
   const std::string what = c.model.empty() ? c.flags : c.flags.empty() ? c.model : c.model + " " + c.flags;
   return fmt::format("{} ({})", what, bytes_text(c.bytes));
@@ -20,7 +22,6 @@ std::string offer(const Configuration& c) {
 // The best of those that fit. A context nobody asked for is given up before the quality of the cache, as long
 // as it stays long enough for a conversation.
 const Configuration& choose(const std::vector<Configuration>& fitting, const ModelPlan& whole) {
-  constexpr std::int64_t kLongEnough = 4096;
   for (const Configuration& c : fitting)
     if (c.options.k_type == whole.options.k_type && c.options.v_type == whole.options.v_type &&
         c.options.context >= std::min(kLongEnough, whole.options.context))
@@ -28,25 +29,82 @@ const Configuration& choose(const std::vector<Configuration>& fitting, const Mod
   return fitting.front();
 }
 
-Error too_large(const AdmissionRequest& request, std::int64_t bytes, std::string hint) {
+// What does not fit, where, and what would.
+Error too_large(const AdmissionRequest& request, const ModelPlan& plan, std::string hint) {
+  const MemoryNeed need = memory_need(plan);
+  const std::string what = printable(request.reference);
+  if (!need.fits_device())
+    return {ErrorKind::out_of_memory,
+            fmt::format("{} needs {} of memory on device {}, which has {} for it", what,
+                        bytes_text(need.on_device), to_string(plan.options.device),
+                        bytes_text(need.device.available)),
+            hint + "; --device cpu runs it on the processor"};
   return {ErrorKind::out_of_memory,
-          fmt::format("{} needs {} of memory, but {} is {}", printable(request.reference), bytes_text(bytes),
+          fmt::format("{} needs {} of memory, but {} is {}", what, bytes_text(need.total()),
                       request.limit.reason, bytes_text(request.limit.bytes)),
-          std::move(hint)};
+          hint + "; --memory-limit sets another limit"};
 }
 
 [[noreturn]] void refuse(Planner& planner, Wanted wanted, const AdmissionRequest& request,
-                         std::int64_t bytes) {
+                         const ModelPlan& whole) {
   constexpr std::int64_t kMoves = 32;  // what the machine can spare is a little less the next moment
   wanted.may = {};                     // a refusal names whatever would do
   wanted.limit -= wanted.limit / kMoves;
   std::vector<std::string> offers;
   for (const Configuration& c : nearest_configurations(planner, wanted, request.reference))
     offers.push_back(offer(c));
-  throw too_large(request, bytes,
-                  offers.empty() ? "choose a smaller model; --memory-limit sets another limit"
-                                 : fmt::format("these fit: {}; --memory-limit sets another limit",
-                                               fmt::join(offers, ", ")));
+  throw too_large(
+      request, whole,
+      offers.empty() ? "choose a smaller model" : fmt::format("these fit: {}", fmt::join(offers, ", ")));
+}
+
+// Options that fit on the device that they name.
+struct Fitting {
+  EngineOptions options;
+  std::string note;
+  std::int64_t bytes = 0;  // of the machine's memory
+
+  Admission with(Planner planner) && {
+    return {std::move(options), std::move(note), bytes, std::move(planner)};
+  }
+};
+
+std::optional<Fitting> fitting(Planner& planner, const Wanted& wanted, const AdmissionRequest& request,
+                               const ModelPlan& whole) {
+  const MemoryNeed need = memory_need(whole);
+  EngineOptions options = request.options;
+  options.device = whole.options.device;
+  if (need.fits(wanted.limit)) return Fitting{.options = options, .bytes = need.total()};
+  if (!request.may_reduce) return std::nullopt;
+  const std::vector<Configuration> settings = fitting_settings(planner, wanted);
+  if (settings.empty()) return std::nullopt;
+  const Configuration& best = choose(settings, whole);
+  options.context = best.options.context;
+  options.k_type = best.options.k_type, options.v_type = best.options.v_type;
+  options.sequences = best.options.sequences;
+  const std::string room =
+      need.fits_device()
+          ? fmt::format("{} is {}", request.limit.reason, bytes_text(request.limit.bytes))
+          : fmt::format("device {} has {}", to_string(options.device), bytes_text(need.device.available));
+  return Fitting{.options = options,
+                 .note = fmt::format("{}, so that {} instead of {} are enough ({})", best.change,
+                                     bytes_text(best.bytes), bytes_text(need.everywhere()), room),
+                 .bytes = memory_need(planner.plan(options)).total()};
+}
+
+// On a GPU nobody asked for by name: only if what fits is enough for a conversation.
+std::optional<Fitting> fitting_on_gpu(Planner& planner, const Wanted& wanted,
+                                      const AdmissionRequest& request) {
+  try {
+    const ModelPlan whole = planner.plan(wanted.options);
+    std::optional<Fitting> found = fitting(planner, wanted, request, whole);
+    const bool enough = found && (found->note.empty() ||
+                                  found->options.context >= std::min(kLongEnough, whole.options.context));
+    return enough ? std::move(found) : std::nullopt;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -59,28 +117,24 @@ std::string bytes_text(std::int64_t bytes) {
 Admission admit(const AdmissionRequest& request) {
   Planner planner(request.path);
   const EngineOptions& o = request.options;
-  const Wanted wanted{.options = o,
-                      .limit = request.limit.bytes,
-                      .may = {.context = o.context == 0,
-                              .kv_type = !o.k_type && !o.v_type && !o.exact,
-                              .parallel = request.parallel_is_open}};
-  const ModelPlan whole = planner.plan(o);
-  const std::int64_t bytes = memory_need(whole).total();
-  if (bytes <= wanted.limit) return {.options = o, .bytes = bytes, .model = std::move(planner)};
-  if (!request.may_reduce) throw too_large(request, bytes, "a smaller context may do");
-  const std::vector<Configuration> fitting = fitting_settings(planner, wanted);
-  if (fitting.empty()) refuse(planner, wanted, request, bytes);
-  const Configuration& best = choose(fitting, whole);
-  EngineOptions options = o;
-  options.context = best.options.context;
-  options.k_type = best.options.k_type, options.v_type = best.options.v_type;
-  options.sequences = best.options.sequences;
-  return {.options = options,
-          .note = fmt::format("{}, so that {} instead of {} are enough ({} is {})", best.change,
-                              bytes_text(best.bytes), bytes_text(bytes), request.limit.reason,
-                              bytes_text(request.limit.bytes)),
-          .bytes = best.bytes,
-          .model = std::move(planner)};
+  Wanted wanted{.options = o,
+                .limit = request.limit.bytes,
+                .may = {.context = o.context == 0,
+                        .kv_type = !o.k_type && !o.v_type && !o.exact,
+                        .parallel = request.parallel_is_open}};
+  if (o.device == Device::automatic) {
+    for (const Device device : planner.automatic_devices()) {
+      wanted.options.device = device;
+      if (device == Device::cpu) break;
+      if (std::optional<Fitting> found = fitting_on_gpu(planner, wanted, request))
+        return std::move(*found).with(std::move(planner));
+    }
+  }
+  const ModelPlan whole = planner.plan(wanted.options);
+  if (std::optional<Fitting> found = fitting(planner, wanted, request, whole))
+    return std::move(*found).with(std::move(planner));
+  if (!request.may_reduce) throw too_large(request, whole, "a smaller context may do");
+  refuse(planner, wanted, request, whole);
 }
 
 }  // namespace medlar::host

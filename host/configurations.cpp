@@ -43,10 +43,13 @@ std::vector<KvChoice> kv_choices(const EngineOptions& settled, const Freedom& ma
   return choices;
 }
 
-// The plan's bytes, or none where the program cannot be or cannot even be reserved.
-std::optional<std::int64_t> bytes_of(Planner& planner, const Wanted& wanted, const EngineOptions& options) {
+// What it takes in all memories if it fits; none where it does not, or cannot be at all.
+std::optional<std::int64_t> bytes_if_it_fits(Planner& planner, const Wanted& wanted,
+                                             const EngineOptions& options) {
   try {
-    return memory_need(planner.plan(options)).total() + wanted.draft;
+    const MemoryNeed need = memory_need(planner.plan(options));
+    if (!need.fits(wanted.limit - wanted.draft, wanted.more)) return std::nullopt;
+    return need.everywhere() + wanted.draft + wanted.more;
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::unsupported || e.kind() == ErrorKind::out_of_memory) return std::nullopt;
     throw;
@@ -57,8 +60,7 @@ std::optional<std::int64_t> bytes_of(Planner& planner, const Wanted& wanted, con
 std::optional<std::int64_t> largest_context(Planner& planner, const Wanted& wanted, EngineOptions& options) {
   const auto fits = [&](std::int64_t context) -> std::optional<std::int64_t> {
     options.context = context;
-    const auto bytes = bytes_of(planner, wanted, options);
-    return bytes && *bytes <= wanted.limit ? bytes : std::nullopt;
+    return bytes_if_it_fits(planner, wanted, options);
   };
   const std::int64_t full = options.context;
   if (const auto bytes = fits(full)) return bytes;
@@ -138,16 +140,14 @@ std::string in_type(const std::string& reference, const Quantization& q) {
   return fmt::format("{}-{}", entry->name, quant);
 }
 
-// Adds the best settings of another model that takes `weights` bytes more or less than this one.
+// Adds the best settings of another model that takes `other.bytes` more or less than this one.
 void add_model(Planner& planner, Wanted wanted, const Configuration& other, std::vector<Configuration>& to) {
-  const std::int64_t more = other.bytes;
-  wanted.limit -= more;
+  wanted.more = other.bytes;
   const std::vector<Configuration> settings = fitting_settings(planner, wanted);
   if (settings.empty()) return;
   Configuration best = settings.front();
   best.model = other.model;
   best.change = best.change.empty() ? other.change : other.change + ", " + best.change;
-  best.bytes += more;
   best.loss += other.loss;
   to.push_back(std::move(best));
 }

@@ -17,17 +17,19 @@ struct Freedom {
 
 struct Wanted {
   EngineOptions options;
-  std::int64_t limit = 0;  // bytes that MemoryNeed::total() may be
+  std::int64_t limit =
+      0;  // bytes that MemoryNeed::total() may be; what a device has room for, it says itself
   std::int64_t draft = 0;  // bytes of them that a draft model takes
+  std::int64_t more = 0;   // bytes of weights beyond the model's own; negative: fewer
   Freedom may;
 };
 
 struct Configuration {
   EngineOptions options;
-  std::string model;   // another one, as a user types it; empty: the same
-  std::string change;  // what differs from what was wanted, "a context of 8192 tokens"
-  std::string flags;   // to type, "--ctx 8192 --kv-type q4_0"
-  std::int64_t bytes = 0;
+  std::string model;       // another one, as a user types it; empty: the same
+  std::string change;      // what differs from what was wanted, "a context of 8192 tokens"
+  std::string flags;       // to type, "--ctx 8192 --kv-type q4_0"
+  std::int64_t bytes = 0;  // in all memories
   // How far from what was wanted: 1 for half the context, 0.25 for 8-bit keys and values instead of floats
   // and 1.25 for 4-bit ones, 0.5 for half the requests at once; for fewer bits a weight what 2^(6 - bits)
   // grows by; for another model of its family 2.5, of its architecture 3.5, and twice the binary logarithm of

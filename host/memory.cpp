@@ -15,7 +15,12 @@ std::int64_t touched(const ModelPlan& plan) {
 
 // What a model takes beside what its program does: tokenizer, the file's directory, page tables.
 std::int64_t around(const ModelPlan& plan) {
-  return plan.table_bytes + plan.directory_bytes + touched(plan) / kPageTables;
+  return plan.table_bytes + plan.directory_bytes + (plan.device.apart ? 0 : touched(plan) / kPageTables);
+}
+
+// Weights in a device's own memory are all there; in the machine's, those that are read.
+std::int64_t on_device(const ModelPlan& plan) {
+  return plan.device.apart ? plan.memory.on_device() : touched(plan) - plan.memory.scratch;
 }
 
 }  // namespace
@@ -26,8 +31,13 @@ MemoryNeed memory_need(const ModelPlan& plan, const ModelPlan* draft) {
                   .kv = plan.memory.kv,
                   .activations = plan.memory.activations,
                   .scratch = plan.memory.scratch,
-                  .overhead = kProcess + around(plan)};
-  if (draft) need.draft = touched(*draft) + around(*draft);
+                  .overhead = kProcess + around(plan),
+                  .on_device = on_device(plan),
+                  .device = plan.device};
+  if (draft) {
+    need.draft = (draft->device.apart ? draft->memory.scratch : touched(*draft)) + around(*draft);
+    need.on_device += on_device(*draft);
+  }
   return need;
 }
 

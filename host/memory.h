@@ -1,4 +1,4 @@
-// What a process with a loaded model holds in memory, by category.
+// What a process with a loaded model holds in memory, by category, and what of it is the device's.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,24 @@ struct MemoryNeed {
   std::int64_t cache = 0;     // prefixes kept in memory beside the KV cache
   std::int64_t overhead = 0;  // the program itself, vocabulary, page tables, slack of the allocator
 
-  // What the machine must have: everything but the weights that are mapped and not read.
+  std::int64_t on_device = 0;  // of a GPU that has room for only so much: weights, cache and activations
+  runtime::DeviceMemory device;
+
+  // What the machine must have: everything but the weights that are mapped and not read, and what is in a
+  // device's own memory.
   std::int64_t total() const {
-    return weights_resident + kv + state + activations + scratch + draft + cache + overhead;
+    return (device.apart ? 0 : weights_resident + kv + state + activations) + scratch + draft + cache +
+           overhead;
+  }
+  // That, and what is in a device's own memory.
+  std::int64_t everywhere() const { return total() + (device.apart ? on_device : 0); }
+  // Whether there is room, with `more` bytes of weights than the model's own, in `limit` bytes of the
+  // machine.
+  bool fits(std::int64_t limit, std::int64_t more = 0) const {
+    return total() + (device.apart ? 0 : more) <= limit && fits_device(more);
+  }
+  bool fits_device(std::int64_t more = 0) const {
+    return device.available == 0 || on_device + more <= device.available;
   }
 };
 

@@ -32,12 +32,23 @@ struct ProgramOptions {
   bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };
 
+// The memory in which a device keeps a program: its weights, cache and activations.
+struct DeviceMemory {
+  bool apart = false;          // its own; else the machine's
+  std::int64_t available = 0;  // bytes of it that a program may take now; 0: as many as the machine has
+};
+
 // Bytes that running a graph takes, known before anything is loaded.
 struct MemoryPlan {
   std::int64_t weights = 0;      // clean pages of the mapped file
   std::int64_t kv = 0;           // at most; pages are touched as they are used
   std::int64_t activations = 0;  // the arena, tables included
-  std::int64_t scratch = 0;      // all threads
+  std::int64_t scratch = 0;      // all threads, in the machine's memory
+
+  std::int64_t on_device() const { return weights + kv + activations; }
+  bool fits(const DeviceMemory& memory) const {
+    return memory.available == 0 || on_device() <= memory.available;
+  }
 };
 
 // One kernel call of a program.
@@ -80,6 +91,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  virtual DeviceMemory memory() const { return {}; }
   // Throws Error(unsupported) naming the operation or type that has no kernel here.
   virtual std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) = 0;
   virtual MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) = 0;

@@ -177,6 +177,20 @@ json::object shares_report(const host::MemoryLease& lease) {
   return shares;
 }
 
+// What the models take of a GPU's own memory.
+json::object device_report(const Ledger::Snapshot& books) {
+  json::object categories, held;
+  for (const MemoryUse use : {MemoryUse::weights, MemoryUse::kv, MemoryUse::cache, MemoryUse::activations}) {
+    categories[to_string(use)] = books[use].used;
+    held[to_string(use)] = books[use].held;
+  }
+  return {{"ceiling", books.ceiling},
+          {"categories", std::move(categories)},
+          {"held", std::move(held)},
+          {"held_total", books.total().held},
+          {"held_peak", books.peak}};
+}
+
 // The ledger, and what the system says of the process.
 json::object memory_report(Service& service) {
   const ProcessMemory process = process_memory();
@@ -201,6 +215,8 @@ json::object memory_report(Service& service) {
       {"kv_capacity", books[MemoryUse::kv].held},
       {"process",
        {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
+  if (const Ledger::Account device = service.device_ledger->snapshot().total(); device.held > 0)
+    report["device"] = device_report(service.device_ledger->snapshot());
   if (service.governor) report["governor"] = governor_report(*service.governor);
   if (service.memory_lease) report["shares"] = shares_report(*service.memory_lease);
   return report;

@@ -38,8 +38,9 @@ struct NotInMemory {
 // Any thread.
 class Service {
  public:
-  Service(Logger logger, std::shared_ptr<Ledger> account)
-      : log(std::move(logger)), ledger(std::move(account)) {}
+  // `device_account`: of what is in a GPU's own memory.
+  Service(Logger logger, std::shared_ptr<Ledger> account, std::shared_ptr<Ledger> device_account)
+      : log(std::move(logger)), ledger(std::move(account)), device_ledger(std::move(device_account)) {}
 
   // The model of this name, "" for whichever was used last. Throws NotInMemory; ApiError: 503 until the first
   // one is loaded, 404 where none was asked for and there is none.
@@ -60,7 +61,7 @@ class Service {
   Priority priority_of(std::string_view client) const;
 
   const Logger log;
-  const std::shared_ptr<Ledger> ledger;
+  const std::shared_ptr<Ledger> ledger, device_ledger;
   Metrics metrics;
   Shelf shelf;
   Caretaker* caretaker = nullptr;             // null: nobody watches the machine

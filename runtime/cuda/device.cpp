@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/checked.h"
 #include "base/error.h"
 #include "runtime/cuda/backend.h"
 #include "runtime/cuda/compiler.h"
@@ -22,6 +23,7 @@ using cuda::Driver;
 using cuda::Handle;
 
 constexpr int kLeastCapability = 80;  // mma.m16n8k16
+constexpr std::size_t kMarginShare = 32;
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -176,6 +178,14 @@ class CudaDevice final : public gpu::Device {
   }
 
   std::string_view name() const override { return name_; }
+  // A margin is left for the driver and for others.
+  DeviceMemory memory() const override {
+    context_.enter();
+    std::size_t free = 0, total = 0;
+    driver_.check(driver_.memory(&free, &total), "ask for the GPU's memory");
+    const std::size_t margin = std::min(free, total / kMarginShare);
+    return {.apart = true, .available = checked_cast<std::int64_t>(free - margin, "the GPU's memory")};
+  }
 
   std::unique_ptr<gpu::Buffer> allocate(std::size_t bytes) override {
     context_.enter();

@@ -39,6 +39,7 @@ struct KernelNode {
   F(retain_context, "cuDevicePrimaryCtxRetain", Result(Handle*, int))                         \
   F(release_context, "cuDevicePrimaryCtxRelease_v2", Result(int))                             \
   F(set_context, "cuCtxSetCurrent", Result(Handle))                                           \
+  F(memory, "cuMemGetInfo_v2", Result(std::size_t*, std::size_t*))                            \
   F(allocate, "cuMemAlloc_v2", Result(DevicePointer*, std::size_t))                           \
   F(release, "cuMemFree_v2", Result(DevicePointer))                                           \
   F(allocate_host, "cuMemHostAlloc", Result(void**, std::size_t, unsigned))                   \

@@ -229,6 +229,7 @@ class GpuBackend final : public Backend {
       : device_(std::move(device)), tuning_(tuning) {}
 
   std::string_view name() const override { return device_->name(); }
+  DeviceMemory memory() const override { return device_->memory(); }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
     if (options.batch_invariant)
       throw Error(ErrorKind::unsupported,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/gpu/kernels.h"
+#include "runtime/backend.h"
 
 namespace medlar::runtime::gpu {
 
@@ -56,6 +57,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual std::string_view name() const = 0;
+  virtual DeviceMemory memory() const { return {}; }
 
   // Memory of the device's own, zeroed.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;

@@ -3,6 +3,7 @@
 #include "runtime/cuda/driver.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -24,7 +25,7 @@ using medlar::runtime::cuda::KernelNode;
 using medlar::runtime::cuda::Result;
 
 constexpr Result kOk = 0, kInvalid = 1, kOutOfMemory = 2, kNotFound = 500, kLaunchFailed = 719;
-constexpr std::size_t kMemory = std::size_t{2} << 30;
+constexpr std::size_t kMemory = std::size_t{2} << 30;  // unless STUB_GPU_BYTES says otherwise
 
 struct Node {
   const EmulatedKernel* kernel;
@@ -36,6 +37,7 @@ struct Node {
 struct Gpu {
   std::deque<std::function<bool()>> queue;  // false: the kernel failed
   std::map<void*, std::size_t> pinned, memory;
+  std::size_t total = std::getenv("STUB_GPU_BYTES") ? std::stoull(std::getenv("STUB_GPU_BYTES")) : kMemory;
   std::size_t used = 0;
   medlar::emulator::Machine machine;
 };
@@ -104,9 +106,12 @@ Result cuDeviceGetAttribute(int* value, Attribute which, int) {
 Result cuDevicePrimaryCtxRetain(Handle* context, int) { return *context = handle(&gpu()), kOk; }
 Result cuDevicePrimaryCtxRelease_v2(int) { return kOk; }
 Result cuCtxSetCurrent(Handle context) { return context ? kOk : kInvalid; }
+Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
+  return *total = gpu().total, *free = gpu().total - gpu().used, kOk;
+}
 Result cuMemAlloc_v2(DevicePointer* at, std::size_t bytes) {
   if (bytes == 0) return kInvalid;
-  if (bytes > kMemory - gpu().used) return kOutOfMemory;
+  if (bytes > gpu().total - gpu().used) return kOutOfMemory;
   void* const block = ::operator new(bytes, std::align_val_t(256));
   std::memset(block, 0xCD, bytes);
   gpu().memory[block] = bytes;
