@@ -29,8 +29,10 @@ function onMessage(action: string): boolean {
   if (action === "copy") void navigator.clipboard.writeText(message.content).then(() => ui.note("Copied"));
   else if (chat.run) return false;
   else if (action === "edit") chat.editing = message.role === "tool" ? null : message.id;
-  else if (action === "retry") void chat.retry(message);
-  else {
+  else if (action === "retry") {
+    void chat.retry(message);
+    void tick().then(() => messages().at(-1)?.focus()); // the new one takes the other's place
+  } else {
     const other = action === "older" ? previous : next;
     if (!other) return true;
     chat.showBranch(other);

@@ -1,7 +1,7 @@
 // Everyone can use the page: axe, keyboard, focus, screen readers, phones.
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { ask, expect, lastAnswer, openTab, say, test } from "./fixtures";
+import { answered, ask, expect, lastAnswer, openTab, say, test } from "./fixtures";
 import { delta } from "../mock/server";
 
 const RICH = "# Title\n\nText with `code` and a [link](https://example.org).\n\n- [x] done\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```python\ndef f():  # why\n    return \"s\" + str(1)\n```\n\n> quote";
@@ -86,14 +86,15 @@ test("all is done from the keyboard", async ({ page, server, openPage }) => {
   await expect(lastAnswer(page)).toBeFocused();
   await page.keyboard.press("r");
   await expect(lastAnswer(page)).toContainText("2/2");
-  await page.keyboard.press("k");
+  await expect(lastAnswer(page)).toBeFocused();
+  await answered(page); // versions are not changed while one is being written
   await page.keyboard.press("[");
   await expect(lastAnswer(page)).toContainText("First.");
   await expect(lastAnswer(page)).toBeFocused();
   await page.keyboard.press("]");
   await expect(lastAnswer(page)).toContainText("Second.");
   await page.keyboard.press("y");
-  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("Second.");
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("Second.");
   await page.keyboard.press("k");
   await page.keyboard.press("e");
   await expect(page.getByRole("textbox", { name: "Edit the message" })).toBeFocused();

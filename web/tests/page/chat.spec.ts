@@ -15,7 +15,7 @@ test("an answer streams in as markdown, with its cost", async ({ page, server, o
   await expect(lastAnswer(page)).toContainText("42.5 tokens/s");
   await expect(lastAnswer(page).locator(".hljs-built_in")).toHaveText("print");
   await lastAnswer(page).locator(".code-copy").click();
-  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe("print(1)\n");
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe("print(1)\n");
   expect(server.asked[0]).toMatchObject({ stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: "Say something" }] });
   await expect(page).toHaveTitle("Say something – Medlar");
 });
