@@ -14,6 +14,7 @@
 #include "runtime/cpu/backend.h"
 #include "runtime/cuda/backend.h"
 #include "runtime/emulator/backend.h"
+#include "runtime/metal/backend.h"
 
 namespace medlar {
 namespace {
@@ -93,9 +94,10 @@ Device parse_device(std::string_view name) {
   if (name == "auto") return Device::automatic;
   if (name == "cpu") return Device::cpu;
   if (name == "cuda") return Device::cuda;
+  if (name == "metal") return Device::metal;
   if (name == "emulator") return Device::emulator;
   throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
-              "choose auto, cpu, cuda or emulator");
+              "choose auto, cpu, cuda, metal or emulator");
 }
 
 std::string_view to_string(FinishReason reason) {
@@ -151,6 +153,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
 
 std::unique_ptr<runtime::Backend> Engine::Impl::make_backend() const {
   if (options.device == Device::cuda) return runtime::make_cuda_backend();
+  if (options.device == Device::metal) return runtime::make_metal_backend();
   if (options.device == Device::emulator) return runtime::make_emulator_backend();
   return runtime::make_cpu_backend(
       options.team ? options.team : std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
@@ -267,6 +270,7 @@ DType Engine::v_type() const {
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
 void Engine::rest() {
+  impl_->program->rest();
   for (const MappedFile& part : impl_->file.parts()) part.advise(part.bytes(), Advice::dontneed);
   impl_->charges->rest();
 }

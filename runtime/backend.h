@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,8 @@ class Program {
   virtual void write_page(int group, std::int32_t page, std::span<const std::byte> from) = 0;
   // Gives the memory of pages nobody uses back to the system.
   virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
+  // Nothing will run soon: gives back what the next step takes again, in speed or content. Any thread.
+  virtual void rest() {}
   // What each step runs, in order.
   virtual std::vector<CallInfo> calls() const = 0;
   // Null: nobody watches, and nothing is timed. Throws Error(unsupported) where a device cannot tell.
@@ -83,6 +86,8 @@ class Backend {
   // Throws Error(unsupported) naming the operation or type that has no kernel here.
   virtual std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) = 0;
   virtual MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) = 0;
+  // Bytes that programs may take, where that is less than the machine's memory.
+  virtual std::optional<std::int64_t> memory_limit() const { return {}; }
 };
 
 }  // namespace medlar::runtime

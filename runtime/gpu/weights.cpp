@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/assert.h"
+#include "base/error.h"
 
 namespace medlar::runtime::gpu {
 namespace {
@@ -41,14 +42,20 @@ void Weights::import(Device& device) {
     if (!ranges_.empty()) {
       std::span<const std::byte>& last = ranges_.back().bytes;
       const std::byte* last_end = last.data() + last.size();
-      if (address(bytes.data()) < address(last_end) + kMaxGap) {
-        last = {last.data(), std::max(last_end, end)};
+      const std::span<const std::byte> both(last.data(), std::max(last_end, end));
+      if (address(bytes.data()) < address(last_end) + kMaxGap && both.size() <= device.largest_import()) {
+        last = both;
         continue;
       }
     }
     ranges_.push_back({bytes, nullptr});
   }
-  for (Range& range : ranges_) range.buffer = device.import(range.bytes);
+  for (Range& range : ranges_) {
+    if (range.bytes.size() > device.largest_import())
+      fail(ErrorKind::unsupported, "device {} takes no weights of {} MB in one piece", device.name(),
+           range.bytes.size() >> 20);
+    range.buffer = device.import(range.bytes);
+  }
 }
 
 Binding Weights::weight(int index) const {
