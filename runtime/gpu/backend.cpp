@@ -272,7 +272,7 @@ class GpuBackend final : public Backend {
       throw Error(ErrorKind::unsupported,
                   fmt::format("device {} has no batch-invariant kernels", device_->name()),
                   "use the CPU: --device cpu");
-    check_fits(plan(graph, options));
+    check_fits(graph, options);
     return std::make_unique<GpuProgram>(*device_, graph, options, tuning_);
   }
   MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
@@ -284,10 +284,12 @@ class GpuBackend final : public Backend {
   std::optional<std::int64_t> memory_limit() const override { return device_->memory_limit(); }
 
  private:
-  void check_fits(const MemoryPlan& plan) const {
-    const std::int64_t needed = plan.weights + plan.kv + plan.activations + plan.scratch;
+  void check_fits(const ir::Graph& graph, const ProgramOptions& options) {
     const std::optional<std::int64_t> limit = device_->memory_limit();
-    if (!limit || needed <= *limit) return;
+    if (!limit) return;
+    const MemoryPlan takes = plan(graph, options);
+    const std::int64_t needed = takes.weights + takes.kv + takes.activations + takes.scratch;
+    if (needed <= *limit) return;
     throw Error(ErrorKind::out_of_memory,
                 fmt::format("this needs {} MB, and device {} has {} MB for it", needed >> 20, device_->name(),
                             *limit >> 20),

@@ -24,7 +24,7 @@ std::string comparable(std::string_view encoding) {
       text += "{?";
       i = std::min(encoding.find_first_of("=}", i), encoding.size()) - 1;
     } else {
-      text += c == 'c' ? 'B' : c;
+      text += c == 'c' ? 'B' : c == 'q' ? 'Q' : c;
     }
   }
   return text;

@@ -57,7 +57,7 @@ struct Encoding<Result(Args...)> {
 };
 
 // A method's encoding without what does not change how it is called: offsets of arguments, qualifiers such as
-// const, names of classes and structs, blocks told from other objects, BOOL told from signed char.
+// const, names of classes and structs, blocks told from other objects, BOOL told from signed char, signs.
 std::string comparable(std::string_view encoding);
 
 }  // namespace medlar::runtime::metal

@@ -13,6 +13,8 @@
 
 namespace medlar::runtime::metal {
 
+// Whether the object takes the message, by a method or by forwarding it.
+bool responds(const ObjectiveC& objc, Id object, Selector selector);
 // Throws Error(device) naming the row where `object` has no such method, or one that is called differently.
 void check_method(const ObjectiveC& objc, Id object, Selector selector, const char* row,
                   const std::string& expected);
@@ -35,7 +37,7 @@ class Method<Result(Args...)> {
     return reinterpret_cast<Result (*)(Id, Selector, Args...)>(objc_.send)(object, selector_, args...);
   }
   // Newer methods are not in older systems.
-  bool exists(Id object) const { return objc_.method_of(objc_.class_of(object), selector_) != nullptr; }
+  bool exists(Id object) const { return responds(objc_, object, selector_); }
 
  private:
   const ObjectiveC& objc_;

@@ -42,7 +42,7 @@ def test_it_writes_what_the_cpu_writes(medlar, tiny, mac):
 
 def test_quantized_weights_are_read_where_the_file_is_mapped(medlar, mac, tmp_path):
     model = tmp_path / "m.gguf"
-    medlar.run("synth", "llama-135m:q4_k_m", model)
+    medlar.run("synth", "smollm2-135m:q4_k_m", model)
     ask = ["run", model, "x", "--raw", "-n", "3", "--temp", "0", "-c", "64", "--exact"]
     assert medlar.run(*ask, "--device", "metal", env=mac) == medlar.run(*ask)
 

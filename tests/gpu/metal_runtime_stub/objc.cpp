@@ -60,6 +60,7 @@ const MethodInfo* find(Class* from, Name* selector) {
   return nullptr;
 }
 
+bool responds(Object& self, Name* selector) { return find(self.isa, selector) != nullptr; }
 Object* new_object(Class& self) { return adopt(new Object, self); }
 
 std::uint64_t answer_nothing() { return 0; }
@@ -71,6 +72,7 @@ std::int64_t code(Problem& self) { return self.code; }
 
 void define_foundation() {
   define<&new_object>(*class_named("NSObject", "").meta, "new");
+  define<&responds>(class_named("NSObject"), "respondsToSelector:");
   Class& string = class_named("NSString");
   define<&string_of>(*string.meta, "stringWithUTF8String:");
   define<&utf8>(string, "UTF8String");
