@@ -262,7 +262,7 @@ void add_settings(CLI::App& command, BenchCommand& o) {
   list("--kv-k", o.kv_k, "Types of the cached keys (also -ctk); q8_0 if not given")->type_name("TYPE,...");
   list("--kv-v", o.kv_v, "Types of the cached values (also -ctv); q8_0 if not given")->type_name("TYPE,...");
   command.add_option("--device", o.device, "Where to run")
-      ->type_name("auto|cpu|cuda|emulator")
+      ->type_name("auto|cpu|cuda|metal|emulator")
       ->group("Model and machine");
   command.add_flag("--exact", o.exact, "Activations and KV cache in f32: slower, for comparing")
       ->group("Model and machine");

@@ -57,7 +57,9 @@ void EngineFlags::add_to(CLI::App& command) {
   command.add_option("--kv-v", kv_v, "Type of the cached values alone (also -ctv)")
       ->type_name(types)
       ->group(group);
-  command.add_option("--device", device, "Where to run")->type_name("auto|cpu|cuda|emulator")->group(group);
+  command.add_option("--device", device, "Where to run")
+      ->type_name("auto|cpu|cuda|metal|emulator")
+      ->group(group);
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 

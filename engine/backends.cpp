@@ -11,10 +11,12 @@
 #include "runtime/cpu/backend.h"
 #include "runtime/cuda/backend.h"
 #include "runtime/emulator/backend.h"
+#include "runtime/metal/backend.h"
 
 namespace medlar {
 namespace {
 
+// Metal is not among them before it has run on a Mac (docs/apple.md).
 constexpr Device kAutomatic[] = {Device::cuda};
 
 kernels::CpuTable best_table() {
@@ -27,6 +29,8 @@ std::unique_ptr<runtime::Backend> make(const EngineOptions& options, int threads
   switch (options.device) {
     case Device::cuda:
       return runtime::make_cuda_backend();
+    case Device::metal:
+      return runtime::make_metal_backend();
     case Device::emulator:
       return runtime::make_emulator_backend();
     case Device::automatic:

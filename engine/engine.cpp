@@ -19,6 +19,7 @@ struct DeviceName {
 constexpr DeviceName kDevices[] = {{Device::automatic, "auto"},
                                    {Device::cpu, "cpu"},
                                    {Device::cuda, "cuda"},
+                                   {Device::metal, "metal"},
                                    {Device::emulator, "emulator"}};
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -90,7 +91,7 @@ Device parse_device(std::string_view name) {
   for (const DeviceName& d : kDevices)
     if (d.name == name) return d.device;
   throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
-              "choose auto, cpu, cuda or emulator");
+              "choose auto, cpu, cuda, metal or emulator");
 }
 
 std::string_view to_string(Device device) {
@@ -285,6 +286,7 @@ DType Engine::v_type() const {
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
 void Engine::rest() {
+  impl_->program->rest();
   impl_->release_file();
   if (!impl_->backend->memory().apart) impl_->charges->rest();
 }

@@ -25,7 +25,7 @@
 
 namespace medlar {
 
-enum class Device : std::uint8_t { automatic, cpu, cuda, emulator };
+enum class Device : std::uint8_t { automatic, cpu, cuda, metal, emulator };
 // Throws Error(usage) listing the names.
 Device parse_device(std::string_view name);
 std::string_view to_string(Device device);

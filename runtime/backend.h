@@ -79,6 +79,8 @@ class Program {
   virtual void write_page(int group, std::int32_t page, std::span<const std::byte> from) = 0;
   // Gives the memory of pages nobody uses back to the system.
   virtual void release_pages(int group, std::span<const std::int32_t> pages) = 0;
+  // Nothing will run soon: gives back what the next step takes again, in speed or content. Any thread.
+  virtual void rest() {}
   // What each step runs, in order.
   virtual std::vector<CallInfo> calls() const = 0;
   // Null: nobody watches, and nothing is timed. Throws Error(unsupported) where a device cannot tell.

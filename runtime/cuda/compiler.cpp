@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "runtime/cuda/library.h"
+#include "runtime/gpu/library.h"
 
 namespace medlar::runtime::cuda {
 namespace {
@@ -14,8 +14,9 @@ using Result = int;  // nvrtcResult; 0 is success
 
 // NVIDIA's "NVRTC" reference.
 struct Nvrtc {
-  Library library{{"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so"},
-                  "install NVRTC of the CUDA toolkit (libnvrtc), or use --device cpu"};
+  gpu::Library library{
+      {"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so"},
+      "install NVRTC of the CUDA toolkit (libnvrtc), or use --device cpu"};
   Result (*create)(Program*, const char*, const char*, int, const char* const*, const char* const*) =
       library.get<Result(Program*, const char*, const char*, int, const char* const*, const char* const*)>(
           "nvrtcCreateProgram");

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <type_traits>
 
-#include "runtime/cuda/library.h"
+#include "runtime/gpu/library.h"
 
 namespace medlar::runtime::cuda {
 
@@ -74,7 +74,7 @@ class Driver {
   void check(Result result, const char* doing) const;
 
  private:
-  Library library_;
+  gpu::Library library_;
 
  public:
 #define MEDLAR_MEMBER(member, symbol, ...) std::add_pointer_t<__VA_ARGS__> const member;

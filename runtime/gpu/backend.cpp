@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -21,12 +23,12 @@ StepShape shape_of(const kernels::Step& step) {
   return s;
 }
 
-// fn(plan) for steps of every size, with as many rows of logits and splits as there can be.
+// fn(plan) for steps of every size, with so many rows of logits and as many splits as there can be.
 template <class Fn>
-void each_size(const Lowering& lowering, const ProgramOptions& options, Fn fn) {
+void each_size(const Lowering& lowering, const ProgramOptions& options, int logit_rows, Fn fn) {
   constexpr int kLongest = 1 << 30;
   for (int tokens = 1;; tokens *= 2) {
-    fn(lowering.plan(lowering.covering({tokens, options.max_logit_rows, kLongest})));
+    fn(lowering.plan(lowering.covering({tokens, logit_rows, kLongest})));
     if (tokens >= options.max_tokens) return;
   }
 }
@@ -34,19 +36,18 @@ void each_size(const Lowering& lowering, const ProgramOptions& options, Fn fn) {
 // Bytes of the largest arena that steps of up to these options need.
 std::size_t largest_arena(const Lowering& lowering, const ProgramOptions& options, std::size_t guard) {
   std::size_t bytes = 0;
-  each_size(lowering, options,
+  each_size(lowering, options, options.max_logit_rows,
             [&](const StepPlan& plan) { bytes = std::max(bytes, schedule(plan, guard).arena_bytes); });
   return bytes;
 }
 
-// Kernels of steps of all sizes, and of one token with one row of logits.
+// Kernels of steps of all sizes; those that do not split need no others.
 std::vector<const KernelInfo*> kernels_of(const Lowering& lowering, const ProgramOptions& options) {
   std::set<const KernelInfo*> found;
   const auto add = [&](const StepPlan& plan) {
     for (const PlannedDispatch& d : plan.dispatches) found.insert(d.kernel);
   };
-  each_size(lowering, options, add);
-  add(lowering.plan(lowering.covering({})));
+  for (int rows = 1; rows < 2 * options.max_logit_rows; rows *= 2) each_size(lowering, options, rows, add);
   return {found.begin(), found.end()};
 }
 
@@ -62,15 +63,17 @@ MemoryPlan measure(const ir::Graph& graph, const ProgramOptions& options, std::s
 
 class GpuProgram final : public Program {
  public:
-  GpuProgram(Device& device, const ir::Graph& graph, const ProgramOptions& options, LowerOptions tuning)
+  GpuProgram(Device& device, Imports& imports, const ir::Graph& graph, const ProgramOptions& options,
+             LowerOptions tuning)
       : device_(device),
         graph_(graph),
         options_(options),
         kv_parts_(layout_kv(graph, options)),
         lowering_(graph, options_, kv_parts_, tuning),
-        weights_(device, graph),
+        kernels_(kernels_of(lowering_, options_)),
+        weights_(device, imports, graph),
         step_(device, options) {
-    device.prepare(kernels_of(lowering_, options_));
+    device.prepare(kernels_);
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
     kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));
@@ -78,11 +81,15 @@ class GpuProgram final : public Program {
   }
 
   void run(const kernels::Step& step) override {
+    const std::lock_guard lock(running_);
     if (step_.send(step)) lists_.clear();
     List& list = list_for(shape_of(step));
     last_ = &list;
     if (options_.guard) write_guards(list);
-    device_.submit(*list.commands);
+    if (observer_)
+      run_timed(step, list);
+    else
+      device_.submit(*list.commands[0]);
     logits_.resize(static_cast<std::size_t>(step.logit_rows) *
                    static_cast<std::size_t>(graph_[graph_.output()].type.width()));
     device_.read(*arena_, list.output, std::as_writable_bytes(std::span(logits_)));
@@ -124,13 +131,25 @@ class GpuProgram final : public Program {
     });
   }
 
+  // The arena holds nothing from step to step.
+  void rest() override {
+    const std::lock_guard lock(running_);
+    device_.discard(*arena_, 0, arena_->size());
+    device_.rest();
+  }
+
+  // A call is everything that a step does with one kernel: how many dispatches that is differs from step to
+  // step.
   std::vector<CallInfo> calls() const override {
     std::vector<CallInfo> infos;
-    for (const PlannedDispatch& d : lowering_.plan({}).dispatches) infos.push_back({d.kernel->name, {}, 0});
+    for (const KernelInfo* kernel : kernels_) infos.push_back({kernel->name, {}, 0});
     return infos;
   }
   void observe(StepObserver observer) override {
-    if (observer) fail(ErrorKind::unsupported, "device {} tells no times of single calls", device_.name());
+    if (observer && !device_.last_time())
+      fail(ErrorKind::unsupported, "device {} tells no times of single calls", device_.name());
+    observer_ = std::move(observer);
+    lists_.clear(), last_ = nullptr;
   }
 
   void check_guards() const override {
@@ -153,10 +172,22 @@ class GpuProgram final : public Program {
   }
 
   struct List {
-    std::unique_ptr<CommandList> commands;
-    std::size_t output = 0;           // offset of the logits in the arena
-    std::vector<std::size_t> guards;  // offsets of guard bytes
+    std::vector<std::unique_ptr<CommandList>> commands;  // one; a dispatch each while somebody observes
+    std::vector<std::size_t> kernels;                    // of each dispatch, in kernels_
+    std::size_t output = 0;                              // offset of the logits in the arena
+    std::vector<std::size_t> guards;                     // offsets of guard bytes
   };
+
+  // Dispatches one at a time, told as if a step did all of one kernel's before the next kernel's.
+  void run_timed(const kernels::Step& step, const List& list) {
+    std::vector<std::chrono::nanoseconds> ends(kernels_.size());
+    for (std::size_t i = 0; i < list.commands.size(); ++i) {
+      device_.submit(*list.commands[i]);
+      ends[list.kernels[i]] += device_.last_time().value();
+    }
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    observer_(step, ends);
+  }
 
   std::size_t guard() const { return options_.guard ? kGuardBytes : 0; }
 
@@ -181,8 +212,13 @@ class GpuProgram final : public Program {
         for (const Region& r : *regions) out.buffers.push_back(binding(r, placed));
       dispatches.push_back(std::move(out));
     }
-    List list{
-        device_.record(std::move(dispatches)), placed.offsets[static_cast<std::size_t>(plan.output.id)], {}};
+    List list{.output = placed.offsets[static_cast<std::size_t>(plan.output.id)]};
+    for (const PlannedDispatch& d : plan.dispatches)
+      list.kernels.push_back(
+          static_cast<std::size_t>(std::ranges::find(kernels_, d.kernel) - kernels_.begin()));
+    if (!observer_) list.commands.push_back(device_.record(std::move(dispatches)));
+    for (std::size_t i = 0; observer_ && i < dispatches.size(); ++i)
+      list.commands.push_back(device_.record({std::move(dispatches[i])}));
     for (std::size_t i = 0; i < placed.offsets.size() && options_.guard; ++i)
       if (plan.activation_bytes[i]) list.guards.push_back(placed.offsets[i] + plan.activation_bytes[i]);
     return list;
@@ -214,6 +250,7 @@ class GpuProgram final : public Program {
   const ProgramOptions options_;
   const std::vector<KvPart> kv_parts_;
   const Lowering lowering_;
+  const std::vector<const KernelInfo*> kernels_;
   const Weights weights_;
   StepBuffer step_;
   std::unique_ptr<Buffer> arena_, kv_;
@@ -221,6 +258,8 @@ class GpuProgram final : public Program {
   const List* last_ = nullptr;
   std::vector<float> logits_;
   MemoryPlan memory_;
+  StepObserver observer_;
+  std::mutex running_;
 };
 
 class GpuBackend final : public Backend {
@@ -235,7 +274,8 @@ class GpuBackend final : public Backend {
       throw Error(ErrorKind::unsupported,
                   fmt::format("device {} has no batch-invariant kernels", device_->name()),
                   "use the CPU: --device cpu");
-    return std::make_unique<GpuProgram>(*device_, graph, options, tuning_);
+    check_fits(graph, options);
+    return std::make_unique<GpuProgram>(*device_, imports_, graph, options, tuning_);
   }
   MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
     const std::vector<KvPart> parts = layout_kv(graph, options);
@@ -244,8 +284,22 @@ class GpuBackend final : public Backend {
   }
 
  private:
+  void check_fits(const ir::Graph& graph, const ProgramOptions& options) {
+    constexpr std::int64_t kMega = 1'000'000;
+    const DeviceMemory memory = device_->memory();
+    if (memory.available == 0) return;
+    MemoryPlan takes = plan(graph, options);
+    takes.weights -= std::min(takes.weights, imports_.bytes());
+    if (takes.fits(memory)) return;
+    throw Error(ErrorKind::out_of_memory,
+                fmt::format("this needs {} MB, and device {} has {} MB for it", takes.on_device() / kMega,
+                            device_->name(), memory.available / kMega),
+                "use a smaller context (--ctx) or model, or --device cpu");
+  }
+
   std::unique_ptr<Device> device_;
   LowerOptions tuning_;
+  Imports imports_;
 };
 
 }  // namespace

@@ -1,10 +1,13 @@
 // What every GPU offers to the host: memory, kernels, and lists of dispatches. The emulator is one, NVIDIA's
-// another.
+// and Apple's are others.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -59,6 +62,9 @@ class Device {
   virtual std::string_view name() const = 0;
   virtual DeviceMemory memory() const { return {}; }
 
+  // Bytes that one import may have.
+  virtual std::size_t largest_import() const { return std::numeric_limits<std::size_t>::max(); }
+
   // Memory of the device's own, zeroed.
   virtual std::unique_ptr<Buffer> allocate(std::size_t bytes) = 0;
   // A view of mapped bytes, which must outlive it; without a copy where the device reads the host's memory.
@@ -67,7 +73,8 @@ class Device {
   virtual void write(Buffer& to, std::size_t offset, std::span<const std::byte> bytes) = 0;
   // Waits for submitted lists.
   virtual void read(const Buffer& from, std::size_t offset, std::span<std::byte> bytes) = 0;
-  // The bytes are not needed any more; whole pages may go back to the system and read as anything.
+  // The bytes are not needed any more; whole pages may go back to the system and read as anything until they
+  // are written again.
   virtual void discard(Buffer& buffer, std::size_t offset, std::size_t bytes) = 0;
 
   // Compiles these together, where that is quicker than one by one.
@@ -77,6 +84,11 @@ class Device {
   virtual std::unique_ptr<CommandList> record(std::vector<Dispatch> dispatches) = 0;
   // Starts when everything submitted before has finished.
   virtual void submit(CommandList& list) = 0;
+  // How long the list that was submitted last took on the device, which it waits for; nullopt: it does not
+  // tell.
+  virtual std::optional<std::chrono::nanoseconds> last_time() { return {}; }
+  // Nothing will be submitted soon: what is only held for speed may go back to the system. Any thread.
+  virtual void rest() {}
 };
 
 }  // namespace medlar::runtime::gpu

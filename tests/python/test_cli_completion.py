@@ -44,7 +44,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 CASES = [
     ("medlar pu", {"pull"}),
     ("medlar run --te", {"--temp"}),
-    ("medlar run --device ", {"auto", "cpu", "cuda", "emulator"}),
+    ("medlar run --device ", {"auto", "cpu", "cuda", "metal", "emulator"}),
     ("medlar completion f", {"fish"}),
 ]
 

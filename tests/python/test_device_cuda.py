@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from server_support import Server
 
 TOKENS = ",".join(str(3 + i * 37 % 240) for i in range(40))
 MODELS = ["llama", "llama3", "qwen2", "qwen3", "gemma3"]
@@ -45,7 +46,49 @@ def test_too_little_memory_is_an_error(medlar, tmp_path, stubs):
     medlar.run("synth", "llama-1b:q8_0", tmp_path / "m.gguf")
     done = medlar.try_run("run", tmp_path / "m.gguf", "x", "--raw", "-n", "1", "--device", "cuda", "-c", "65536", env=stubs)
     assert done.returncode == 1
-    assert b"out of memory" in done.stderr and b"--ctx" in done.stderr
+    assert b"of memory on device cuda, which has" in done.stderr and b"--ctx" in done.stderr
+
+
+def plan(medlar, model, *options, gpu=None, stubs):
+    env = stubs | ({"STUB_GPU_BYTES": str(gpu)} if gpu else {})
+    return medlar.json("plan", model, *options, "--json", env=env)
+
+
+def test_a_gpu_is_taken_where_it_holds_the_whole_model(medlar, tiny, stubs):
+    """Without --device: a GPU that has room, the CPU where it has not or there is none."""
+    model = tiny("llama")
+    there = plan(medlar, model, stubs=stubs)
+    device = there["device"]
+    assert device["name"] == "cuda" and device["own_memory"] and device["needed"] < device["available"]
+    bytes_ = there["bytes"]
+    assert device["needed"] == bytes_["weights_mapped"] + bytes_["kv"] + bytes_["activations"]
+    assert there["total_bytes"] == bytes_["scratch"] + bytes_["overhead"]
+    assert plan(medlar, model, gpu=device["needed"] // 2, stubs=stubs)["device"]["name"] == "cpu"
+    assert medlar.json("plan", model, "--json")["device"]["name"] == "cpu"
+    named = plan(medlar, model, "--device", "cuda", gpu=device["needed"] // 2, stubs=stubs)
+    assert not named["fits"]
+    for other in named["alternatives"]:
+        if not other["model"]:
+            assert plan(medlar, model, "--device", "cuda", *other["flags"].split(), gpu=device["needed"] // 2, stubs=stubs)["fits"]
+
+
+def test_less_context_is_taken_before_the_processor(medlar, tmp_path, stubs):
+    medlar.run("synth", "smollm2-135m:q4_0", tmp_path / "m.gguf")
+    whole = plan(medlar, tmp_path / "m.gguf", stubs=stubs)
+    little = stubs | {"STUB_GPU_BYTES": str(whole["device"]["needed"] - whole["bytes"]["kv"] // 3)}
+    done = medlar.try_run("run", tmp_path / "m.gguf", "x", "--raw", "-n", "1", env=little)
+    assert done.returncode == 0, done.stderr
+    assert b"device cuda has" in done.stderr and b"a context of" in done.stderr
+
+
+def test_the_server_tells_what_is_on_the_gpu(medlar, tiny, stubs):
+    with Server(medlar, tiny("llama"), env=stubs) as server:
+        memory = server.json("/v1/memory")
+        assert memory["device"]["categories"]["weights"] == memory["device"]["held"]["weights"] > 0
+        assert memory["device"]["held"]["kv"] > 0 and memory["held"]["kv"] == memory["held"]["weights"] == 0
+        assert memory["device"]["held_total"] <= memory["device"]["ceiling"]
+        server.json("/v1/embeddings", {"input": "x"})
+        assert server.json("/v1/memory")["device"]["held"]["weights"] == memory["device"]["held"]["weights"]
 
 
 def test_without_a_driver_it_says_so(medlar, tiny):

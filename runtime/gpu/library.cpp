@@ -1,4 +1,4 @@
-#include "runtime/cuda/library.h"
+#include "runtime/gpu/library.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace medlar::runtime::cuda {
+namespace medlar::runtime::gpu {
 
 Library::Library(std::initializer_list<const char*> names, std::string hint) : hint_(std::move(hint)) {
   for (const char* name : names) {
@@ -26,4 +26,4 @@ void* Library::find(const char* name) const {
   return found;
 }
 
-}  // namespace medlar::runtime::cuda
+}  // namespace medlar::runtime::gpu

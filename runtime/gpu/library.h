@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <string>
 
-namespace medlar::runtime::cuda {
+namespace medlar::runtime::gpu {
 
 class Library {
  public:
@@ -27,4 +27,4 @@ class Library {
   void* handle_ = nullptr;
 };
 
-}  // namespace medlar::runtime::cuda
+}  // namespace medlar::runtime::gpu
