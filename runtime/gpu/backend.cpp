@@ -230,10 +230,6 @@ class GpuBackend final : public Backend {
 
   std::string_view name() const override { return device_->name(); }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
-    if (options.batch_invariant)
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("device {} has no batch-invariant kernels", device_->name()),
-                  "use the CPU: --device cpu");
     return std::make_unique<GpuProgram>(*device_, graph, options, tuning_);
   }
   MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {

@@ -26,6 +26,7 @@ constexpr int kVecRows = 8;                // more rows than this go through til
 constexpr std::int64_t kVecOutputs = 16;   // outputs of a threadgroup of linear_vec
 constexpr std::int64_t kTileSide = 64;     // of linear_tile
 constexpr std::int64_t kElementwiseWidth = 256;
+constexpr std::int64_t kSumWidth = 128;  // of expert_sum
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
 
@@ -88,11 +89,11 @@ class Emitter {
   }
 
   void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, value(n.result)); }
-  void operator()(const ir::ExpertsAdd&) { refuse_experts(); }
+  void operator()(const ir::ExpertsAdd& e) { experts(e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
     const RowCount rows = type(group.input).rows;
-    const Input x = max_rows(rows) > kVecRows && !l_.options_.exact ? tile_input(group) : vec_input(group);
+    const Input x = max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : vec_input(group);
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {
       results.push_back(group.glu ? value(out.linear) : value(out.result));
@@ -149,6 +150,8 @@ class Emitter {
   std::int64_t max_rows(RowCount rows) const {
     return rows == RowCount::tokens ? shape_.tokens : rows == RowCount::logit_rows ? shape_.logit_rows : 1;
   }
+  // No matrix unit: it takes f16, and small steps do not use it.
+  bool only_vec() const { return l_.options_.exact || l_.options_.batch_invariant; }
   std::uint32_t rows_of(RowCount rows) const { return static_cast<std::uint32_t>(rows); }
 
   Region temporary(std::size_t bytes) {
@@ -181,15 +184,27 @@ class Emitter {
 
   Input tile_input(const ir::LinearGroup& group) {
     const ir::ValueType& t = type(group.input);
-    const auto rows = static_cast<std::size_t>(max_rows(t.rows));
-    const Region x = temporary(rows * static_cast<std::size_t>(t.width()) * sizeof(std::uint16_t));
-    const Region scales = temporary(rows * sizeof(float));
-    PrepareParams p{.rows = rows_of(t.rows), .dim = u32_of(t.width()), .norm = 0, .has_weight = 0, .eps = 0};
+    PrepareParams p = plain_rows(t.rows, t.width(), 1);
     Region weight = value(group.input);
     if (group.norm)
       p.norm = p.has_weight = 1, p.eps = op<ir::RmsNorm>(group.norm).eps,
       weight = constant(in(group.norm, 1));
-    emit("prepare", p, {kCounts, value(group.input), weight}, {x, scales}, {u32_of(max_rows(t.rows))});
+    return prepare(p, value(group.input), weight);
+  }
+
+  PrepareParams plain_rows(RowCount rows, std::int64_t dim, std::int64_t per_row) const {
+    return {.rows = rows_of(rows),
+            .dim = u32_of(dim),
+            .norm = 0,
+            .has_weight = 0,
+            .eps = 0,
+            .per_row = u32_of(per_row)};
+  }
+  Input prepare(const PrepareParams& p, Region from, Region weight) {
+    const std::int64_t vectors = max_rows(static_cast<RowCount>(p.rows)) * p.per_row;
+    const Region x = temporary(static_cast<std::size_t>(vectors * p.dim) * sizeof(std::uint16_t));
+    const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
+    emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
     return {{x, scales}, true};
   }
 
@@ -218,6 +233,80 @@ class Emitter {
       emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
            {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
     }
+  }
+
+  // --- mixtures of experts
+  // Pairs of a row and one of its experts, as expert_pairs orders them.
+  struct Pairs {
+    std::int64_t count, blocks;  // at most
+    std::int64_t block_rows;
+    bool tiles;
+    Region block, row, place;  // blocks; of each pair its row; of each row and expert their pair
+  };
+
+  Pairs expert_pairs(Value v) {
+    const RowCount rows = type(v).rows;
+    const std::int64_t m = max_rows(rows), experts = type(in(v, 1)).width();
+    Pairs p{.count = m * op<ir::Experts>(v).used};
+    // Tiles pay where the experts that are used have many rows each.
+    p.tiles = p.count > kVecRows * experts && !only_vec();
+    p.block_rows = p.tiles ? kTileSide : m == 1 ? 1 : kVecRows;
+    // Most where as many experts as can be are used, each but one by a single row beyond whole blocks.
+    const std::int64_t used = std::min(experts, p.count);
+    p.blocks = used + (p.count - used) / p.block_rows;
+    p.block = temporary(static_cast<std::size_t>(p.blocks) * sizeof(ExpertBlock));
+    p.row = temporary(static_cast<std::size_t>(p.count) * sizeof(std::int32_t));
+    p.place = temporary(static_cast<std::size_t>(m * experts) * sizeof(std::int32_t));
+    emit("expert_pairs",
+         ExpertPairsParams{rows_of(rows), u32_of(experts), u32_of(p.block_rows), u32_of(p.blocks)},
+         {kCounts, value(in(v, 1))}, {p.block, p.row, p.place}, {});
+    return p;
+  }
+
+  // The products of all pairs with their experts' matrices. `gather`: x has the step's rows.
+  Region expert_linear(Value weight, const Pairs& pairs, const Input& x, bool gather) {
+    const Shape& shape = type(weight).shape;  // (experts, n, k)
+    const DType dtype = type(weight).dtype;
+    const Region y = temporary(static_cast<std::size_t>(pairs.count * shape[1]) * sizeof(float));
+    const ExpertLinearParams p{.linear = {.rows = 0,
+                                          .n = u32_of(shape[1]),
+                                          .k = u32_of(shape[2]),
+                                          .row_bytes = u32_of(row_bytes(dtype, shape[2])),
+                                          .has_bias = 0,
+                                          .has_residual = 0},
+                               .gather = gather};
+    std::vector<Region> reads = {pairs.block, pairs.row};
+    reads.insert(reads.end(), x.regions.begin(), x.regions.end());
+    reads.push_back(constant(weight));
+    const std::string name = pairs.tiles
+                                 ? fmt::format("expert_tile_{}", format_name(dtype))
+                                 : fmt::format("expert_vec_{}_{}", format_name(dtype), pairs.block_rows);
+    emit(name, p, std::move(reads), {y},
+         {ceil_div(shape[1], pairs.tiles ? kTileSide : kVecOutputs), u32_of(pairs.blocks)});
+    return y;
+  }
+
+  void experts(Value v, Value residual, Value result) {
+    const ir::Experts& o = op<ir::Experts>(v);
+    const ir::ValueType& t = type(v);
+    const Value gate = in(v, 2), up = in(v, 3), down = in(v, 4);
+    const std::int64_t experts = type(gate).shape[0], ffn = type(gate).shape[1];
+    const Pairs pairs = expert_pairs(v);
+    const auto input = [&](Region x, std::int64_t dim, std::int64_t per_row) {
+      return pairs.tiles ? prepare(plain_rows(t.rows, dim, per_row), x, x) : Input{{x}, false};
+    };
+    const Input x = input(value(in(v, 0)), t.width(), 1);
+    const Region gates = expert_linear(gate, pairs, x, true), ups = expert_linear(up, pairs, x, true);
+    const Region hidden = temporary(static_cast<std::size_t>(pairs.count * ffn) * sizeof(float));
+    const auto wide = u32_of(o.used * ffn);
+    emit("glu", GluParams{rows_of(t.rows), wide, static_cast<std::uint32_t>(o.activation)},
+         {kCounts, gates, ups}, {hidden}, {ceil_div(wide, kElementwiseWidth), u32_of(max_rows(t.rows))});
+    const Region y = expert_linear(down, pairs, input(hidden, ffn, o.used), false);
+    emit("expert_sum",
+         ExpertSumParams{rows_of(t.rows), u32_of(t.width()), u32_of(experts), u32_of(o.used),
+                         static_cast<bool>(residual)},
+         {kCounts, value(in(v, 1)), pairs.place, y, residual ? value(residual) : y}, {value(result)},
+         {ceil_div(t.width(), kSumWidth), u32_of(max_rows(t.rows))});
   }
 
   // --- heads
@@ -300,12 +389,14 @@ class Emitter {
                      o.parameter},
          {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
   }
-  void single(Value, const ir::Route&) { refuse_experts(); }
-  void single(Value, const ir::Experts&) { refuse_experts(); }
-  [[noreturn]] static void refuse_experts() {
-    throw Error(ErrorKind::unsupported, "there are no GPU kernels for mixtures of experts",
-                "use --device cpu");
+  void single(Value v, const ir::Route& o) {
+    const std::int64_t experts = type(v).width();
+    if (experts > kMaxExperts)
+      fail(ErrorKind::unsupported, "{} experts are more than GPU kernels choose from", experts);
+    emit("route", RouteParams{rows_of(type(v).rows), u32_of(experts), u32_of(o.used), o.normalize},
+         {kCounts, value(in(v, 0))}, {value(v)}, {u32_of(max_rows(type(v).rows))});
   }
+  void single(Value v, const ir::Experts&) { experts(v, {}, v); }
   void single(Value v, const ir::Rope&) {
     heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));
   }
@@ -343,9 +434,10 @@ class Emitter {
       emit("attention_combine", p, {kCounts, y, sinks}, {value(v)}, {p.heads, u32_of(shape_.tokens)});
   }
 
-  // Long sequences are split when there are too few tokens to fill the device by themselves.
+  // Long sequences are split when there are too few tokens to fill the device by themselves: a way that
+  // depends on the step.
   std::uint32_t splits(std::int64_t window) const {
-    if (shape_.tokens > kVecRows) return 1;
+    if (shape_.tokens > kVecRows || l_.options_.batch_invariant) return 1;
     const std::int64_t keys =
         window > 0 ? std::min<std::int64_t>(window, shape_.kv_tokens) : shape_.kv_tokens;
     return u32_of(std::clamp<std::int64_t>(keys / l_.tuning_.keys_per_split, 1, l_.tuning_.max_splits));
