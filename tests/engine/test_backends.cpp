@@ -62,8 +62,9 @@ std::vector<Setting> settings() {
   }
 #endif
   for (bool fuse : {false, true})
-    all.push_back(
-        {fuse ? "emulator fused" : "emulator", runtime::make_emulator_backend(), fuse, true, DType::f32});
+    for (bool exact : {false, true})
+      all.push_back({fmt::format("emulator{}{}", fuse ? " fused" : "", exact ? " exact" : ""),
+                     runtime::make_emulator_backend(), fuse, exact, DType::f32});
   return all;
 }
 

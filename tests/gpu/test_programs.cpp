@@ -153,7 +153,8 @@ TEST(GpuProgram, PageTablesGrow) {
 
 // Logits of one sequence that is cut into steps of the given sizes, beside another one in some.
 std::vector<float> cut(const ir::Graph& graph, const ProgramOptions& how, const std::vector<int>& sizes) {
-  const auto program = make_emulator_backend({.tuning = {.keys_per_split = 16}})->lower(graph, how);
+  const auto backend = make_emulator_backend({.tuning = {.keys_per_split = 16}});
+  const auto program = backend->lower(graph, how);
   std::vector<float> logits;
   std::int32_t length = 0, other = 0;
   for (int size : sizes) {
