@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -11,7 +10,9 @@
 #include "base/error.h"
 #include "formats/all.h"
 #include "kernels/gpu/params.h"
+#include "runtime/gpu/lower_experts.h"
 #include "runtime/gpu/step_buffer.h"
+#include "runtime/gpu/step_builder.h"
 
 namespace medlar::runtime::gpu {
 
@@ -22,34 +23,8 @@ using ir::Value;
 namespace {
 
 constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
-constexpr int kVecRows = 8;                // more rows than this go through tiles
-constexpr std::int64_t kVecOutputs = 16;   // outputs of a threadgroup of linear_vec
-constexpr std::int64_t kTileSide = 64;     // of linear_tile
-constexpr std::int64_t kElementwiseWidth = 256;
-constexpr std::int64_t kSumWidth = 128;  // of expert_sum
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
-
-std::uint32_t u32_of(std::int64_t v) { return checked_cast<std::uint32_t>(v, "an extent of the model"); }
-std::uint32_t ceil_div(std::int64_t a, std::int64_t b) { return u32_of((a + b - 1) / b); }
-
-const KernelInfo& kernel(std::string_view name) {
-  const KernelInfo* found = find_kernel(name);
-  if (!found) fail(ErrorKind::unsupported, "there is no GPU kernel {}", name);
-  return *found;
-}
-
-std::string_view format_name(DType type) { return format_info(type).name; }
-
-template <class Params>
-std::vector<std::byte> bytes_of(const Params& params) {
-  std::vector<std::byte> bytes(sizeof params);
-  std::memcpy(bytes.data(), &params, sizeof params);
-  return bytes;
-}
-
-Region step(StepField field, int group = 0) { return {RegionKind::step, static_cast<int>(field) + group}; }
-const Region kCounts = step(StepField::counts);
 
 }  // namespace
 
@@ -77,19 +52,17 @@ std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& opti
 }
 
 // Visits groups and emits their dispatches.
-class Emitter {
+class Emitter : public StepBuilder {
  public:
   Emitter(const Lowering& lowering, const StepShape& shape, StepPlan& plan)
-      : l_(lowering), shape_(shape), plan_(plan) {
-    plan_.activation_bytes.assign(g().nodes().size(), 0);
-  }
+      : StepBuilder(lowering.graph_, lowering.options_, lowering.storage_, shape, plan), l_(lowering) {}
 
   void operator()(const ir::Single& s) {
     std::visit([&](const auto& o) { single(s.node, o); }, g()[s.node].op);
   }
 
   void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, value(n.result)); }
-  void operator()(const ir::ExpertsAdd& e) { experts(e.experts, e.residual, e.result); }
+  void operator()(const ir::ExpertsAdd& e) { emit_experts(*this, e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
     const RowCount rows = type(group.input).rows;
@@ -116,62 +89,15 @@ class Emitter {
     store(value(a.v), op<ir::KvWrite>(a.value_write));
   }
 
-  // The memory of a value.
-  Region value(Value v) {
-    const int id = l_.storage_[static_cast<std::size_t>(v.id)];
-    const std::size_t bytes =
-        static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
-    std::size_t& size = plan_.activation_bytes[static_cast<std::size_t>(id)];
-    size = std::max(size, bytes);
-    return {RegionKind::activation, id};
-  }
-
  private:
-  // What products read: f32 rows, or f16 rows with their scales.
-  struct Input {
-    std::vector<Region> regions;
-    bool tiles = false;
-  };
-
   struct HeadSource {
     HeadParams params;
     Region weight, inv_freq;
   };
 
-  const ir::Graph& g() const { return l_.graph_; }
-  const ir::ValueType& type(Value v) const { return g()[v].type; }
-  template <class Op>
-  const Op& op(Value v) const {
-    return std::get<Op>(g()[v].op);
-  }
-  Value in(Value v, std::size_t i) const { return g()[v].inputs[i]; }
-  bool has_input(Value v, std::size_t i) const { return g()[v].inputs.size() > i; }
-
-  std::int64_t max_rows(RowCount rows) const {
-    return rows == RowCount::tokens ? shape_.tokens : rows == RowCount::logit_rows ? shape_.logit_rows : 1;
-  }
-  // No matrix unit: it takes f16, and small steps do not use it.
-  bool only_vec() const { return l_.options_.exact || l_.options_.batch_invariant; }
-  std::uint32_t rows_of(RowCount rows) const { return static_cast<std::uint32_t>(rows); }
-
-  Region temporary(std::size_t bytes) {
-    plan_.activation_bytes.push_back(bytes);
-    return {RegionKind::activation, static_cast<int>(plan_.activation_bytes.size()) - 1};
-  }
-  // A weight's or a table's bytes.
-  Region constant(Value v) const {
-    if (const auto* w = g().get_if<ir::Weight>(v)) return {RegionKind::weight, w->index};
-    return {RegionKind::table, op<ir::Table>(v).index};
-  }
   const KvPart& part(const ir::KvWrite& w) const { return l_.kv_[static_cast<std::size_t>(region(w).id)]; }
   static Region region(const ir::KvWrite& w) {
     return {RegionKind::kv, 2 * w.layer + (w.part == ir::KvPart::value)};
-  }
-
-  template <class Params>
-  void emit(std::string_view name, const Params& params, std::vector<Region> reads,
-            std::vector<Region> writes, Extent grid) {
-    plan_.dispatches.push_back({&kernel(name), bytes_of(params), std::move(reads), std::move(writes), grid});
   }
 
   // --- products
@@ -190,22 +116,6 @@ class Emitter {
       p.norm = p.has_weight = 1, p.eps = op<ir::RmsNorm>(group.norm).eps,
       weight = constant(in(group.norm, 1));
     return prepare(p, value(group.input), weight);
-  }
-
-  PrepareParams plain_rows(RowCount rows, std::int64_t dim, std::int64_t per_row) const {
-    return {.rows = rows_of(rows),
-            .dim = u32_of(dim),
-            .norm = 0,
-            .has_weight = 0,
-            .eps = 0,
-            .per_row = u32_of(per_row)};
-  }
-  Input prepare(const PrepareParams& p, Region from, Region weight) {
-    const std::int64_t vectors = max_rows(static_cast<RowCount>(p.rows)) * p.per_row;
-    const Region x = temporary(static_cast<std::size_t>(vectors * p.dim) * sizeof(std::uint16_t));
-    const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
-    emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
-    return {{x, scales}, true};
   }
 
   void linear(const ir::LinearGroup::Out& out, const Input& x, RowCount rows, Region y) {
@@ -233,80 +143,6 @@ class Emitter {
       emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
            {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
     }
-  }
-
-  // --- mixtures of experts
-  // Pairs of a row and one of its experts, as expert_pairs orders them.
-  struct Pairs {
-    std::int64_t count, blocks;  // at most
-    std::int64_t block_rows;
-    bool tiles;
-    Region block, row, place;  // blocks; of each pair its row; of each row and expert their pair
-  };
-
-  Pairs expert_pairs(Value v) {
-    const RowCount rows = type(v).rows;
-    const std::int64_t m = max_rows(rows), experts = type(in(v, 1)).width();
-    Pairs p{.count = m * op<ir::Experts>(v).used};
-    // Tiles pay where the experts that are used have many rows each.
-    p.tiles = p.count > kVecRows * experts && !only_vec();
-    p.block_rows = p.tiles ? kTileSide : m == 1 ? 1 : kVecRows;
-    // Most where as many experts as can be are used, each but one by a single row beyond whole blocks.
-    const std::int64_t used = std::min(experts, p.count);
-    p.blocks = used + (p.count - used) / p.block_rows;
-    p.block = temporary(static_cast<std::size_t>(p.blocks) * sizeof(ExpertBlock));
-    p.row = temporary(static_cast<std::size_t>(p.count) * sizeof(std::int32_t));
-    p.place = temporary(static_cast<std::size_t>(m * experts) * sizeof(std::int32_t));
-    emit("expert_pairs",
-         ExpertPairsParams{rows_of(rows), u32_of(experts), u32_of(p.block_rows), u32_of(p.blocks)},
-         {kCounts, value(in(v, 1))}, {p.block, p.row, p.place}, {});
-    return p;
-  }
-
-  // The products of all pairs with their experts' matrices. `gather`: x has the step's rows.
-  Region expert_linear(Value weight, const Pairs& pairs, const Input& x, bool gather) {
-    const Shape& shape = type(weight).shape;  // (experts, n, k)
-    const DType dtype = type(weight).dtype;
-    const Region y = temporary(static_cast<std::size_t>(pairs.count * shape[1]) * sizeof(float));
-    const ExpertLinearParams p{.linear = {.rows = 0,
-                                          .n = u32_of(shape[1]),
-                                          .k = u32_of(shape[2]),
-                                          .row_bytes = u32_of(row_bytes(dtype, shape[2])),
-                                          .has_bias = 0,
-                                          .has_residual = 0},
-                               .gather = gather};
-    std::vector<Region> reads = {pairs.block, pairs.row};
-    reads.insert(reads.end(), x.regions.begin(), x.regions.end());
-    reads.push_back(constant(weight));
-    const std::string name = pairs.tiles
-                                 ? fmt::format("expert_tile_{}", format_name(dtype))
-                                 : fmt::format("expert_vec_{}_{}", format_name(dtype), pairs.block_rows);
-    emit(name, p, std::move(reads), {y},
-         {ceil_div(shape[1], pairs.tiles ? kTileSide : kVecOutputs), u32_of(pairs.blocks)});
-    return y;
-  }
-
-  void experts(Value v, Value residual, Value result) {
-    const ir::Experts& o = op<ir::Experts>(v);
-    const ir::ValueType& t = type(v);
-    const Value gate = in(v, 2), up = in(v, 3), down = in(v, 4);
-    const std::int64_t experts = type(gate).shape[0], ffn = type(gate).shape[1];
-    const Pairs pairs = expert_pairs(v);
-    const auto input = [&](Region x, std::int64_t dim, std::int64_t per_row) {
-      return pairs.tiles ? prepare(plain_rows(t.rows, dim, per_row), x, x) : Input{{x}, false};
-    };
-    const Input x = input(value(in(v, 0)), t.width(), 1);
-    const Region gates = expert_linear(gate, pairs, x, true), ups = expert_linear(up, pairs, x, true);
-    const Region hidden = temporary(static_cast<std::size_t>(pairs.count * ffn) * sizeof(float));
-    const auto wide = u32_of(o.used * ffn);
-    emit("glu", GluParams{rows_of(t.rows), wide, static_cast<std::uint32_t>(o.activation)},
-         {kCounts, gates, ups}, {hidden}, {ceil_div(wide, kElementwiseWidth), u32_of(max_rows(t.rows))});
-    const Region y = expert_linear(down, pairs, input(hidden, ffn, o.used), false);
-    emit("expert_sum",
-         ExpertSumParams{rows_of(t.rows), u32_of(t.width()), u32_of(experts), u32_of(o.used),
-                         static_cast<bool>(residual)},
-         {kCounts, value(in(v, 1)), pairs.place, y, residual ? value(residual) : y}, {value(result)},
-         {ceil_div(t.width(), kSumWidth), u32_of(max_rows(t.rows))});
   }
 
   // --- heads
@@ -389,14 +225,8 @@ class Emitter {
                      o.parameter},
          {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
   }
-  void single(Value v, const ir::Route& o) {
-    const std::int64_t experts = type(v).width();
-    if (experts > kMaxExperts)
-      fail(ErrorKind::unsupported, "{} experts are more than GPU kernels choose from", experts);
-    emit("route", RouteParams{rows_of(type(v).rows), u32_of(experts), u32_of(o.used), o.normalize},
-         {kCounts, value(in(v, 0))}, {value(v)}, {u32_of(max_rows(type(v).rows))});
-  }
-  void single(Value v, const ir::Experts&) { experts(v, {}, v); }
+  void single(Value v, const ir::Route&) { emit_route(*this, v); }
+  void single(Value v, const ir::Experts&) { emit_experts(*this, v, {}, v); }
   void single(Value v, const ir::Rope&) {
     heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));
   }
@@ -465,8 +295,6 @@ class Emitter {
   }
 
   const Lowering& l_;
-  const StepShape shape_;
-  StepPlan& plan_;
 };
 
 Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
