@@ -26,14 +26,17 @@
 
 #define MEDLAR_GPU_ROWS(block) Rows<medlar::formats::block>
 
-#define MEDLAR_GPU_PLAIN_KERNELS(V)             \
-  V("kernels/gpu/rms_norm.h", 256, rms_norm, )  \
-  V("kernels/gpu/prepare.h", 256, prepare, )    \
-  V("kernels/gpu/elementwise.h", 256, glu, )    \
-  V("kernels/gpu/elementwise.h", 256, binary, ) \
-  V("kernels/gpu/elementwise.h", 256, unary, )  \
-  V("kernels/gpu/rows.h", 256, gather_rows, )   \
-  V("kernels/gpu/heads.h", 128, heads, )        \
+#define MEDLAR_GPU_PLAIN_KERNELS(V)                    \
+  V("kernels/gpu/rms_norm.h", 256, rms_norm, )         \
+  V("kernels/gpu/prepare.h", 256, prepare, )           \
+  V("kernels/gpu/elementwise.h", 256, glu, )           \
+  V("kernels/gpu/elementwise.h", 256, binary, )        \
+  V("kernels/gpu/elementwise.h", 256, unary, )         \
+  V("kernels/gpu/rows.h", 256, gather_rows, )          \
+  V("kernels/gpu/heads.h", 128, heads, )               \
+  V("kernels/gpu/route.h", 128, route, )               \
+  V("kernels/gpu/expert_pairs.h", 256, expert_pairs, ) \
+  V("kernels/gpu/expert_sum.h", 128, expert_sum, )     \
   V("kernels/gpu/attention_combine.h", 128, attention_combine, )
 
 #define MEDLAR_GPU_EMBED(V, f, block) \
@@ -63,6 +66,20 @@
   V("kernels/gpu/linear_tile.h", 128, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_LINEAR_TILE_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_TILE, V)
 
+// Pairs of an expert in one pass over its weights: 1 or up to 8.
+#define MEDLAR_GPU_EXPERT_VEC_1(V, f, block)             \
+  V("kernels/gpu/expert_vec.h", 128, expert_vec_##f##_1, \
+    EXPERT_VEC(expert_vec_##f##_1, MEDLAR_GPU_ROWS(block), 1))
+#define MEDLAR_GPU_EXPERT_VEC_8(V, f, block)             \
+  V("kernels/gpu/expert_vec.h", 128, expert_vec_##f##_8, \
+    EXPERT_VEC(expert_vec_##f##_8, MEDLAR_GPU_ROWS(block), 8))
+#define MEDLAR_GPU_EXPERT_TILE(V, f, block) \
+  V("kernels/gpu/expert_tile.h", 128, expert_tile_##f, EXPERT_TILE(expert_tile_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_EXPERT_KERNELS(V)                    \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EXPERT_VEC_1, V) \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EXPERT_VEC_8, V) \
+  MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EXPERT_TILE, V)
+
 // Keys and values may have different formats.
 #define MEDLAR_GPU_ATTENTION(V, k, keys, v, values)      \
   V("kernels/gpu/attention.h", 128, attention_##k##_##v, \
@@ -81,4 +98,5 @@
   MEDLAR_GPU_STORE_HEADS_KERNELS(V) \
   MEDLAR_GPU_LINEAR_VEC_KERNELS(V)  \
   MEDLAR_GPU_LINEAR_TILE_KERNELS(V) \
+  MEDLAR_GPU_EXPERT_KERNELS(V)      \
   MEDLAR_GPU_ATTENTION_KERNELS(V)

@@ -22,9 +22,9 @@ FN void load_tiles(const CONSTANT LinearParams& p, const THREAD LinearIo& io, co
     UNROLL for (u32 i = 0; i < 8; ++i) w[i] = 0.f;
     if (n0 + r < p.n && k < p.k) Format::load8(io.weight + (u64)(n0 + r) * p.row_bytes, k, p.k, w);
     UNROLL for (u32 i = 0; i < 8; ++i) ws[to + i] = to_f16(w[i]);
-    const u64 from = (u64)(m0 + r) * p.k;
-    UNROLL for (u32 i = 0; i < 8; ++i) xs[to + i] =
-        m0 + r < io.rows && k + i < p.k ? x[from + k + i] : to_f16(0.f);
+    const bool has_x = m0 + r < io.rows;
+    const u64 from = has_x ? (u64)x_row(io, m0 + r) * p.k : 0;
+    UNROLL for (u32 i = 0; i < 8; ++i) xs[to + i] = has_x && k + i < p.k ? x[from + k + i] : to_f16(0.f);
   }
 }
 
@@ -56,7 +56,8 @@ FN void linear_tile(const CONSTANT LinearParams& p, const THREAD LinearIo& io, c
   UNROLL for (u32 i = 0; i < 2; ++i) UNROLL for (u32 j = 0; j < 2; ++j)
       UNROLL for (u32 e = 0; e < MMA_ELEMS; ++e) {
     const u32 row = m0 + i * 16 + mma_row(e, at.lane), column = n0 + j * 16 + mma_col(e, at.lane);
-    if (row < io.rows && column < p.n) finish(p, io, row, column, mma_get(c[i][j], e) * scales[row]);
+    if (row < io.rows && column < p.n)
+      finish(p, io, row, column, mma_get(c[i][j], e) * scales[x_row(io, row)]);
   }
 }
 
@@ -68,6 +69,6 @@ FN void linear_tile(const CONSTANT LinearParams& p, const THREAD LinearIo& io, c
     TGARRAY(f16, xs, kTile* kTileStride);                                                   \
     TGARRAY(f16, ws, kTile* kTileStride);                                                   \
     const Place at = PLACE;                                                                 \
-    const LinearIo io = {weight, bias, residual, y, row_count(step, p.rows)};               \
+    const LinearIo io = {weight, bias, residual, y, row_count(step, p.rows), false, 0};     \
     linear_tile<FORMAT>(p, io, x, scales, at, xs, ws);                                      \
   }

@@ -33,7 +33,7 @@ FN void linear_vec(const CONSTANT LinearParams& p, const THREAD LinearIo& io, co
     }
     UNROLL for (u32 m = 0; m < kBatch; ++m) {
       f32 v[8];
-      load_x8<Format>(x + (u64)(m0 + m < io.rows ? m0 + m : m0) * p.k, k, p.k, v);
+      load_x8<Format>(x + (u64)x_row(io, m0 + m < io.rows ? m0 + m : m0) * p.k, k, p.k, v);
       UNROLL for (u32 r = 0; r < kVecRows; ++r) UNROLL for (u32 i = 0; i < 8; ++i) acc[r][m] =
           g_fma(w[r][i], v[i], acc[r][m]);
     }
@@ -50,6 +50,6 @@ FN void linear_vec(const CONSTANT LinearParams& p, const THREAD LinearIo& io, co
        IN(5, f32, residual), OUT(6, f32, y) GRID) {                                                          \
     GRID_BEGIN                                                                                               \
     const Place at = PLACE;                                                                                  \
-    const LinearIo io = {weight, bias, residual, y, row_count(step, p.rows)};                                \
+    const LinearIo io = {weight, bias, residual, y, row_count(step, p.rows), false, 0};                      \
     linear_vec<FORMAT, BATCH>(p, io, x, at);                                                                 \
   }

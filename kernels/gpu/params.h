@@ -42,6 +42,7 @@ struct PrepareParams {
   u32 rows, dim;
   u32 norm, has_weight;
   f32 eps;
+  u32 per_row;  // vectors a row
 };
 
 struct LinearParams {
@@ -49,6 +50,32 @@ struct LinearParams {
   u32 n, k;       // weight (n, k)
   u32 row_bytes;  // of the weight
   u32 has_bias, has_residual;
+};
+
+enum { kMaxExperts = 4096 };
+
+struct RouteParams {
+  u32 rows, experts, used, normalize;
+};
+
+struct ExpertPairsParams {
+  u32 rows, experts;
+  u32 block_rows;  // at most, of a block
+  u32 blocks;      // room for so many
+};
+
+// Pairs of one expert, with its number: first, first + 1, ...
+struct ExpertBlock {
+  u32 expert, first, rows;
+};
+
+struct ExpertLinearParams {
+  LinearParams linear;  // of one expert, without bias and residual
+  u32 gather;           // x has the step's rows, not one for each pair
+};
+
+struct ExpertSumParams {
+  u32 rows, dim, experts, used, has_residual;
 };
 
 enum { kActivationNone = 0, kActivationSilu = 1, kActivationGelu = 2 };  // as kernels::Activation

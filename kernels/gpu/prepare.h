@@ -1,6 +1,6 @@
 // Rows of activations as f16 for tile products, RMS-normalised first if asked. Each row is divided by a power
 // of two that puts its largest magnitude near 2^13: f16 alone overflows on models with large activations
-// (Gemma). One threadgroup a row. Grid: (rows).
+// (Gemma). One threadgroup a vector. Grid: (vectors).
 #pragma once
 
 #include "kernels/gpu/common.h"
@@ -17,7 +17,7 @@ prepare(PARAMS(PrepareParams, p), IN(1, StepCounts, step), IN(2, f32, x), IN(3, 
   GRID_BEGIN
   TGARRAY(f32, sums, 8);
   TGARRAY(f32, tops, 8);
-  if (gk_tgid.x >= row_count(step, p.rows)) return;
+  if (gk_tgid.x >= row_count(step, p.rows) * p.per_row) return;
   const u64 at = (u64)gk_tgid.x * p.dim;
   f32 squares = 0.f, top = 0.f;
   for (u32 i = gk_tid; i < p.dim; i += 256) {

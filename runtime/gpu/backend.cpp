@@ -270,10 +270,6 @@ class GpuBackend final : public Backend {
   std::string_view name() const override { return device_->name(); }
   DeviceMemory memory() const override { return device_->memory(); }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
-    if (options.batch_invariant)
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("device {} has no batch-invariant kernels", device_->name()),
-                  "use the CPU: --device cpu");
     check_fits(graph, options);
     return std::make_unique<GpuProgram>(*device_, imports_, graph, options, tuning_);
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -11,7 +10,9 @@
 #include "base/error.h"
 #include "formats/all.h"
 #include "kernels/gpu/params.h"
+#include "runtime/gpu/lower_experts.h"
 #include "runtime/gpu/step_buffer.h"
+#include "runtime/gpu/step_builder.h"
 
 namespace medlar::runtime::gpu {
 
@@ -22,33 +23,8 @@ using ir::Value;
 namespace {
 
 constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
-constexpr int kVecRows = 8;                // more rows than this go through tiles
-constexpr std::int64_t kVecOutputs = 16;   // outputs of a threadgroup of linear_vec
-constexpr std::int64_t kTileSide = 64;     // of linear_tile
-constexpr std::int64_t kElementwiseWidth = 256;
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
-
-std::uint32_t u32_of(std::int64_t v) { return checked_cast<std::uint32_t>(v, "an extent of the model"); }
-std::uint32_t ceil_div(std::int64_t a, std::int64_t b) { return u32_of((a + b - 1) / b); }
-
-const KernelInfo& kernel(std::string_view name) {
-  const KernelInfo* found = find_kernel(name);
-  if (!found) fail(ErrorKind::unsupported, "there is no GPU kernel {}", name);
-  return *found;
-}
-
-std::string_view format_name(DType type) { return format_info(type).name; }
-
-template <class Params>
-std::vector<std::byte> bytes_of(const Params& params) {
-  std::vector<std::byte> bytes(sizeof params);
-  std::memcpy(bytes.data(), &params, sizeof params);
-  return bytes;
-}
-
-Region step(StepField field, int group = 0) { return {RegionKind::step, static_cast<int>(field) + group}; }
-const Region kCounts = step(StepField::counts);
 
 }  // namespace
 
@@ -76,23 +52,21 @@ std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& opti
 }
 
 // Visits groups and emits their dispatches.
-class Emitter {
+class Emitter : public StepBuilder {
  public:
   Emitter(const Lowering& lowering, const StepShape& shape, StepPlan& plan)
-      : l_(lowering), shape_(shape), plan_(plan) {
-    plan_.activation_bytes.assign(g().nodes().size(), 0);
-  }
+      : StepBuilder(lowering.graph_, lowering.options_, lowering.storage_, shape, plan), l_(lowering) {}
 
   void operator()(const ir::Single& s) {
     std::visit([&](const auto& o) { single(s.node, o); }, g()[s.node].op);
   }
 
   void operator()(const ir::NormAdd& n) { norm(n.norm, n.residual, value(n.result)); }
-  void operator()(const ir::ExpertsAdd&) { refuse_experts(); }
+  void operator()(const ir::ExpertsAdd& e) { emit_experts(*this, e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
     const RowCount rows = type(group.input).rows;
-    const Input x = max_rows(rows) > kVecRows && !l_.options_.exact ? tile_input(group) : vec_input(group);
+    const Input x = max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : vec_input(group);
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {
       results.push_back(group.glu ? value(out.linear) : value(out.result));
@@ -115,60 +89,15 @@ class Emitter {
     store(value(a.v), op<ir::KvWrite>(a.value_write));
   }
 
-  // The memory of a value.
-  Region value(Value v) {
-    const int id = l_.storage_[static_cast<std::size_t>(v.id)];
-    const std::size_t bytes =
-        static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
-    std::size_t& size = plan_.activation_bytes[static_cast<std::size_t>(id)];
-    size = std::max(size, bytes);
-    return {RegionKind::activation, id};
-  }
-
  private:
-  // What products read: f32 rows, or f16 rows with their scales.
-  struct Input {
-    std::vector<Region> regions;
-    bool tiles = false;
-  };
-
   struct HeadSource {
     HeadParams params;
     Region weight, inv_freq;
   };
 
-  const ir::Graph& g() const { return l_.graph_; }
-  const ir::ValueType& type(Value v) const { return g()[v].type; }
-  template <class Op>
-  const Op& op(Value v) const {
-    return std::get<Op>(g()[v].op);
-  }
-  Value in(Value v, std::size_t i) const { return g()[v].inputs[i]; }
-  bool has_input(Value v, std::size_t i) const { return g()[v].inputs.size() > i; }
-
-  std::int64_t max_rows(RowCount rows) const {
-    return rows == RowCount::tokens ? shape_.tokens : rows == RowCount::logit_rows ? shape_.logit_rows : 1;
-  }
-  std::uint32_t rows_of(RowCount rows) const { return static_cast<std::uint32_t>(rows); }
-
-  Region temporary(std::size_t bytes) {
-    plan_.activation_bytes.push_back(bytes);
-    return {RegionKind::activation, static_cast<int>(plan_.activation_bytes.size()) - 1};
-  }
-  // A weight's or a table's bytes.
-  Region constant(Value v) const {
-    if (const auto* w = g().get_if<ir::Weight>(v)) return {RegionKind::weight, w->index};
-    return {RegionKind::table, op<ir::Table>(v).index};
-  }
   const KvPart& part(const ir::KvWrite& w) const { return l_.kv_[static_cast<std::size_t>(region(w).id)]; }
   static Region region(const ir::KvWrite& w) {
     return {RegionKind::kv, 2 * w.layer + (w.part == ir::KvPart::value)};
-  }
-
-  template <class Params>
-  void emit(std::string_view name, const Params& params, std::vector<Region> reads,
-            std::vector<Region> writes, Extent grid) {
-    plan_.dispatches.push_back({&kernel(name), bytes_of(params), std::move(reads), std::move(writes), grid});
   }
 
   // --- products
@@ -181,16 +110,12 @@ class Emitter {
 
   Input tile_input(const ir::LinearGroup& group) {
     const ir::ValueType& t = type(group.input);
-    const auto rows = static_cast<std::size_t>(max_rows(t.rows));
-    const Region x = temporary(rows * static_cast<std::size_t>(t.width()) * sizeof(std::uint16_t));
-    const Region scales = temporary(rows * sizeof(float));
-    PrepareParams p{.rows = rows_of(t.rows), .dim = u32_of(t.width()), .norm = 0, .has_weight = 0, .eps = 0};
+    PrepareParams p = plain_rows(t.rows, t.width(), 1);
     Region weight = value(group.input);
     if (group.norm)
       p.norm = p.has_weight = 1, p.eps = op<ir::RmsNorm>(group.norm).eps,
       weight = constant(in(group.norm, 1));
-    emit("prepare", p, {kCounts, value(group.input), weight}, {x, scales}, {u32_of(max_rows(t.rows))});
-    return {{x, scales}, true};
+    return prepare(p, value(group.input), weight);
   }
 
   void linear(const ir::LinearGroup::Out& out, const Input& x, RowCount rows, Region y) {
@@ -300,12 +225,8 @@ class Emitter {
                      o.parameter},
          {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
   }
-  void single(Value, const ir::Route&) { refuse_experts(); }
-  void single(Value, const ir::Experts&) { refuse_experts(); }
-  [[noreturn]] static void refuse_experts() {
-    throw Error(ErrorKind::unsupported, "there are no GPU kernels for mixtures of experts",
-                "use --device cpu");
-  }
+  void single(Value v, const ir::Route&) { emit_route(*this, v); }
+  void single(Value v, const ir::Experts&) { emit_experts(*this, v, {}, v); }
   void single(Value v, const ir::Rope&) {
     heads(value(in(v, 0)), head_source({}, v, type(v).shape), value(v));
   }
@@ -343,9 +264,10 @@ class Emitter {
       emit("attention_combine", p, {kCounts, y, sinks}, {value(v)}, {p.heads, u32_of(shape_.tokens)});
   }
 
-  // Long sequences are split when there are too few tokens to fill the device by themselves.
+  // Long sequences are split when there are too few tokens to fill the device by themselves: a way that
+  // depends on the step.
   std::uint32_t splits(std::int64_t window) const {
-    if (shape_.tokens > kVecRows) return 1;
+    if (shape_.tokens > kVecRows || l_.options_.batch_invariant) return 1;
     const std::int64_t keys =
         window > 0 ? std::min<std::int64_t>(window, shape_.kv_tokens) : shape_.kv_tokens;
     return u32_of(std::clamp<std::int64_t>(keys / l_.tuning_.keys_per_split, 1, l_.tuning_.max_splits));
@@ -373,8 +295,6 @@ class Emitter {
   }
 
   const Lowering& l_;
-  const StepShape shape_;
-  StepPlan& plan_;
 };
 
 Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,

@@ -24,7 +24,6 @@ K = 64
 BUCKETS = 64
 FOLDER = pathlib.Path(__file__).parent
 TINY = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
-EXPERTS = ["qwen3moe", "mixtral"]  # of them, with experts
 
 
 @dataclasses.dataclass

@@ -46,6 +46,29 @@ void launch(emulator::Machine& machine, std::string_view name, emulator::Extent 
   machine.run({name, kernel->run, args.data(), grid, kernel->threads});
 }
 
+// Forty tokens that use one of two experts each.
+void experts(emulator::Machine& machine, const gpu::StepCounts& step, const std::vector<u8>& weights,
+             const std::vector<float>& x, std::vector<float>& y) {
+  std::vector<float> chosen(40 * 2);
+  std::vector<gpu::ExpertBlock> blocks(6);
+  std::vector<i32> rows(40), places(40 * 2);
+  const gpu::RouteParams route{gpu::kRowsTokens, 2, 1, 1};
+  launch(machine, "route", {40}, {&route, &step, x.data(), chosen.data()});
+  const gpu::ExpertPairsParams pairs{gpu::kRowsTokens, 2, 8, 6};
+  launch(machine, "expert_pairs", {},
+         {&pairs, &step, chosen.data(), blocks.data(), rows.data(), places.data()});
+  const gpu::ExpertLinearParams linear{{0, 128, 256, 144, 0, 0}, 1};
+  launch(machine, "expert_vec_q4_k_8", {8, 6},
+         {&linear, blocks.data(), rows.data(), x.data(), weights.data(), y.data()});
+  const std::vector<u16> halves(40 * 256);
+  const std::vector<float> scales(40);
+  launch(machine, "expert_tile_q4_k", {2, 6},
+         {&linear, blocks.data(), rows.data(), halves.data(), scales.data(), weights.data(), y.data()});
+  const gpu::ExpertSumParams sum{gpu::kRowsTokens, 128, 2, 1, 0};
+  launch(machine, "expert_sum", {1, 40},
+         {&sum, &step, chosen.data(), places.data(), x.data(), x.data(), y.data()});
+}
+
 // One kernel of each kind: reductions, tiles over the matrix unit, attention with splits.
 void clean(emulator::Machine& machine) {
   const gpu::StepCounts step{40, 1, {1, 1, 1, 1}};
@@ -54,13 +77,14 @@ void clean(emulator::Machine& machine) {
   const std::vector<u8> weights(256 * 144, 1), cache(64 * 2 * 64 * 4);
   const gpu::NormParams norm{gpu::kRowsTokens, 1, 256, 1e-6F, 1, 0};
   launch(machine, "rms_norm", {40}, {&norm, &step, x.data(), x.data(), x.data(), y.data()});
-  const gpu::PrepareParams prepare{gpu::kRowsTokens, 256, 1, 1, 1e-6F};
+  const gpu::PrepareParams prepare{gpu::kRowsTokens, 256, 1, 1, 1e-6F, 1};
   launch(machine, "prepare", {40}, {&prepare, &step, x.data(), x.data(), halves.data(), scales.data()});
   const gpu::LinearParams linear{gpu::kRowsTokens, 256, 256, 144, 0, 0};
   launch(machine, "linear_tile_q4_k", {4, 1},
          {&linear, &step, halves.data(), scales.data(), weights.data(), x.data(), x.data(), y.data()});
   launch(machine, "linear_vec_q4_k_8", {16, 5},
          {&linear, &step, x.data(), weights.data(), x.data(), x.data(), y.data()});
+  experts(machine, step, weights, x, y);
   std::vector<i32> positions(40), sequences(40), pages(1);
   for (i32 t = 0; t < 40; ++t) positions[static_cast<std::size_t>(t)] = t;
   const gpu::AttentionParams attention{.heads = 2,

@@ -84,11 +84,13 @@ bool conflict(const std::vector<Touch>& a, const std::vector<Touch>& b) {
 // On lowered models, after placement: no two dispatches of one wave meet in memory, and no value is
 // overwritten before its last reader ran.
 TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
-  for (const char* architecture : {"llama", "gemma3"})
+  for (const testing::TinyModel& tiny : {testing::TinyModel{},
+                                         {.architecture = "gemma3"},
+                                         {.architecture = "qwen3moe", .experts = 7, .experts_used = 3}})
     for (bool fuse : {false, true})
       for (const StepShape& shape : {StepShape{1, 1, 1}, {1, 1, 4096}, {8, 4, 64}, {64, 1, 64}}) {
         const testing::TemporaryFolder folder;
-        testing::write_tiny_model(folder / "m.gguf", {.architecture = architecture});
+        testing::write_tiny_model(folder / "m.gguf", tiny);
         const gguf::File file = gguf::File::open(folder / "m.gguf");
         const models::Model model = models::build(file);
         const ProgramOptions options{

@@ -21,13 +21,15 @@ using testing::Tiny;
 class GpuPrograms : public ::testing::TestWithParam<emulator::MachineOptions> {};
 
 TEST_P(GpuPrograms, AgreeWithTheReferences) {
-  for (const char* architecture : {"llama", "gemma3"}) {
-    const Tiny tiny({.architecture = architecture});
+  for (const testing::TinyModel& model : {testing::TinyModel{},
+                                          {.architecture = "gemma3"},
+                                          {.architecture = "qwen3moe", .experts = 5, .experts_used = 2}}) {
+    const Tiny tiny(model);
     for (bool fuse : {false, true}) {
       const auto backend =
           make_emulator_backend({.machine = GetParam(), .tuning = {.keys_per_split = 16, .max_splits = 5}});
       expect_same(run(*backend, tiny.model.graph, options(true, fuse)), tiny.expected, 1e-5);
-      // Products of more than eight rows go through f16 tiles.
+      // Products of more than eight rows, or with experts of as many, go through f16 tiles.
       expect_same(run(*backend, tiny.model.graph, options(false, fuse)), tiny.expected, 1e-2);
     }
   }
@@ -47,6 +49,42 @@ TEST(GpuProgram, PageTablesGrow) {
   const Tiny tiny({.architecture = "gemma3"});
   const auto backend = make_emulator_backend();
   expect_same(run(*backend, tiny.model.graph, options(true, true), 1000), tiny.expected, 1e-5);
+}
+
+// Logits of one sequence that is cut into steps of the given sizes, beside another one in some.
+std::vector<float> cut(const ir::Graph& graph, const ProgramOptions& how, const std::vector<int>& sizes) {
+  const auto backend = make_emulator_backend({.tuning = {.keys_per_split = 16}});
+  const auto program = backend->lower(graph, how);
+  std::vector<float> logits;
+  std::int32_t length = 0, other = 0;
+  for (int size : sizes) {
+    Batch b;
+    b.pages = batches().front().pages;
+    if (size % 2 == 0) b.add(1, other++, false);
+    for (int i = 0; i < size; ++i) b.add(0, length++, i + 1 == size);
+    program->run(b.step());
+    if (length % 30 == 0) logits.insert(logits.end(), program->logits().begin(), program->logits().end());
+  }
+  return logits;
+}
+
+// And without that option they do.
+TEST(GpuProgram, BatchInvariantLogitsDependOnNoStep) {
+  for (const testing::TinyModel& model :
+       {testing::TinyModel{.type = DType::q8_0, .head_dim = 32},
+        {.architecture = "gemma3"},
+        {.architecture = "qwen3moe", .head_dim = 32, .experts = 5, .experts_used = 2}}) {
+    const Tiny tiny(model);
+    ProgramOptions how = options(false, true);
+    for (bool invariant : {true, false}) {
+      how.batch_invariant = invariant;
+      const std::vector<int> singles(60, 1);
+      const std::vector<float> whole = cut(tiny.model.graph, how, {22, 8, 20, 10});
+      for (const std::vector<int>& sizes :
+           {singles, std::vector<int>{7, 23, 2, 8, 4, 9, 7}, std::vector<int>{23, 7, 5, 22, 3}})
+        EXPECT_EQ(cut(tiny.model.graph, how, sizes) == whole, invariant) << model.architecture;
+    }
+  }
 }
 
 TEST(GpuProgram, PlansWhatItTakes) {

@@ -4,12 +4,12 @@ said where there is no driver."""
 import ctypes
 import pathlib
 
+import golden
 import numpy as np
 import pytest
 from server_support import Server
 
 TOKENS = ",".join(str(3 + i * 37 % 240) for i in range(40))
-MODELS = ["llama", "llama3", "qwen2", "qwen3", "gemma3"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def logits(medlar, model, path, *options, env=None):
     return np.load(path).astype(np.float64)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", golden.TINY)
 def test_logits_are_those_of_the_emulator(medlar, tiny, stubs, tmp_path, name):
     cuda = logits(medlar, tiny(name), tmp_path / "a.npy", "--device", "cuda", env=stubs)
     emulator = logits(medlar, tiny(name), tmp_path / "b.npy", "--device", "emulator")

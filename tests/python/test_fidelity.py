@@ -34,8 +34,6 @@ def log_probs(medlar, tmp_path):
 @pytest.mark.parametrize("device", ["cpu", "emulator"])
 @pytest.mark.parametrize("name", golden.TINY)
 def test_tiny_models_agree(log_probs, tiny, name, device):
-    if device == "emulator" and name in golden.EXPERTS:
-        pytest.skip("there are no GPU kernels for experts yet")
     expected = np.load(golden.FOLDER / f"tiny-{name}.npy")
     tokens = json.loads((golden.FOLDER / f"tiny-{name}.json").read_text())["tokens"]
     actual = log_probs(tiny(name), tokens, "--exact", "--device", device)

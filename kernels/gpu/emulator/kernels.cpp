@@ -3,9 +3,12 @@
 #include "kernels/gpu/attention_combine.h"
 #include "kernels/gpu/catalog.h"
 #include "kernels/gpu/elementwise.h"
+#include "kernels/gpu/expert_pairs.h"
+#include "kernels/gpu/expert_sum.h"
 #include "kernels/gpu/heads.h"
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/rms_norm.h"
+#include "kernels/gpu/route.h"
 #include "kernels/gpu/rows.h"
 #include "kernels/gpu/store_heads.h"
 
@@ -24,7 +27,8 @@ std::span<const EmulatedKernel> plain_kernels() {
 }
 
 const EmulatedKernel* find_kernel(std::string_view name) {
-  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_tile_kernels(), attention_kernels()})
+  for (const auto part :
+       {plain_kernels(), linear_vec_kernels(), linear_tile_kernels(), expert_kernels(), attention_kernels()})
     for (const EmulatedKernel& kernel : part)
       if (kernel.name == name) return &kernel;
   return nullptr;

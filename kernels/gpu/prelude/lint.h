@@ -32,7 +32,9 @@ typedef float4 f32x4;
 #define IN(i, T, x) const __global T* x
 #define OUT(i, T, x) __global T* x
 #define GRID , u32 gk_tid, u32 gk_lane, u32 gk_sg, u32 gk_x, u32 gk_y, u32 gk_z
-#define GRID_BEGIN const uint3 gk_tgid = (uint3)(gk_x, gk_y, gk_z);
+#define GRID_BEGIN                                 \
+  const uint3 gk_tgid = (uint3)(gk_x, gk_y, gk_z); \
+  (void)gk_tgid;
 #define TGARRAY(T, name, n)                                   \
   __local float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
   __local T* const name = (__local T*)name##_storage

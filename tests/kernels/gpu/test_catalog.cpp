@@ -24,8 +24,8 @@ TEST(GpuCatalog, EveryKernelRunsOnTheEmulator) {
 TEST(GpuCatalog, EveryFormatHasItsKernels) {
   for (DType type : weight_types()) {
     const std::string_view name = format_info(type).name;
-    for (const char* pattern :
-         {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8", "linear_tile_{}"})
+    for (const char* pattern : {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8",
+                                "linear_tile_{}", "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), name)), nullptr)
           << pattern << " " << name;
   }
@@ -69,7 +69,7 @@ TEST(GpuCatalog, SourcesKeepTheRules) {
   std::set<std::string_view> files;
   for (const gpu::KernelInfo& kernel : gpu::kernels()) files.insert(kernel.file);
   for (const char* shared :
-       {"kernels/gpu/common.h", "kernels/gpu/linear.h", "kernels/gpu/pages.h",
+       {"kernels/gpu/common.h", "kernels/gpu/linear.h", "kernels/gpu/expert_linear.h", "kernels/gpu/pages.h",
         "kernels/gpu/attention_parts.h", "kernels/gpu/weights.h", "kernels/gpu/params.h"})
     files.insert(shared);
   for (const std::string_view file : files) {

@@ -97,7 +97,8 @@ TEST_P(GpuLinear, Tiles) {
       const auto counts = tokens_only(static_cast<std::size_t>(shape.rows)).counts();
       Guarded<u16> x(p.x.size());
       Guarded<float> scales(static_cast<std::size_t>(shape.rows));
-      launch("prepare", {to_u32(shape.rows)}, gpu::PrepareParams{gpu::kRowsTokens, to_u32(shape.k), 0, 0, 0},
+      launch("prepare", {to_u32(shape.rows)},
+             gpu::PrepareParams{gpu::kRowsTokens, to_u32(shape.k), 0, 0, 0, 1},
              {&counts, p.x.data(), p.x.data(), x.data(), scales.data()});
       for (bool extras : {false, true}) {
         Guarded<float> y(p.want.size(), NAN);

@@ -53,7 +53,7 @@ TEST_P(GpuNorm, PreparesRowsOfAnyMagnitude) {
     Guarded<float> scales(kRows);
     const TestStep step = tokens_only(kRows);
     const auto counts = step.counts();
-    launch("prepare", {kRows}, gpu::PrepareParams{gpu::kRowsTokens, kDim, norm, norm, 1e-6F},
+    launch("prepare", {kRows}, gpu::PrepareParams{gpu::kRowsTokens, kDim, norm, norm, 1e-6F, 1},
            {&counts, x.data(), w.data(), y.data(), scales.data()});
     std::vector<float> want = values;
     const RmsNormArgs args{.x = x.data(),

@@ -1,0 +1,65 @@
+#include "runtime/gpu/step_builder.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace medlar::runtime::gpu {
+
+using ir::RowCount;
+using ir::Value;
+using medlar::gpu::PrepareParams;
+
+StepBuilder::StepBuilder(const ir::Graph& graph, const ProgramOptions& options,
+                         const std::vector<int>& storage, const StepShape& shape, StepPlan& plan)
+    : shape_(shape), graph_(graph), options_(options), storage_(storage), plan_(plan) {
+  plan_.activation_bytes.assign(g().nodes().size(), 0);
+}
+
+std::int64_t StepBuilder::max_rows(RowCount rows) const {
+  return rows == RowCount::tokens ? shape_.tokens : rows == RowCount::logit_rows ? shape_.logit_rows : 1;
+}
+
+Region StepBuilder::value(Value v) {
+  const int id = storage_[static_cast<std::size_t>(v.id)];
+  const std::size_t bytes =
+      static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
+  std::size_t& size = plan_.activation_bytes[static_cast<std::size_t>(id)];
+  size = std::max(size, bytes);
+  return {RegionKind::activation, id};
+}
+
+Region StepBuilder::temporary(std::size_t bytes) {
+  plan_.activation_bytes.push_back(bytes);
+  return {RegionKind::activation, static_cast<int>(plan_.activation_bytes.size()) - 1};
+}
+
+Region StepBuilder::constant(Value v) const {
+  if (const auto* w = g().get_if<ir::Weight>(v)) return {RegionKind::weight, w->index};
+  return {RegionKind::table, op<ir::Table>(v).index};
+}
+
+const KernelInfo& StepBuilder::named(std::string_view kernel) {
+  const KernelInfo* found = medlar::gpu::find_kernel(kernel);
+  if (!found) fail(ErrorKind::unsupported, "there is no GPU kernel {}", kernel);
+  return *found;
+}
+
+PrepareParams StepBuilder::plain_rows(RowCount rows, std::int64_t dim, std::int64_t per_row) const {
+  return {.rows = rows_of(rows),
+          .dim = u32_of(dim),
+          .norm = 0,
+          .has_weight = 0,
+          .eps = 0,
+          .per_row = u32_of(per_row)};
+}
+
+Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
+  const std::int64_t vectors = max_rows(static_cast<RowCount>(p.rows)) * p.per_row;
+  const Region x = temporary(static_cast<std::size_t>(vectors * p.dim) * sizeof(std::uint16_t));
+  const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
+  emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
+  return {{x, scales}, true};
+}
+
+}  // namespace medlar::runtime::gpu
