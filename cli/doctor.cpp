@@ -40,6 +40,7 @@ struct DoctorCommand {
     store::Store store = open_store();
     const Interrupt interrupt;
     host::Patient patient{.host = probe(),
+                          .gpus = find_gpus(),
                           .search_path = or_empty(std::getenv("PATH")),
                           .forced_cpu = or_empty(std::getenv("MEDLAR_CPU")),
                           .store = &store,

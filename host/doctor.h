@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/host.h"
+#include "engine/gpus.h"
 
 namespace medlar::store {
 class Store;
@@ -32,6 +33,7 @@ struct Finding {
 struct Patient {
   std::filesystem::path root = "/";           // the tree with proc/ and sys/, or a copy for tests
   HostInfo host;                              // of this tree
+  std::vector<Gpu> gpus;
   std::string search_path;                    // PATH
   std::string forced_cpu;                     // MEDLAR_CPU
   store::Store* store = nullptr;              // nullptr: its checks are left out

@@ -122,8 +122,20 @@ Findings check_python(const Patient& patient) {
   return {};
 }
 
-Findings check_gpu(const Patient&) {
-  return {finding(Severity::note, "models run on the processor: this version has no GPU backend")};
+Findings check_gpu(const Patient& patient) {
+  Findings findings;
+  for (const Gpu& gpu : patient.gpus) {
+    if (!gpu.problem.empty()) {
+      findings.push_back(finding(Severity::note, "models run on the processor: " + gpu.problem));
+      continue;
+    }
+    std::string what = fmt::format("{}, --device {}", gpu.name, to_string(gpu.device));
+    if (gpu.memory.available > 0)
+      what += fmt::format(", has {:.1f} GB for models",
+                          gigabytes(static_cast<std::uint64_t>(gpu.memory.available)));
+    findings.push_back(finding(Severity::ok, std::move(what)));
+  }
+  return findings;
 }
 
 Findings check_memory(const Patient& patient) {

@@ -40,7 +40,7 @@ struct SearchResult {
   Settings best;  // the defaults where nothing is faster beyond the noise
   bool complete = true;
   int measurements = 0;
-  std::vector<Settings> too_large;  // did not fit
+  std::vector<Settings> too_large;      // did not fit
   std::vector<double> default_seconds;  // of the defaults, in the last rounds they took part in
   // How many times as fast as the defaults `best` was in each of these rounds, which did not choose it. Empty
   // where there is no gain, or the search was stopped before it was measured.

@@ -87,6 +87,17 @@ TEST_F(DoctorTest, MemoryAgainstTheModel) {
   EXPECT_EQ(severity("memory"), Severity::warning);
 }
 
+TEST_F(DoctorTest, Gpus) {
+  EXPECT_TRUE(all("gpu").empty());
+  patient_.gpus = {{.name = "Test GPU", .memory = {.apart = true, .available = 12 * kGB}},
+                   {.device = Device::metal, .problem = "there is no such thing", .to_do = "buy one"}};
+  const std::vector<Finding> found = all("gpu");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].what, "Test GPU, --device cuda, has 12.0 GB for models");
+  EXPECT_EQ(found[1].severity, Severity::note);
+  EXPECT_THAT(found[1].what, HasSubstr("there is no such thing"));
+}
+
 TEST_F(DoctorTest, Swap) {
   EXPECT_EQ(one("swap").what, "none");
   patient_.host.swap_bytes = 8 * kGB;
