@@ -22,6 +22,7 @@ using cuda::Driver;
 using cuda::Handle;
 
 constexpr int kLeastCapability = 80;  // mma.m16n8k16
+constexpr int kEarlyCapability = 90;  // griddepcontrol
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -101,7 +102,9 @@ DevicePointer address(const gpu::Buffer& buffer, std::size_t offset) {
 
 class Graph final : public gpu::CommandList {
  public:
-  explicit Graph(const Driver& driver) : driver_(driver) {
+  // `early`: a kernel may start before the one before it has ended. All kernels wait for those before them
+  // (the prelude's GRID_BEGIN), so that one which has ended says that all before it have.
+  Graph(const Driver& driver, bool early) : driver_(driver), early_(early) {
     driver.check(driver.create_graph(&graph_, 0), "create a graph");
   }
   ~Graph() override {
@@ -123,8 +126,13 @@ class Graph final : public gpu::CommandList {
                                 .block_x = dispatch.threads,
                                 .params = arguments.data()};
     Handle added = nullptr;
-    driver_.check(driver_.add_kernel(&added, graph_, before_.data(), before_.size(), &node),
+    const bool early = early_ && before_.size() == 1;
+    driver_.check(driver_.add_kernel(&added, graph_, before_.data(), early ? 0 : before_.size(), &node),
                   "add a kernel to a graph");
+    constexpr cuda::EdgeData kEarly;
+    if (early)
+      driver_.check(driver_.add_edges(graph_, before_.data(), &added, &kEarly, 1),
+                    "connect kernels of a graph");
     wave_.push_back(added);
   }
 
@@ -133,6 +141,7 @@ class Graph final : public gpu::CommandList {
 
  private:
   const Driver& driver_;
+  const bool early_;
   Handle graph_ = nullptr, executable_ = nullptr;
   std::vector<Handle> before_, wave_;
 };
@@ -226,7 +235,7 @@ class CudaDevice final : public gpu::Device {
 
   std::unique_ptr<gpu::CommandList> record(std::vector<gpu::Dispatch> dispatches) override {
     context_.enter();
-    auto graph = std::make_unique<Graph>(driver_);
+    auto graph = std::make_unique<Graph>(driver_, driver_.add_edges && capability_ >= kEarlyCapability);
     for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
     graph->instantiate();
     return graph;
@@ -253,6 +262,8 @@ class CudaDevice final : public gpu::Device {
 
 std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
 
-std::unique_ptr<Backend> make_cuda_backend() { return gpu::make_backend(make_cuda_device()); }
+std::unique_ptr<Backend> make_cuda_backend() {
+  return gpu::make_backend(make_cuda_device(), {.bytes = true});
+}
 
 }  // namespace medlar::runtime

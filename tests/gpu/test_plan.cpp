@@ -85,7 +85,7 @@ bool conflict(const std::vector<Touch>& a, const std::vector<Touch>& b) {
 // overwritten before its last reader ran.
 TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
   for (const char* architecture : {"llama", "gemma3"})
-    for (bool fuse : {false, true})
+    for (const auto& [fuse, bytes] : {std::pair{false, false}, {true, false}, {true, true}})
       for (const StepShape& shape : {StepShape{1, 1, 1}, {1, 1, 4096}, {8, 4, 64}, {64, 1, 64}}) {
         const testing::TemporaryFolder folder;
         testing::write_tiny_model(folder / "m.gguf", {.architecture = architecture});
@@ -94,7 +94,7 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
         const ProgramOptions options{
             .max_tokens = 64, .max_logit_rows = 4, .k_type = DType::f16, .v_type = DType::f16, .fuse = fuse};
         const std::vector<KvPart> kv = layout_kv(model.graph, options);
-        const StepPlan plan = Lowering(model.graph, options, kv, {}).plan(shape);
+        const StepPlan plan = Lowering(model.graph, options, kv, {.bytes = bytes}).plan(shape);
         const Schedule s = schedule(plan);
         std::vector<int> last_writer(plan.activation_bytes.size(), -1);
         std::size_t wave = 0;
