@@ -2,6 +2,7 @@
 // Int8Leaf (int8_dot.h). Rows are whole units.
 #pragma once
 
+#include "kernels/gpu/common.h"
 #include "kernels/gpu/weights.h"
 
 struct UnitF32 {

@@ -327,12 +327,12 @@ struct Int8Leaf<BlockQ6_K> : UnitRuns {
     u32 shift, low[2][5], high[5], scales[3], d;
   };
   static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    const u32 half = lane / 2 % 2, at = lane % 2 * 16;
+    const u32 upper = lane / 2 % 2, at = lane % 2 * 16;
     w.shift = weight_shift(b);
-    ld_weight_words(b + half * 64 + at, w.low[0], 5, 16);
-    ld_weight_words(b + half * 64 + 32 + at, w.low[1], 5, 16);
-    ld_weight_words(b + 128 + half * 32 + at, w.high, 5, 16);
-    ld_weight_words(b + 192 + half * 8, w.scales, 3, 8);
+    ld_weight_words(b + upper * 64 + at, w.low[0], 5, 16);
+    ld_weight_words(b + upper * 64 + 32 + at, w.low[1], 5, 16);
+    ld_weight_words(b + 128 + upper * 32 + at, w.high, 5, 16);
+    ld_weight_words(b + 192 + upper * 8, w.scales, 3, 8);
     w.d = ld_weight_u16(b + 208);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
@@ -362,14 +362,14 @@ struct Int8Leaf<BlockQ3_K> : UnitRuns {
     u32 shift, high[5], q[5], tail[4];  // tail: scales, d
   };
   static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    const u32 half = lane / 2 % 2, at = lane % 2 * 16;
+    const u32 upper = lane / 2 % 2, at = lane % 2 * 16;
     w.shift = weight_shift(b);
     ld_weight_words(b + at, w.high, 5, 16);
-    ld_weight_words(b + 32 + half * 32 + at, w.q, 5, 16);
+    ld_weight_words(b + 32 + upper * 32 + at, w.q, 5, 16);
     ld_weight_words(b + 96, w.tail, 4, 14);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
-    const u32 half = lane / 2 % 2;
+    const u32 upper = lane / 2 % 2;
     u32 scales[3];
     UNROLL for (u32 i = 0; i < 3; ++i) scales[i] = shifted_word(w.tail + i, w.shift);
     f32 sum = 0.f;
@@ -377,13 +377,13 @@ struct Int8Leaf<BlockQ3_K> : UnitRuns {
       i32 a = -4 * x.sum[j];
       UNROLL for (u32 i = 0; i < 4; ++i) {
         const u32 low = shifted_word(w.q + i, w.shift) >> 2 * j & 0x03030303u;
-        const u32 high = shifted_word(w.high + i, w.shift) >> (half * 4 + j) & 0x01010101u;
+        const u32 high = shifted_word(w.high + i, w.shift) >> (upper * 4 + j) & 0x01010101u;
         a = dot4_u8(low | high << 2, x.q[j * 4 + i], a);
       }
-      // The scale of group 8 half + 2 j + lane % 2: formats/q3_k.h.
+      // The scale of group 8 upper + 2 j + lane % 2: formats/q3_k.h.
       const u32 at = (j * 2 % 4 + lane % 2) * 8;
-      const u32 low = scales[j / 2] >> (at + half * 4) & 15u;
-      const u32 high = scales[2] >> (at + half * 4 + j / 2 * 2) & 3u;
+      const u32 low = scales[j / 2] >> (at + upper * 4) & 15u;
+      const u32 high = scales[2] >> (at + upper * 4 + j / 2 * 2) & 3u;
       sum = g_fma((f32)(((i32)(low | high << 4) - 32) * a), x.scale[j], sum);
     }
     return low_f16(w.tail[3] >> w.shift) * sum;
@@ -397,8 +397,8 @@ struct Int8Leaf<BlockQ2_K> : UnitRuns {
     u32 q[4], scales[2], d;
   };
   static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    const u32 half = lane / 2 % 2, at = 16 + half * 32 + lane % 2 * 16;
-    UNROLL for (u32 i = 0; i < 2; ++i) w.scales[i] = ld_weight_u32(b + half * 8 + i * 4);
+    const u32 upper = lane / 2 % 2, at = 16 + upper * 32 + lane % 2 * 16;
+    UNROLL for (u32 i = 0; i < 2; ++i) w.scales[i] = ld_weight_u32(b + upper * 8 + i * 4);
     UNROLL for (u32 i = 0; i < 4; ++i) w.q[i] = ld_weight_u32(b + at + i * 4);
     w.d = ld_weight_u32(b + 80);
   }

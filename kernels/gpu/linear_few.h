@@ -21,6 +21,12 @@ struct FewIo {
   u32 rows;  // of x and y
 };
 
+// One of three, without an array in memory.
+template <class Pointer>
+FN Pointer pick(const THREAD Pointer* of, u32 i) {
+  return i == 0 ? of[0] : i == 1 ? of[1] : of[2];
+}
+
 // What the lane's unit of kRows rows adds to its sums for kBatch rows of x.
 template <class Leaf, u32 kBatch, u32 kRows>
 FN void add_unit(const CONSTANT FewParams& p, const THREAD FewIo& io, u32 m0, u32 step, u32 lane,
@@ -68,14 +74,14 @@ FN void finish_few(const CONSTANT FewParams& p, const THREAD FewIo& io, u32 part
   f32 v = 0.f;
   if (inside) {
     v = sums[lane] * scale;
-    if (p.has_bias >> part & 1u) v += io.bias[part][column];
+    if (p.has_bias >> part & 1u) v += pick(io.bias, part)[column];
     if (p.glu) {
       f32 up = ups[lane] * scale;
       if (p.has_bias >> 1 & 1u) up += io.bias[1][column];
       v = activate(p.activation, v) * up;
     }
     if (p.has_residual && part == 0) v += io.residual[to];
-    io.y[part][to] = v;
+    pick(io.y, part)[to] = v;
   }
   if (!p.bytes) return;
   const f32 scaled = inside && p.has_gamma ? v * io.gamma[column] : v;
@@ -95,14 +101,14 @@ FN void linear_few(const CONSTANT FewParams& p, const THREAD FewIo& io, const TH
     wait_previous();
     return;
   }
-  for (u32 half = 0; half < (p.glu ? 2u : 1u); ++half) {
+  for (u32 pass = 0; pass < (p.glu ? 2u : 1u); ++pass) {
     f32 acc[kRows * kBatch];
-    const u32 which = p.glu ? half : part;
-    few_sums<Leaf, kBatch, kRows, kDepth>(p, io, io.weight[which], p.n[which], first + at.sg * kRows, m0,
-                                          at.lane, acc);
+    const u32 which = p.glu ? pass : part;
+    few_sums<Leaf, kBatch, kRows, kDepth>(p, io, pick(io.weight, which), p.n[which], first + at.sg * kRows,
+                                          m0, at.lane, acc);
     UNROLL for (u32 r = 0; r < kRows; ++r) UNROLL for (u32 m = 0; m < kBatch; ++m) {
       const f32 sum = simd_sum(acc[r * kBatch + m]);
-      if (at.lane == 0) sums[(half * kBatch + m) * kFewOutputs + at.sg * kRows + r] = sum;
+      if (at.lane == 0) sums[(pass * kBatch + m) * kFewOutputs + at.sg * kRows + r] = sum;
     }
   }
   const u32 m = at.sg, row = m0 + m;  // this simdgroup's row from here on

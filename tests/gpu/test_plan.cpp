@@ -123,5 +123,24 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
       }
 }
 
+// A token of a dense model: what each layer costs in dispatches, which small models wait for more than for
+// memory.
+TEST(GpuSchedule, LayersAreFewDispatches) {
+  const auto count = [](std::int64_t layers, int kv_tokens) {
+    const testing::TemporaryFolder folder;
+    testing::write_tiny_model(folder / "m.gguf", {.type = DType::q8_0, .layers = layers});
+    const gguf::File file = gguf::File::open(folder / "m.gguf");
+    const models::Model model = models::build(file);
+    const ProgramOptions options{.max_tokens = 1, .k_type = DType::f16, .v_type = DType::f16};
+    const std::vector<KvPart> kv = layout_kv(model.graph, options);
+    return static_cast<int>(
+        Lowering(model.graph, options, kv, {.bytes = true}).plan({1, 1, kv_tokens}).dispatches.size());
+  };
+  // qkv, heads, attention, [its splits joined], bytes, output, gate and up, down.
+  EXPECT_EQ(count(3, 1) - count(2, 1), 7);
+  EXPECT_EQ(count(3, 4096) - count(2, 4096), 8);
+  EXPECT_EQ(count(2, 1), 2 * 7 + 5);  // embed, bytes; rows of logits, bytes, head
+}
+
 }  // namespace
 }  // namespace medlar::runtime::gpu

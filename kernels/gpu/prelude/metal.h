@@ -68,8 +68,8 @@ FN f16 to_f16(f32 v) { return half(v); }
 FN f32x4 ld_f32x4(const device f32* p) { return *(const device f32x4*)p; }
 
 FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
-  const uint4 v = *(const device uint4*)p;
-  out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
+  const float4 v = *(const device float4*)p;
+  out[0] = bits_u32(v.x), out[1] = bits_u32(v.y), out[2] = bits_u32(v.z), out[3] = bits_u32(v.w);
 }
 // Weights: nobody writes them, so these may stand before wait_previous().
 FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
