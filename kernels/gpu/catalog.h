@@ -79,8 +79,8 @@
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
     LINEAR_FEW(linear_few_##f##_8, Int8Leaf<medlar::formats::block>, 8, 2, 1, 512))
 #define MEDLAR_GPU_LINEAR_DENSE_1(V, f, block)           \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_1, \
-    LINEAR_FEW(linear_few_##f##_1, F32Leaf<medlar::formats::block>, 1, 2, 4, 512))
+  V("kernels/gpu/linear_few.h", 256, linear_few_##f##_1, \
+    LINEAR_FEW(linear_few_##f##_1, F32Leaf<medlar::formats::block>, 1, 4, 2, 256))
 #define MEDLAR_GPU_LINEAR_DENSE_4(V, f, block)           \
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
     LINEAR_FEW(linear_few_##f##_4, F32Leaf<medlar::formats::block>, 4, 2, 2, 512))

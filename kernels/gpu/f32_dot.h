@@ -6,7 +6,7 @@
 #include "kernels/gpu/weights.h"
 
 struct UnitF32 {
-  enum { kUnit = 8, kUnits = 1, kLight = 1 };
+  enum { kUnit = 8, kUnits = 1 };
   struct X {
     f32 v[8];
   };
@@ -23,7 +23,7 @@ struct UnitF32 {
 
 // Two bytes a value.
 struct UnitHalves : UnitF32 {
-  enum { kBlockBytes = 16 };
+  enum { kBlockBytes = 16, kLight = 1 };
   struct Words {
     u32 w[4];
   };
@@ -59,7 +59,7 @@ struct F32Leaf<medlar::formats::BlockBf16> : UnitHalves {
 
 template <>
 struct F32Leaf<medlar::formats::BlockF32> : UnitF32 {
-  enum { kBlockBytes = 32 };
+  enum { kBlockBytes = 32, kLight = 0 };
   struct Words {
     u32 w[8];
   };

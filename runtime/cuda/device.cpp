@@ -235,10 +235,14 @@ class CudaDevice final : public gpu::Device {
 
   std::unique_ptr<gpu::CommandList> record(std::vector<gpu::Dispatch> dispatches) override {
     context_.enter();
-    auto graph = std::make_unique<Graph>(driver_, driver_.add_edges && capability_ >= kEarlyCapability);
-    for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
-    graph->instantiate();
-    return graph;
+    if (early_) {
+      try {
+        return graph(dispatches, true);
+      } catch (const Error&) {
+        early_ = false;  // a driver that does not take such edges; what else is wrong shows below
+      }
+    }
+    return graph(dispatches, false);
   }
 
   void submit(gpu::CommandList& list) override {
@@ -247,6 +251,13 @@ class CudaDevice final : public gpu::Device {
   }
 
  private:
+  std::unique_ptr<Graph> graph(std::vector<gpu::Dispatch>& dispatches, bool early) {
+    auto graph = std::make_unique<Graph>(driver_, early);
+    for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
+    graph->instantiate();
+    return graph;
+  }
+
   const Driver driver_;
   const Context context_;
   const std::string name_;
@@ -254,6 +265,7 @@ class CudaDevice final : public gpu::Device {
   const Stream stream_;
   cuda::Staging staging_;
   Modules modules_;
+  bool early_ = driver_.add_edges && capability_ >= kEarlyCapability;
   std::vector<Handle> functions_;
   std::map<std::string_view, int> pipelines_;  // names are those of the catalogue
 };

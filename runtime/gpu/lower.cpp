@@ -230,8 +230,12 @@ class Emitter {
   bool is_few(const ir::LinearGroup& group) const {
     if (!l_.tuning_.bytes || l_.options_.exact || l_.options_.batch_invariant) return false;
     constexpr std::int64_t kDenseUnit = 8;
+    constexpr std::uintptr_t kAlignment = 16;  // of its loads; files align to 32, unless they say otherwise
     const auto possible = [&](const ir::LinearGroup::Out& out) {
-      return l_.is_block(out.linear) || type(in(out.linear, 1)).shape[1] % kDenseUnit == 0;
+      const int weight = op<ir::Weight>(in(out.linear, 1)).index;
+      const std::byte* bytes = g().weights()[static_cast<std::size_t>(weight)].tensor.bytes.data();
+      return (l_.is_block(out.linear) || type(in(out.linear, 1)).shape[1] % kDenseUnit == 0) &&
+             reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
     };
     return max_rows(type(group.input).rows) <= kVecRows && std::ranges::all_of(group.outs, possible);
   }

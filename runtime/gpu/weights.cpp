@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kTableAlignment = 64;
 // Between tensors of one file there is only padding. More than this may be the border of another mapping.
 constexpr std::uintptr_t kMaxGap = 256;
+// A tensor is aligned on the device as it is in the mapping, up to this.
+constexpr std::uintptr_t kAlignment = 16;
 
 std::uintptr_t address(const std::byte* p) { return reinterpret_cast<std::uintptr_t>(p); }
 
@@ -46,7 +48,9 @@ void Weights::import(Device& device) {
         continue;
       }
     }
-    ranges_.push_back({bytes, nullptr});
+    const std::size_t before =
+        address(bytes.data()) % kAlignment;  // in the mapping, which begins with a page
+    ranges_.push_back({{bytes.data() - before, bytes.size() + before}, nullptr});
   }
   for (Range& range : ranges_) range.buffer = device.import(range.bytes);
 }
