@@ -31,8 +31,8 @@ struct Finding {
 };
 
 struct Patient {
-  std::filesystem::path root = "/";           // the tree with proc/ and sys/, or a copy for tests
-  HostInfo host;                              // of this tree
+  std::filesystem::path root = "/";  // the tree with proc/ and sys/, or a copy for tests
+  HostInfo host;                     // of this tree
   std::vector<Gpu> gpus;
   std::string search_path;                    // PATH
   std::string forced_cpu;                     // MEDLAR_CPU

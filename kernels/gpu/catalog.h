@@ -10,25 +10,34 @@
   F(V, bf16, BlockBf16)             \
   F(V, q8_0, BlockQ8_0)             \
   F(V, q4_0, BlockQ4_0)
-#define MEDLAR_GPU_WEIGHT_FORMATS(F, V) \
-  MEDLAR_GPU_KV_FORMATS(F, V)           \
-  F(V, q4_1, BlockQ4_1)                 \
-  F(V, q5_0, BlockQ5_0)                 \
-  F(V, q5_1, BlockQ5_1)                 \
-  F(V, q2_k, BlockQ2_K)                 \
-  F(V, q3_k, BlockQ3_K)                 \
-  F(V, q4_k, BlockQ4_K)                 \
-  F(V, q5_k, BlockQ5_K)                 \
-  F(V, q6_k, BlockQ6_K)                 \
-  F(V, iq4_nl, BlockIq4_NL)             \
-  F(V, iq4_xs, BlockIq4_XS)             \
+#define MEDLAR_GPU_DENSE_FORMATS(F, V) \
+  F(V, f32, BlockF32)                  \
+  F(V, f16, BlockF16)                  \
+  F(V, bf16, BlockBf16)
+#define MEDLAR_GPU_BLOCK_FORMATS(F, V) \
+  F(V, q8_0, BlockQ8_0)                \
+  F(V, q4_0, BlockQ4_0)                \
+  F(V, q4_1, BlockQ4_1)                \
+  F(V, q5_0, BlockQ5_0)                \
+  F(V, q5_1, BlockQ5_1)                \
+  F(V, q2_k, BlockQ2_K)                \
+  F(V, q3_k, BlockQ3_K)                \
+  F(V, q4_k, BlockQ4_K)                \
+  F(V, q5_k, BlockQ5_K)                \
+  F(V, q6_k, BlockQ6_K)                \
+  F(V, iq4_nl, BlockIq4_NL)            \
+  F(V, iq4_xs, BlockIq4_XS)            \
   F(V, mxfp4, BlockMxfp4)
+#define MEDLAR_GPU_WEIGHT_FORMATS(F, V) \
+  MEDLAR_GPU_DENSE_FORMATS(F, V)        \
+  MEDLAR_GPU_BLOCK_FORMATS(F, V)
 
 #define MEDLAR_GPU_ROWS(block) Rows<medlar::formats::block>
 
 #define MEDLAR_GPU_PLAIN_KERNELS(V)                    \
   V("kernels/gpu/rms_norm.h", 256, rms_norm, )         \
   V("kernels/gpu/prepare.h", 256, prepare, )           \
+  V("kernels/gpu/quantize.h", 256, quantize, )         \
   V("kernels/gpu/elementwise.h", 256, glu, )           \
   V("kernels/gpu/elementwise.h", 256, binary, )        \
   V("kernels/gpu/elementwise.h", 256, unary, )         \
@@ -62,6 +71,33 @@
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_4, V) \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_8, V)
 
+// Rows of x that are bytes for formats of blocks, and f32 for dense ones.
+#define MEDLAR_GPU_LINEAR_INT8_1(V, f, block)            \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_1, \
+    LINEAR_FEW(linear_few_##f##_1, Int8Leaf<medlar::formats::block>, 1, 2, 1, 512))
+#define MEDLAR_GPU_LINEAR_INT8_4(V, f, block)            \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
+    LINEAR_FEW(linear_few_##f##_4, Int8Leaf<medlar::formats::block>, 4, 2, 1, 512))
+#define MEDLAR_GPU_LINEAR_INT8_8(V, f, block)            \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
+    LINEAR_FEW(linear_few_##f##_8, Int8Leaf<medlar::formats::block>, 8, 2, 1, 512))
+#define MEDLAR_GPU_LINEAR_DENSE_1(V, f, block)           \
+  V("kernels/gpu/linear_few.h", 256, linear_few_##f##_1, \
+    LINEAR_FEW(linear_few_##f##_1, F32Leaf<medlar::formats::block>, 1, 4, 2, 256))
+#define MEDLAR_GPU_LINEAR_DENSE_4(V, f, block)           \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
+    LINEAR_FEW(linear_few_##f##_4, F32Leaf<medlar::formats::block>, 4, 2, 2, 512))
+#define MEDLAR_GPU_LINEAR_DENSE_8(V, f, block)           \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
+    LINEAR_FEW(linear_few_##f##_8, F32Leaf<medlar::formats::block>, 8, 2, 2, 512))
+#define MEDLAR_GPU_LINEAR_FEW_KERNELS(V)                 \
+  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_1, V)  \
+  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_4, V)  \
+  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_8, V)  \
+  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_1, V) \
+  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_4, V) \
+  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_8, V)
+
 #define MEDLAR_GPU_LINEAR_TILE(V, f, block) \
   V("kernels/gpu/linear_tile.h", 128, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_LINEAR_TILE_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_TILE, V)
@@ -92,11 +128,24 @@
   MEDLAR_GPU_ATTENTION(V, k, keys, q4_0, BlockQ4_0)
 #define MEDLAR_GPU_ATTENTION_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_ATTENTION_KEYS, V)
 
-#define MEDLAR_GPU_KERNELS(V)       \
-  MEDLAR_GPU_PLAIN_KERNELS(V)       \
-  MEDLAR_GPU_EMBED_KERNELS(V)       \
-  MEDLAR_GPU_STORE_HEADS_KERNELS(V) \
-  MEDLAR_GPU_LINEAR_VEC_KERNELS(V)  \
-  MEDLAR_GPU_LINEAR_TILE_KERNELS(V) \
-  MEDLAR_GPU_EXPERT_KERNELS(V)      \
+#define MEDLAR_GPU_ATTEND_HEADS(V, k, keys, v, values)         \
+  V("kernels/gpu/attend_heads.h", 128, attend_heads_##k##_##v, \
+    ATTEND_HEADS(attend_heads_##k##_##v, MEDLAR_GPU_ROWS(keys), MEDLAR_GPU_ROWS(values)))
+#define MEDLAR_GPU_ATTEND_HEADS_KEYS(V, k, keys)       \
+  MEDLAR_GPU_ATTEND_HEADS(V, k, keys, f32, BlockF32)   \
+  MEDLAR_GPU_ATTEND_HEADS(V, k, keys, f16, BlockF16)   \
+  MEDLAR_GPU_ATTEND_HEADS(V, k, keys, bf16, BlockBf16) \
+  MEDLAR_GPU_ATTEND_HEADS(V, k, keys, q8_0, BlockQ8_0) \
+  MEDLAR_GPU_ATTEND_HEADS(V, k, keys, q4_0, BlockQ4_0)
+#define MEDLAR_GPU_ATTEND_HEADS_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_ATTEND_HEADS_KEYS, V)
+
+#define MEDLAR_GPU_KERNELS(V)        \
+  MEDLAR_GPU_PLAIN_KERNELS(V)        \
+  MEDLAR_GPU_EMBED_KERNELS(V)        \
+  MEDLAR_GPU_STORE_HEADS_KERNELS(V)  \
+  MEDLAR_GPU_ATTEND_HEADS_KERNELS(V) \
+  MEDLAR_GPU_LINEAR_VEC_KERNELS(V)   \
+  MEDLAR_GPU_LINEAR_FEW_KERNELS(V)   \
+  MEDLAR_GPU_LINEAR_TILE_KERNELS(V)  \
+  MEDLAR_GPU_EXPERT_KERNELS(V)       \
   MEDLAR_GPU_ATTENTION_KERNELS(V)

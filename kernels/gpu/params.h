@@ -78,6 +78,27 @@ struct ExpertSumParams {
   u32 rows, dim, experts, used, has_residual;
 };
 
+// Rows of f32 as rows of bytes (int8_rows.h).
+struct QuantizeParams {
+  u32 rows, dim;
+  u32 has_weight;
+};
+
+// Products of few rows (linear_few.h): up to three matrices that read the same x, side by side; or, with
+// `glu`, the gated activation of the first by the second.
+struct FewParams {
+  u32 rows;       // which count
+  u32 n[3];       // of each matrix; 0: there is none
+  u32 k;          // of each
+  u32 row_bytes;  // of each
+  u32 norm;       // x is still to be divided by its root mean square
+  f32 eps;
+  u32 glu, activation;
+  u32 has_bias;          // bit i: of matrix i
+  u32 has_residual;      // added to the first matrix's product
+  u32 bytes, has_gamma;  // the result, times gamma, is also stored as rows of bytes
+};
+
 enum { kActivationNone = 0, kActivationSilu = 1, kActivationGelu = 2 };  // as kernels::Activation
 
 struct GluParams {
@@ -112,6 +133,12 @@ struct StoreParams {
   u32 heads, dim;
   u32 group, row_bytes;  // of the cache
   u64 page_bytes;
+};
+
+// Queries, keys and values of a token (attend_heads.h).
+struct AttendParams {
+  HeadParams q, k;
+  StoreParams key, value;
 };
 
 struct AttentionParams {

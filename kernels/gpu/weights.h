@@ -19,6 +19,7 @@
 #include "formats/q6_k.h"
 #include "formats/q8_0.h"
 #include "kernels/gpu/common.h"
+#include "kernels/gpu/decode8.h"
 
 template <class Block>
 struct Rows {
@@ -30,7 +31,7 @@ struct Rows {
     if (kTail) {
       UNROLL for (u32 i = 0; i < 8; ++i) out[i] = k + i < end ? decode(b + i, 0) : 0.f;
     } else {
-      UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, k % kLength + i);
+      decode8(b, k % kLength, out);
     }
   }
 

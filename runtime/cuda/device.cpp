@@ -24,6 +24,7 @@ using cuda::Handle;
 
 constexpr int kLeastCapability = 80;  // mma.m16n8k16
 constexpr std::size_t kMarginShare = 32;
+constexpr int kEarlyCapability = 90;  // griddepcontrol
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -103,7 +104,9 @@ DevicePointer address(const gpu::Buffer& buffer, std::size_t offset) {
 
 class Graph final : public gpu::CommandList {
  public:
-  explicit Graph(const Driver& driver) : driver_(driver) {
+  // `early`: a kernel may start before the one before it has ended. All kernels wait for those before them
+  // (the prelude's GRID_BEGIN), so that one which has ended says that all before it have.
+  Graph(const Driver& driver, bool early) : driver_(driver), early_(early) {
     driver.check(driver.create_graph(&graph_, 0), "create a graph");
   }
   ~Graph() override {
@@ -125,8 +128,13 @@ class Graph final : public gpu::CommandList {
                                 .block_x = dispatch.threads,
                                 .params = arguments.data()};
     Handle added = nullptr;
-    driver_.check(driver_.add_kernel(&added, graph_, before_.data(), before_.size(), &node),
+    const bool early = early_ && before_.size() == 1;
+    driver_.check(driver_.add_kernel(&added, graph_, before_.data(), early ? 0 : before_.size(), &node),
                   "add a kernel to a graph");
+    constexpr cuda::EdgeData kEarly;
+    if (early)
+      driver_.check(driver_.add_edges(graph_, before_.data(), &added, &kEarly, 1),
+                    "connect kernels of a graph");
     wave_.push_back(added);
   }
 
@@ -135,6 +143,7 @@ class Graph final : public gpu::CommandList {
 
  private:
   const Driver& driver_;
+  const bool early_;
   Handle graph_ = nullptr, executable_ = nullptr;
   std::vector<Handle> before_, wave_;
 };
@@ -236,10 +245,14 @@ class CudaDevice final : public gpu::Device {
 
   std::unique_ptr<gpu::CommandList> record(std::vector<gpu::Dispatch> dispatches) override {
     context_.enter();
-    auto graph = std::make_unique<Graph>(driver_);
-    for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
-    graph->instantiate();
-    return graph;
+    if (early_) {
+      try {
+        return graph(dispatches, true);
+      } catch (const Error&) {
+        early_ = false;  // a driver that does not take such edges; what else is wrong shows below
+      }
+    }
+    return graph(dispatches, false);
   }
 
   void submit(gpu::CommandList& list) override {
@@ -248,6 +261,13 @@ class CudaDevice final : public gpu::Device {
   }
 
  private:
+  std::unique_ptr<Graph> graph(std::vector<gpu::Dispatch>& dispatches, bool early) {
+    auto graph = std::make_unique<Graph>(driver_, early);
+    for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);
+    graph->instantiate();
+    return graph;
+  }
+
   const Driver driver_;
   const Context context_;
   const std::string name_;
@@ -255,6 +275,7 @@ class CudaDevice final : public gpu::Device {
   const Stream stream_;
   cuda::Staging staging_;
   Modules modules_;
+  bool early_ = driver_.add_edges && capability_ >= kEarlyCapability;
   std::vector<Handle> functions_;
   std::map<std::string_view, int> pipelines_;  // names are those of the catalogue
 };
@@ -263,6 +284,8 @@ class CudaDevice final : public gpu::Device {
 
 std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
 
-std::unique_ptr<Backend> make_cuda_backend() { return gpu::make_backend(make_cuda_device()); }
+std::unique_ptr<Backend> make_cuda_backend() {
+  return gpu::make_backend(make_cuda_device(), {.bytes = true});
+}
 
 }  // namespace medlar::runtime

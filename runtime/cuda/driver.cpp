@@ -10,10 +10,12 @@ constexpr int kOldest = 12000;  // CUDA 12.0
 }  // namespace
 
 #define MEDLAR_LOAD(member, symbol, ...) , member(library_.get<__VA_ARGS__>(symbol))
+#define MEDLAR_TRY(member, symbol, ...) , member(library_.try_get<__VA_ARGS__>(symbol))
 Driver::Driver()
     : library_({"libcuda.so.1", "libcuda.so"}, "install NVIDIA's driver, or use --device cpu")
-          MEDLAR_CUDA_DRIVER(MEDLAR_LOAD) {
+          MEDLAR_CUDA_DRIVER(MEDLAR_LOAD) MEDLAR_CUDA_DRIVER_NEWER(MEDLAR_TRY) {
 #undef MEDLAR_LOAD
+#undef MEDLAR_TRY
   check(init(0), "start the CUDA driver");
   int version = 0;
   check(driver_version(&version), "ask the CUDA driver for its version");

@@ -27,6 +27,15 @@ struct KernelNode {
   void** extra = nullptr;
 };
 
+// CUgraphEdgeData; what it says in this state: the node may start when every threadgroup of the one before
+// has called griddepcontrol.launch_dependents, and waits for its results by griddepcontrol.wait.
+struct EdgeData {
+  unsigned char from_port = 1;  // CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC
+  unsigned char to_port = 0;
+  unsigned char type = 1;  // CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC
+  unsigned char reserved[5] = {};
+};
+
 // F(member, symbol, signature)
 #define MEDLAR_CUDA_DRIVER(F)                                                                 \
   F(error_string, "cuGetErrorString", Result(Result, const char**))                           \
@@ -65,6 +74,11 @@ struct KernelNode {
   F(destroy_executable, "cuGraphExecDestroy", Result(Handle))                                 \
   F(launch, "cuGraphLaunch", Result(Handle, Handle))
 
+// Not in the oldest drivers: null.
+#define MEDLAR_CUDA_DRIVER_NEWER(F)         \
+  F(add_edges, "cuGraphAddDependencies_v2", \
+    Result(Handle, const Handle*, const Handle*, const EdgeData*, std::size_t))
+
 class Driver {
  public:
   // Throws Error(device) where there is no driver, it is too old, or it does not start.
@@ -79,6 +93,7 @@ class Driver {
  public:
 #define MEDLAR_MEMBER(member, symbol, ...) std::add_pointer_t<__VA_ARGS__> const member;
   MEDLAR_CUDA_DRIVER(MEDLAR_MEMBER)
+  MEDLAR_CUDA_DRIVER_NEWER(MEDLAR_MEMBER)
 #undef MEDLAR_MEMBER
 };
 

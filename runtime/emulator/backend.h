@@ -11,7 +11,7 @@ namespace medlar::runtime {
 
 struct EmulatorOptions {
   emulator::MachineOptions machine;
-  gpu::LowerOptions tuning;
+  gpu::LowerOptions tuning = {.bytes = true};
 };
 
 std::unique_ptr<Backend> make_emulator_backend(const EmulatorOptions& options = {});

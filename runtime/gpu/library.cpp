@@ -20,8 +20,10 @@ Library::Library(std::initializer_list<const char*> names, std::string hint) : h
 
 Library::~Library() { ::dlclose(handle_); }
 
+void* Library::look(const char* name) const { return ::dlsym(handle_, name); }
+
 void* Library::find(const char* name) const {
-  void* const found = ::dlsym(handle_, name);
+  void* const found = look(name);
   if (!found) throw Error(ErrorKind::device, fmt::format("{} is too old: it has no {}", name_, name), hint_);
   return found;
 }

@@ -19,9 +19,15 @@ class Library {
   Function* get(const char* name) const {
     return reinterpret_cast<Function*>(find(name));
   }
+  // Null where it has none.
+  template <class Function>
+  Function* try_get(const char* name) const {
+    return reinterpret_cast<Function*>(look(name));
+  }
 
  private:
   void* find(const char* name) const;
+  void* look(const char* name) const;
 
   std::string name_, hint_;
   void* handle_ = nullptr;

@@ -23,6 +23,7 @@ using ir::Value;
 namespace {
 
 constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
+constexpr std::int64_t kFewOutputs = 32;   // outputs of a threadgroup of linear_few
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
 
@@ -65,6 +66,7 @@ class Emitter : public StepBuilder {
   void operator()(const ir::ExpertsAdd& e) { emit_experts(*this, e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
+    if (is_few(group)) return few(group);
     const RowCount rows = type(group.input).rows;
     const Input x = max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : vec_input(group);
     std::vector<Region> results;
@@ -76,17 +78,19 @@ class Emitter : public StepBuilder {
   }
 
   void operator()(const ir::AttendPrepare& a) {
-    heads(value(a.q), head_source(a.q_norm, a.q_rope, type(a.q_result).shape), value(a.q_result));
+    const ir::KvWrite &key = op<ir::KvWrite>(a.key_write), &values = op<ir::KvWrite>(a.value_write);
     const Shape& keys = type(a.key_write).shape;
-    Region k = value(a.k);
-    if (a.k_norm || a.k_rope) {
-      const Region ready =
-          temporary(static_cast<std::size_t>(shape_.tokens * keys.elements()) * sizeof(float));
-      heads(k, head_source(a.k_norm, a.k_rope, keys), ready);
-      k = ready;
-    }
-    store(k, op<ir::KvWrite>(a.key_write));
-    store(value(a.v), op<ir::KvWrite>(a.value_write));
+    const HeadSource q = head_source(a.q_norm, a.q_rope, type(a.q_result).shape),
+                     k = head_source(a.k_norm, a.k_rope, keys);
+    const AttendParams p{
+        .q = q.params, .k = k.params, .key = store_params(key), .value = store_params(values)};
+    const Region room = temporary(static_cast<std::size_t>(shape_.tokens * keys.elements()) * sizeof(float));
+    emit(fmt::format("attend_heads_{}_{}", format_name(part(key).type), format_name(part(values).type)), p,
+         {kCounts, step(StepField::positions), step(StepField::sequences),
+          step(StepField::pages, group_of(key.layer)), value(a.q), value(a.k), value(a.v), q.weight, k.weight,
+          q.inv_freq, k.inv_freq},
+         {value(a.q_result), room, region(key), region(values)},
+         {ceil_div(p.q.heads + p.k.heads + p.value.heads, kHeadsPerGroup), u32_of(shape_.tokens)});
   }
 
  private:
@@ -145,6 +149,113 @@ class Emitter : public StepBuilder {
     }
   }
 
+  // --- products of few rows (kernels/gpu/linear_few.h)
+  using Outs = std::vector<ir::LinearGroup::Out>;
+
+  bool is_few(const ir::LinearGroup& group) const {
+    if (!l_.tuning_.bytes || l_.options_.exact || l_.options_.batch_invariant) return false;
+    constexpr std::int64_t kDenseUnit = 8;
+    constexpr std::uintptr_t kAlignment = 16;  // of its loads; files align to 32, unless they say otherwise
+    const auto possible = [&](const ir::LinearGroup::Out& out) {
+      const int weight = op<ir::Weight>(in(out.linear, 1)).index;
+      const std::byte* bytes = g().weights()[static_cast<std::size_t>(weight)].tensor.bytes.data();
+      return (l_.is_block(out.linear) || type(in(out.linear, 1)).shape[1] % kDenseUnit == 0) &&
+             reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
+    };
+    return max_rows(type(group.input).rows) <= kVecRows && std::ranges::all_of(group.outs, possible);
+  }
+
+  // Matrices of one type side by side; one whose product is added to something by itself.
+  void few(const ir::LinearGroup& group) {
+    const auto dtype = [&](const ir::LinearGroup::Out& out) { return type(in(out.linear, 1)).dtype; };
+    if (group.glu && dtype(group.outs[0]) == dtype(group.outs[1])) return few(group, group.outs, true);
+    std::vector<Outs> parts;
+    for (const ir::LinearGroup::Out& out : group.outs) {
+      const auto same = std::ranges::find_if(parts, [&](const Outs& part) {
+        return !out.residual && !part[0].residual && dtype(part[0]) == dtype(out);
+      });
+      if (same != parts.end())
+        same->push_back(out);
+      else
+        parts.push_back({out});
+    }
+    for (const Outs& part : parts) few(group, part, false);
+    if (group.glu) glu(group.glu, value(group.outs[0].linear), value(group.outs[1].linear));
+  }
+
+  void few(const ir::LinearGroup& group, const Outs& outs, bool gated) {
+    const ir::ValueType& input = type(group.input);
+    const bool blocks = l_.is_block(outs[0].linear);
+    const ir::ValueType& weight = type(in(outs[0].linear, 1));
+    FewParams p{};
+    p.rows = rows_of(input.rows), p.k = u32_of(input.width());
+    p.row_bytes = u32_of(row_bytes(weight.dtype, input.width()));
+    if (blocks && group.norm) p.norm = 1, p.eps = op<ir::RmsNorm>(group.norm).eps;
+    if (gated) p.glu = 1, p.activation = static_cast<std::uint32_t>(op<ir::Glu>(group.glu).activation);
+    p.has_residual = static_cast<bool>(outs[0].residual);
+
+    constexpr std::size_t kMatrices = 3;
+    const Region unused = constant(in(outs[0].linear, 1));
+    std::vector<Region> weights(kMatrices, unused), biases(kMatrices, unused);
+    std::int64_t tiles = 0;
+    for (std::size_t i = 0; i < outs.size(); ++i) {
+      const Value linear = outs[i].linear;
+      const std::int64_t n = type(in(linear, 1)).shape[0];
+      p.n[i] = u32_of(n);
+      weights[i] = constant(in(linear, 1));
+      if (has_input(linear, 2)) p.has_bias |= 1U << i, biases[i] = constant(in(linear, 2));
+      if (!gated || i == 0) tiles += ceil_div(n, kFewOutputs);
+    }
+    const Value result = gated ? group.glu : outs[0].result;
+    const auto result_of = [&](const ir::LinearGroup::Out& out) {
+      return value(group.glu ? out.linear : out.result);
+    };
+    std::vector<Region> writes(kMatrices, gated ? value(result) : result_of(outs[0]));
+    for (std::size_t i = 1; i < outs.size() && !gated; ++i) writes[i] = result_of(outs[i]);
+
+    std::vector<Region> reads = {kCounts, blocks ? bytes_input(group) : vec_input(group).regions[0]};
+    reads.insert(reads.end(), weights.begin(), weights.end());
+    reads.insert(reads.end(), biases.begin(), biases.end());
+    reads.push_back(outs[0].residual ? value(outs[0].residual) : unused);
+    Region gamma = unused, bytes = writes[0];
+    if (outs.size() == 1 || gated) {
+      if (const auto reader = l_.block_inputs_.find(l_.storage(result));
+          reader != l_.block_inputs_.end() && p.n[0] % kFewOutputs == 0) {
+        p.bytes = 1, p.has_gamma = static_cast<bool>(reader->second);
+        if (p.has_gamma) gamma = constant(in(reader->second, 1));
+        bytes = bytes_of_rows(result);
+        bytes_.insert_or_assign({l_.storage(result), reader->second.id}, bytes);
+      }
+    }
+    reads.push_back(gamma);
+    writes.push_back(bytes);
+    const std::int64_t m = max_rows(input.rows);
+    const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
+    emit(fmt::format("linear_few_{}_{}", format_name(weight.dtype), batch), p, std::move(reads),
+         std::move(writes), {u32_of(tiles), ceil_div(m, batch)});
+  }
+
+  // Room for a value as rows of bytes (kernels/gpu/int8_rows.h).
+  Region bytes_of_rows(Value v) {
+    constexpr std::int64_t kChunk = 2048;
+    const ir::ValueType& t = type(v);
+    const std::int64_t stride = ceil_div(t.width(), kChunk) * kChunk;
+    return temporary(static_cast<std::size_t>(max_rows(t.rows) * (stride / 8 * 11)));
+  }
+
+  // The group's input as rows of bytes, times the weight of its norm: as it was stored by what made it, or
+  // made now.
+  Region bytes_input(const ir::LinearGroup& group) {
+    const std::pair<int, std::int32_t> key{l_.storage(group.input), group.norm.id};
+    if (const auto found = bytes_.find(key); found != bytes_.end()) return found->second;
+    const ir::ValueType& t = type(group.input);
+    const Region y = bytes_of_rows(group.input), x = value(group.input);
+    emit("quantize", QuantizeParams{rows_of(t.rows), u32_of(t.width()), static_cast<bool>(group.norm)},
+         {kCounts, x, group.norm ? constant(in(group.norm, 1)) : x}, {y},
+         {ceil_div(t.width(), kElementwiseWidth), u32_of(max_rows(t.rows))});
+    return bytes_[key] = y;
+  }
+
   // --- heads
   HeadSource head_source(Value norm, Value rope, const Shape& shape) const {
     HeadSource s{.params = {.heads = u32_of(shape[0]),
@@ -178,12 +289,16 @@ class Emitter : public StepBuilder {
          head_grid(s.params));
   }
 
+  StoreParams store_params(const ir::KvWrite& to) const {
+    const KvPart& p = part(to);
+    return {u32_of(p.heads), u32_of(p.dim), static_cast<std::uint32_t>(group_of(to.layer)),
+            u32_of(p.row_bytes), static_cast<std::uint64_t>(p.page_bytes)};
+  }
+
   void store(Region x, const ir::KvWrite& to) {
     const KvPart& p = part(to);
-    const StoreParams params{u32_of(p.heads), u32_of(p.dim), static_cast<std::uint32_t>(group_of(to.layer)),
-                             u32_of(p.row_bytes), static_cast<std::uint64_t>(p.page_bytes)};
     const std::int64_t blocks = p.heads * p.dim / format_info(p.type).block_length;
-    emit(fmt::format("store_heads_{}", format_name(p.type)), params,
+    emit(fmt::format("store_heads_{}", format_name(p.type)), store_params(to),
          {kCounts, step(StepField::positions), step(StepField::sequences),
           step(StepField::pages, group_of(to.layer)), x},
          {region(to)}, {ceil_div(blocks, kBlocksPerGroup), u32_of(shape_.tokens)});
@@ -295,6 +410,7 @@ class Emitter : public StepBuilder {
   }
 
   const Lowering& l_;
+  std::map<std::pair<int, std::int32_t>, Region> bytes_;  // by storage and norm
 };
 
 Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
@@ -310,6 +426,14 @@ Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const 
     const Value v{static_cast<std::int32_t>(i)};
     if (graph.get_if<ir::Reshape>(v)) storage_[i] = storage_[static_cast<std::size_t>(graph[v].inputs[0].id)];
   }
+  for (const ir::Group& group : groups_)
+    if (const auto* linear = std::get_if<ir::LinearGroup>(&group))
+      if (std::ranges::any_of(linear->outs, [&](const auto& out) { return is_block(out.linear); }))
+        block_inputs_.try_emplace(storage(linear->input), linear->norm);
+}
+
+bool Lowering::is_block(Value linear) const {
+  return format_info(graph_[graph_[linear].inputs[1]].type.dtype).block_length > 1;
 }
 
 StepShape Lowering::covering(const StepShape& shape) const {

@@ -1,6 +1,7 @@
 // Lowering for GPUs: groups of the graph become dispatches, for steps of a given size.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "ir/fuse.h"
@@ -22,6 +23,8 @@ struct LowerOptions {
   // Decoding divides a sequence's keys into parts of about this many, so that few heads keep many cores busy.
   int keys_per_split = 256;
   int max_splits = 32;
+  // Products of few rows read activations as bytes: for devices with dot products of bytes.
+  bool bytes = false;
 };
 
 // One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows.
@@ -47,12 +50,16 @@ class Lowering {
 
  private:
   friend class Emitter;
+  int storage(ir::Value v) const { return storage_[static_cast<std::size_t>(v.id)]; }
+  bool is_block(ir::Value linear) const;
   const ir::Graph& graph_;
   const ProgramOptions& options_;
   const std::vector<KvPart>& kv_;
   LowerOptions tuning_;
   std::vector<ir::Group> groups_;
   std::vector<int> storage_;  // the value whose memory each value has: itself, or what it reshapes
+  // What a product of weights in blocks reads, by storage, and the norm that it applies first, or none.
+  std::map<int, ir::Value> block_inputs_;
 };
 
 }  // namespace medlar::runtime::gpu

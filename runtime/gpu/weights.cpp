@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kTableAlignment = 64;
 // Between tensors of one file there is only padding. More than this may be the border of another mapping.
 constexpr std::uintptr_t kMaxGap = 256;
+// A tensor is aligned on the device as it is in the mapping, up to this.
+constexpr std::uintptr_t kAlignment = 16;
 
 std::uintptr_t address(const std::byte* p) { return reinterpret_cast<std::uintptr_t>(p); }
 bool covers(std::span<const std::byte> all, std::span<const std::byte> part) {
@@ -71,7 +73,9 @@ void Weights::import(Device& device, Imports& imports) {
         continue;
       }
     }
-    ranges.push_back(bytes);
+    const std::size_t before =
+        address(bytes.data()) % kAlignment;  // in the mapping, which begins with a page
+    ranges.emplace_back(bytes.data() - before, bytes.size() + before);
   }
   for (const auto range : ranges) imports_.push_back(imports.get(device, range));
 }

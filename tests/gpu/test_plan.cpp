@@ -87,7 +87,7 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
   for (const testing::TinyModel& tiny : {testing::TinyModel{},
                                          {.architecture = "gemma3"},
                                          {.architecture = "qwen3moe", .experts = 7, .experts_used = 3}})
-    for (bool fuse : {false, true})
+    for (const auto& [fuse, bytes] : {std::pair{false, false}, {true, false}, {true, true}})
       for (const StepShape& shape : {StepShape{1, 1, 1}, {1, 1, 4096}, {8, 4, 64}, {64, 1, 64}}) {
         const testing::TemporaryFolder folder;
         testing::write_tiny_model(folder / "m.gguf", tiny);
@@ -96,7 +96,7 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
         const ProgramOptions options{
             .max_tokens = 64, .max_logit_rows = 4, .k_type = DType::f16, .v_type = DType::f16, .fuse = fuse};
         const std::vector<KvPart> kv = layout_kv(model.graph, options);
-        const StepPlan plan = Lowering(model.graph, options, kv, {}).plan(shape);
+        const StepPlan plan = Lowering(model.graph, options, kv, {.bytes = bytes}).plan(shape);
         const Schedule s = schedule(plan);
         std::vector<int> last_writer(plan.activation_bytes.size(), -1);
         std::size_t wave = 0;
@@ -123,6 +123,25 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
               last_writer[static_cast<std::size_t>(r.id)] = static_cast<int>(i);
         }
       }
+}
+
+// A token of a dense model: what each layer costs in dispatches, which small models wait for more than for
+// memory.
+TEST(GpuSchedule, LayersAreFewDispatches) {
+  const auto count = [](std::int64_t layers, int kv_tokens) {
+    const testing::TemporaryFolder folder;
+    testing::write_tiny_model(folder / "m.gguf", {.type = DType::q8_0, .layers = layers});
+    const gguf::File file = gguf::File::open(folder / "m.gguf");
+    const models::Model model = models::build(file);
+    const ProgramOptions options{.max_tokens = 1, .k_type = DType::f16, .v_type = DType::f16};
+    const std::vector<KvPart> kv = layout_kv(model.graph, options);
+    return static_cast<int>(
+        Lowering(model.graph, options, kv, {.bytes = true}).plan({1, 1, kv_tokens}).dispatches.size());
+  };
+  // qkv, heads, attention, [its splits joined], bytes, output, gate and up, down.
+  EXPECT_EQ(count(3, 1) - count(2, 1), 7);
+  EXPECT_EQ(count(3, 4096) - count(2, 4096), 8);
+  EXPECT_EQ(count(2, 1), 2 * 7 + 5);  // embed, bytes; rows of logits, bytes, head
 }
 
 }  // namespace

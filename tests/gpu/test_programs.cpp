@@ -26,12 +26,23 @@ TEST_P(GpuPrograms, AgreeWithTheReferences) {
                                           {.architecture = "qwen3moe", .experts = 5, .experts_used = 2}}) {
     const Tiny tiny(model);
     for (bool fuse : {false, true}) {
-      const auto backend =
-          make_emulator_backend({.machine = GetParam(), .tuning = {.keys_per_split = 16, .max_splits = 5}});
+      const auto backend = make_emulator_backend(
+          {.machine = GetParam(), .tuning = {.keys_per_split = 16, .max_splits = 5, .bytes = fuse}});
       expect_same(run(*backend, tiny.model.graph, options(true, fuse)), tiny.expected, 1e-5);
       // Products of more than eight rows, or with experts of as many, go through f16 tiles.
       expect_same(run(*backend, tiny.model.graph, options(false, fuse)), tiny.expected, 1e-2);
     }
+  }
+}
+
+// Activations of eight bits: results of the same model, less exactly, whether steps are fused or not.
+TEST_P(GpuPrograms, AgreeWithActivationsOfBytes) {
+  for (const char* architecture : {"llama", "qwen3", "gemma3"}) {
+    const Tiny tiny({.architecture = architecture, .type = DType::q8_0});
+    const auto backend = make_emulator_backend(
+        {.machine = GetParam(), .tuning = {.keys_per_split = 16, .max_splits = 5, .bytes = true}});
+    for (bool fuse : {false, true})
+      expect_same(run(*backend, tiny.model.graph, options(false, fuse)), tiny.expected, 3e-2);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/gpu/emulator/machine.h"
@@ -17,6 +18,7 @@ struct EmulatedKernel {
   std::uint32_t threads = 0;          // a threadgroup
   std::uint32_t parameter_bytes = 0;  // of args[0]
   std::uint32_t buffers = 0;          // args[1] .. args[buffers]
+  std::uint32_t written = 0;          // bit i: args[i] is an output
 };
 
 template <auto kKernel>
@@ -28,6 +30,12 @@ template <class Params, class... Elements, void (*kKernel)(const Params&, Elemen
 struct Bound<kKernel> {
   static constexpr std::uint32_t kParameterBytes = sizeof(Params);
   static constexpr std::uint32_t kBuffers = sizeof...(Elements);
+
+  static constexpr std::uint32_t written() {
+    std::uint32_t bits = 0, i = 0;
+    ((++i, bits |= std::is_const_v<Elements> ? 0U : 1U << i), ...);
+    return bits;
+  }
 
   static void run(const void* const* args) { run(args, std::make_index_sequence<sizeof...(Elements)>()); }
 
@@ -42,7 +50,7 @@ struct Bound<kKernel> {
 template <auto kKernel>
 constexpr EmulatedKernel bind(std::string_view name, std::uint32_t threads) {
   using B = Bound<kKernel>;
-  return {name, &B::run, threads, B::kParameterBytes, B::kBuffers};
+  return {name, &B::run, threads, B::kParameterBytes, B::kBuffers, B::written()};
 }
 
 // Visits of a list of kernels/gpu/catalog.h: define the kernels, and list them bound.

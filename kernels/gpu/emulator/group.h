@@ -35,6 +35,9 @@ const FragmentMap& fragment_map();
 // Waits for every thread of the group. All must come to the same `line`, or the launch fails.
 void barrier(int line);
 
+// What earlier dispatches wrote can be read, and what they read overwritten (Launch::previous).
+void wait_previous();
+
 // What the lanes of a simdgroup do together.
 enum class Collective : std::uint8_t {
   fence,

@@ -13,6 +13,7 @@ const EmulatedKernel* find_kernel(std::string_view name);
 // Parts of the catalog, compiled apart.
 std::span<const EmulatedKernel> plain_kernels();
 std::span<const EmulatedKernel> linear_vec_kernels();
+std::span<const EmulatedKernel> linear_few_kernels();
 std::span<const EmulatedKernel> linear_tile_kernels();
 std::span<const EmulatedKernel> expert_kernels();
 std::span<const EmulatedKernel> attention_kernels();

@@ -38,6 +38,7 @@ struct Thread {
   Fiber fiber;
   ThreadPosition at;
   State state = State::ready;
+  bool waited = false;  // for what runs before the launch
 };
 
 // Where the lanes of one simdgroup meet.
@@ -66,6 +67,7 @@ class Scheduler {
   // --- called from the fibers
   const ThreadPosition& position() const { return current_->at; }
   const FragmentMap& fragments() const { return fragments_; }
+  void wait_previous();
   void barrier(int line);
   void meet(const Meeting& meeting, const void* in, void* out);
   void* threadgroup_array(int id, std::size_t bytes);
@@ -78,6 +80,7 @@ class Scheduler {
   void wake(std::uint32_t first, std::uint32_t count);
   std::uint32_t next_ready();
   void suspend();
+  void must_have_waited(const char* what);
   [[noreturn]] void stop(std::string why);
   MeetingPoint& meeting_point() { return meetings_[current_->at.simdgroup]; }
   std::uint32_t thread_count() const { return static_cast<std::uint32_t>(threads_.size()); }
@@ -94,7 +97,7 @@ class Scheduler {
   std::vector<std::uint32_t> ready_;
   Thread* current_ = nullptr;
   const Launch* launch_ = nullptr;
-  std::uint32_t at_barrier_ = 0, ended_ = 0;
+  std::uint32_t at_barrier_ = 0, ended_ = 0, waited_ = 0;
   int barrier_line_ = 0;
   LaunchCounts counts_;
   std::string fault_;
@@ -115,6 +118,7 @@ struct Running {
 
 const ThreadPosition& position() { return running->position(); }
 const FragmentMap& fragment_map() { return running->fragments(); }
+void wait_previous() { running->wait_previous(); }
 void barrier(int line) { running->barrier(line); }
 void meet(const Meeting& meeting, const void* in, void* out) { running->meet(meeting, in, out); }
 void* threadgroup_array(int id, std::size_t bytes) { return running->threadgroup_array(id, bytes); }
@@ -158,11 +162,12 @@ void Scheduler::start_threads(Extent group) {
     Thread& t = threads_[i];
     t.at = {group, i, i % kSimdWidth, i / kSimdWidth};
     t.state = State::ready;
+    t.waited = false;
     prepare(t.fiber, stacks_.span().subspan(kStackBytes * i, kStackBytes), i * 5 % kStaggers * kStaggerBytes,
             [] { running->thread_main(); });
   }
   for (MeetingPoint& m : meetings_) m.arrived = 0;
-  at_barrier_ = ended_ = 0;
+  at_barrier_ = ended_ = waited_ = 0;
   ready_.clear();
   wake(0, thread_count());
 }
@@ -170,11 +175,13 @@ void Scheduler::start_threads(Extent group) {
 void Scheduler::run_group(Extent group) {
   memory_.reset();
   start_threads(group);
+  if (launch_->previous) launch_->previous(true);
   while (!ready_.empty() && fault_.empty()) {
     current_ = &threads_[next_ready()];
     ++counts_.switches;
     switch_fiber(host_, current_->fiber);
   }
+  if (launch_->previous && waited_ < thread_count()) launch_->previous(false);
   if (!fault_.empty()) return;
   // Every thread either ended or waits for one that did; meetings and barriers report that when it happens.
   MEDLAR_ASSERT(ended_ == thread_count());
@@ -214,6 +221,7 @@ void Scheduler::stop(std::string why) {
 void Scheduler::thread_main() {
   fiber_started(host_);
   launch_->run(launch_->args);
+  must_have_waited("the thread ended");
   current_->state = State::ended;
   ++ended_;
   tsan_release(this);
@@ -225,7 +233,23 @@ void Scheduler::thread_main() {
   for (;;) suspend();
 }
 
+void Scheduler::must_have_waited(const char* what) {
+  if (launch_->previous && !current_->waited) stop(fmt::format("{} before wait_previous()", what));
+}
+
+void Scheduler::wait_previous() {
+  if (!launch_->previous || current_->waited) return;
+  current_->waited = true;
+  current_->state = State::waiting;
+  if (++waited_ == thread_count()) {
+    launch_->previous(false);
+    wake(0, thread_count());
+  }
+  suspend();
+}
+
 void Scheduler::barrier(int line) {
+  must_have_waited("a barrier");
   if (meeting_point().arrived)
     stop(fmt::format("barrier in line {} while other lanes wait at the collective in line {}", line,
                      meeting_point().meeting.line));
@@ -245,6 +269,7 @@ void Scheduler::barrier(int line) {
 }
 
 void Scheduler::meet(const Meeting& meeting, const void* in, void* out) {
+  must_have_waited("a collective");
   MeetingPoint& point = meeting_point();
   const std::uint32_t first = current_->at.simdgroup * kSimdWidth;
   if (ended_)

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -35,6 +36,10 @@ struct Launch {
   const void* const* args = nullptr;
   Extent grid;                // threadgroups
   std::uint32_t threads = 0;  // a threadgroup; a multiple of 32, at most 1024
+  // Called with true before a threadgroup starts, with false when all its threads have called
+  // wait_previous(): in between, earlier dispatches may still run, and the caller hides their memory. Then it
+  // is a fault to meet others, or to end, without having waited.
+  std::function<void(bool)> previous = nullptr;
 };
 
 struct LaunchCounts {

@@ -23,11 +23,19 @@ struct __align__(2) f16 {
 #define FN __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// With so few registers that a core can hold this many threadgroups.
+#define KERNEL_RESIDENT(threads, groups) extern "C" __global__ void __launch_bounds__(threads, groups)
 #define PARAMS(T, p) const T p
-#define IN(i, T, x) const T* __restrict__ x
-#define OUT(i, T, x) T* __restrict__ x
+// Not __restrict__: what an earlier kernel writes must not be loaded before wait_previous(), and the compiler
+// may move loads of restricted constants.
+#define IN(i, T, x) const T* x
+#define OUT(i, T, x) T* x
 #define GRID
-#define GRID_BEGIN                                                                        \
+#define GRID_BEGIN \
+  launch_next();   \
+  wait_previous(); \
+  GRID_BEGIN_EARLY
+#define GRID_BEGIN_EARLY                                                                  \
   const uint3 gk_tgid = blockIdx;                                                         \
   const u32 gk_tid = threadIdx.x, gk_lane = threadIdx.x % 32u, gk_sg = threadIdx.x / 32u; \
   (void)gk_tgid, (void)gk_tid, (void)gk_lane, (void)gk_sg;
@@ -39,6 +47,19 @@ struct __align__(2) f16 {
 #define MEDLAR_FN __device__ __forceinline__
 #define MEDLAR_DEVICE DEVICE
 #define MEDLAR_TABLE(T, name, n) static __constant__ const T name[n]
+
+// Programmatic dependent launch: a kernel may start when all threadgroups of those before it have called
+// launch_next, and has their results after wait_previous.
+FN void wait_previous() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+FN void launch_next() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
 
 FN void tg_barrier() { __syncthreads(); }
 FN void simd_fence() { __syncwarp(); }
@@ -65,6 +86,44 @@ FN f32 to_f32(f16 h) { return f16_bits_to_f32(h.bits); }
 FN f16 to_f16(f32 v) { return f16{f32_to_f16_bits(v)}; }
 
 FN f32x4 ld_f32x4(const f32* p) { return *reinterpret_cast<const f32x4*>(p); }
+
+FN void ld_u32x4(const u8* p, u32* out) {
+  const uint4 v = *reinterpret_cast<const uint4*>(p);
+  out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
+}
+// Weights: nobody writes them, so these may stand before wait_previous(); volatile and not as constants,
+// so that they stay there.
+FN void ld_weight_u32x4(const u8* p, u32* out) {
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+               : "l"(p));
+}
+FN u32 ld_weight_u32(const u8* p) {
+  u32 v;
+  asm volatile("ld.global.u32 %0, [%1];" : "=r"(v) : "l"(p));
+  return v;
+}
+FN u32 ld_weight_u16(const u8* p) {
+  u16 v;
+  asm volatile("ld.global.u16 %0, [%1];" : "=h"(v) : "l"(p));
+  return v;
+}
+// n words with `bytes` bytes from p on in them, at bit weight_shift(p) of the first: whole aligned words.
+FN void ld_weight_words(const u8* p, u32* out, u32 n, u32 bytes) {
+  const u8* at = (const u8*)((u64)p & ~3ull);
+  UNROLL for (u32 i = 0; i < n; ++i) out[i] = ld_weight_u32(at + i * 4);
+}
+FN u32 weight_shift(const u8* p) { return ((u32)(u64)p & 3u) * 8u; }
+// Bits shift, shift + 1, ... of two words, for shifts of up to 32.
+FN u32 shifted_word(const u32* w, u32 shift) { return __funnelshift_rc(w[0], w[1], shift); }
+
+FN i32 dot4_i8(u32 a, u32 b, i32 c) { return __dp4a((i32)a, (i32)b, c); }
+FN i32 dot4_u8(u32 a, u32 b, i32 c) {
+  i32 r;
+  asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  return r;
+}
+FN u32 byte_permute(u32 a, u32 b, u32 selector) { return __byte_perm(a, b, selector); }
 
 FN f32 g_fma(f32 a, f32 b, f32 c) { return __fmaf_rn(a, b, c); }
 FN f32 g_rsqrt(f32 a) { return rsqrtf(a); }

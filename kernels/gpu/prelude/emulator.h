@@ -27,11 +27,16 @@
 #define FN inline
 #define UNROLL
 #define KERNEL(threads) static void
+#define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const CONSTANT T& p
 #define IN(i, T, x) const DEVICE T* x
 #define OUT(i, T, x) DEVICE T* x
 #define GRID
-#define GRID_BEGIN                                                              \
+#define GRID_BEGIN \
+  launch_next();   \
+  wait_previous(); \
+  GRID_BEGIN_EARLY
+#define GRID_BEGIN_EARLY                                                        \
   const medlar::emulator::ThreadPosition& gk_at = medlar::emulator::position(); \
   [[maybe_unused]] const medlar::emulator::Extent gk_tgid = gk_at.group;        \
   [[maybe_unused]] const u32 gk_tid = gk_at.index, gk_lane = gk_at.lane, gk_sg = gk_at.simdgroup;
@@ -45,15 +50,59 @@ struct alignas(16) f32x4 {
 // The calling line: barriers and collectives are told apart by it.
 #define GK_LINE int line = __builtin_LINE()
 
+FN void wait_previous() { medlar::emulator::wait_previous(); }
+FN void launch_next() {}
 FN void tg_barrier(GK_LINE) { medlar::emulator::barrier(line); }
 FN void simd_fence(GK_LINE) { medlar::emulator::meet({medlar::emulator::Collective::fence, line}); }
 
 FN u32 bits_u32(f32 v) { return medlar::formats::bits_u32(v); }
 FN f32 bits_f32(u32 v) { return medlar::formats::bits_f32(v); }
+FN f32 f16_bits_to_f32(u16 v) { return medlar::formats::f16_bits_to_f32(v); }
 FN f32 to_f32(f16 h) { return medlar::formats::f16_bits_to_f32(static_cast<u16>(h)); }
 FN f16 to_f16(f32 v) { return static_cast<f16>(medlar::formats::f32_to_f16_bits(v)); }
 
 FN f32x4 ld_f32x4(const DEVICE f32* p) { return f32x4{p[0], p[1], p[2], p[3]}; }
+
+FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
+  struct alignas(16) Words {
+    u32 w[4];
+  };
+  const DEVICE Words* from = (const DEVICE Words*)p;
+  for (u32 i = 0; i < 4; ++i) out[i] = from->w[i];
+}
+// Weights: nobody writes them, so these may stand before wait_previous().
+FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
+FN u32 ld_weight_u16(const DEVICE u8* p) { return *(const DEVICE u16*)p; }
+FN u32 ld_weight_u32(const DEVICE u8* p) { return *(const DEVICE u32*)p; }
+// n words with `bytes` bytes from p on in them, at bit weight_shift(p) of the first.
+FN void ld_weight_words(const DEVICE u8* p, THREAD u32* out, u32 n, u32 bytes) {
+  UNROLL for (u32 i = 0; i < n; ++i) {
+    out[i] = 0;
+    UNROLL for (u32 j = i * 4; j < i * 4 + 4; ++j) out[i] |= j < bytes ? (u32)p[j] << j % 4 * 8 : 0u;
+  }
+}
+FN u32 weight_shift(const DEVICE u8*) { return 0; }
+// Bits shift, shift + 1, ... of two words, for shifts of up to 32.
+FN u32 shifted_word(const THREAD u32* w, u32 shift) {
+  return shift == 0 ? w[0] : shift == 32 ? w[1] : w[0] >> shift | w[1] << (32 - shift);
+}
+
+FN i32 dot4_i8(u32 a, u32 b, i32 c) {
+  UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
+  return c;
+}
+FN i32 dot4_u8(u32 a, u32 b, i32 c) {
+  UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(a >> 8 * i & 255u) * (i32)(i8)(u8)(b >> 8 * i);
+  return c;
+}
+FN u32 byte_permute(u32 a, u32 b, u32 selector) {
+  u32 r = 0;
+  UNROLL for (u32 i = 0; i < 4; ++i) {
+    const u32 which = selector >> 4 * i & 7u;
+    r |= ((which < 4 ? a : b) >> 8 * (which % 4) & 255u) << 8 * i;
+  }
+  return r;
+}
 
 FN f32 g_fma(f32 a, f32 b, f32 c) {
   return a * b + c;

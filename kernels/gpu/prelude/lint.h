@@ -28,11 +28,13 @@ typedef float4 f32x4;
 #define FN inline
 #define UNROLL
 #define KERNEL(threads) __kernel void
+#define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const __constant T& p
 #define IN(i, T, x) const __global T* x
 #define OUT(i, T, x) __global T* x
 #define GRID , u32 gk_tid, u32 gk_lane, u32 gk_sg, u32 gk_x, u32 gk_y, u32 gk_z
-#define GRID_BEGIN                                 \
+#define GRID_BEGIN GRID_BEGIN_EARLY
+#define GRID_BEGIN_EARLY                           \
   const uint3 gk_tgid = (uint3)(gk_x, gk_y, gk_z); \
   (void)gk_tgid;
 #define TGARRAY(T, name, n)                                   \
@@ -43,6 +45,8 @@ typedef float4 f32x4;
 #define MEDLAR_DEVICE __global
 #define MEDLAR_TABLE(T, name, n) __constant T name[n]
 
+void wait_previous();
+void launch_next();
 void tg_barrier();
 void simd_fence();
 u32 bits_u32(f32);
@@ -54,6 +58,16 @@ u16 f32_to_f16_bits(f32);
 f32 bf16_bits_to_f32(u16);
 u16 f32_to_bf16_bits(f32);
 f32x4 ld_f32x4(const DEVICE f32*);
+void ld_u32x4(const DEVICE u8*, THREAD u32*);
+void ld_weight_u32x4(const DEVICE u8*, THREAD u32*);
+u32 ld_weight_u16(const DEVICE u8*);
+u32 ld_weight_u32(const DEVICE u8*);
+void ld_weight_words(const DEVICE u8*, THREAD u32*, u32, u32);
+u32 weight_shift(const DEVICE u8*);
+u32 shifted_word(const THREAD u32*, u32);
+i32 dot4_i8(u32, u32, i32);
+i32 dot4_u8(u32, u32, i32);
+u32 byte_permute(u32, u32, u32);
 f32 g_fma(f32, f32, f32);
 f32 g_rsqrt(f32);
 f32 g_exp(f32);

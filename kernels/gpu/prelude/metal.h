@@ -27,6 +27,7 @@ typedef float4 f32x4;
 #define FN inline
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define KERNEL(threads) [[kernel, max_total_threads_per_threadgroup(threads)]] void
+#define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) constant T& p [[buffer(0)]]
 #define IN(i, T, x) const device T* x [[buffer(i)]]
 #define OUT(i, T, x) device T* x [[buffer(i)]]
@@ -34,6 +35,7 @@ typedef float4 f32x4;
   , uint3 gk_tgid [[threadgroup_position_in_grid]], uint gk_tid [[thread_index_in_threadgroup]], \
       uint gk_lane [[thread_index_in_simdgroup]], uint gk_sg [[simdgroup_index_in_threadgroup]]
 #define GRID_BEGIN
+#define GRID_BEGIN_EARLY
 #ifndef TGARRAY  // a test that runs this branch on the host brings its own
 #define TGARRAY(T, name, n)                                       \
   threadgroup float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
@@ -45,6 +47,8 @@ typedef float4 f32x4;
 #define MEDLAR_DEVICE DEVICE
 #define MEDLAR_TABLE(T, name, n) constexpr constant static T name[n]
 
+FN void wait_previous() {}  // a dispatch starts when those before its barrier have ended
+FN void launch_next() {}
 FN void tg_barrier() { threadgroup_barrier(mem_flags::mem_threadgroup); }
 FN void simd_fence() { simdgroup_barrier(mem_flags::mem_threadgroup); }
 
@@ -62,6 +66,44 @@ FN f32 to_f32(f16 h) { return float(h); }
 FN f16 to_f16(f32 v) { return half(v); }
 
 FN f32x4 ld_f32x4(const device f32* p) { return *(const device f32x4*)p; }
+
+FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
+  const float4 v = *(const device float4*)p;
+  out[0] = bits_u32(v.x), out[1] = bits_u32(v.y), out[2] = bits_u32(v.z), out[3] = bits_u32(v.w);
+}
+// Weights: nobody writes them, so these may stand before wait_previous().
+FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
+FN u32 ld_weight_u16(const DEVICE u8* p) { return *(const device ushort*)p; }
+FN u32 ld_weight_u32(const DEVICE u8* p) { return *(const device uint*)p; }
+// n words with `bytes` bytes from p on in them, at bit weight_shift(p) of the first.
+FN void ld_weight_words(const DEVICE u8* p, THREAD u32* out, u32 n, u32 bytes) {
+  UNROLL for (u32 i = 0; i < n; ++i) {
+    out[i] = 0;
+    UNROLL for (u32 j = i * 4; j < i * 4 + 4; ++j) out[i] |= j < bytes ? (u32)p[j] << j % 4 * 8 : 0u;
+  }
+}
+FN u32 weight_shift(const DEVICE u8*) { return 0; }
+// Bits shift, shift + 1, ... of two words, for shifts of up to 32.
+FN u32 shifted_word(const THREAD u32* w, u32 shift) {
+  return shift == 0 ? w[0] : shift == 32 ? w[1] : w[0] >> shift | w[1] << (32 - shift);
+}
+
+FN i32 dot4_i8(u32 a, u32 b, i32 c) {
+  UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
+  return c;
+}
+FN i32 dot4_u8(u32 a, u32 b, i32 c) {
+  UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(a >> 8 * i & 255u) * (i32)(i8)(u8)(b >> 8 * i);
+  return c;
+}
+FN u32 byte_permute(u32 a, u32 b, u32 selector) {
+  u32 r = 0;
+  UNROLL for (u32 i = 0; i < 4; ++i) {
+    const u32 which = selector >> 4 * i & 7u;
+    r |= ((which < 4 ? a : b) >> 8 * (which % 4) & 255u) << 8 * i;
+  }
+  return r;
+}
 
 FN f32 g_fma(f32 a, f32 b, f32 c) { return fma(a, b, c); }
 FN f32 g_rsqrt(f32 a) { return precise::rsqrt(a); }

@@ -1,8 +1,10 @@
 // A libcuda.so.1 without a GPU, for tests: kernels run on the emulator. It is as lazy as a driver may be:
-// nothing queued on the stream happens before somebody waits, and memory is not zeroed.
+// nothing queued on the stream happens before somebody waits, and memory is not zeroed. And as eager: where a
+// kernel may start early, memory that kernels write is out of reach until it has waited for those before it.
 #include "runtime/cuda/driver.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -12,6 +14,9 @@
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "kernels/gpu/emulator/kernels.h"
 #include "kernels/gpu/emulator/machine.h"
 
@@ -20,6 +25,7 @@ namespace {
 using medlar::emulator::EmulatedKernel;
 using medlar::runtime::cuda::Attribute;
 using medlar::runtime::cuda::DevicePointer;
+using medlar::runtime::cuda::EdgeData;
 using medlar::runtime::cuda::Handle;
 using medlar::runtime::cuda::KernelNode;
 using medlar::runtime::cuda::Result;
@@ -32,6 +38,7 @@ struct Node {
   std::vector<std::byte> params;
   std::vector<const void*> args;
   medlar::emulator::Extent grid;
+  bool early = false;  // may start before the node before it has ended
 };
 
 struct Gpu {
@@ -71,12 +78,38 @@ T* object(Handle handle) {
   return reinterpret_cast<T*>(handle);
 }
 
+// The blocks that some of the nodes write.
+std::vector<std::pair<void*, std::size_t>> written_blocks(const std::vector<Node>& nodes) {
+  std::map<void*, std::size_t> blocks;
+  for (const Node& node : nodes)
+    for (std::size_t i = 1; i < node.args.size(); ++i)
+      if (node.kernel->written >> i & 1U)
+        blocks.insert(*std::prev(gpu().memory.upper_bound(const_cast<void*>(node.args[i]))));
+  return {blocks.begin(), blocks.end()};
+}
+
+const char* running = "";
+
+extern "C" void touched_early(int) {
+  for (const char* text : {"kernel ", running, " touches memory of other kernels before wait_previous()\n"})
+    if (::write(2, text, std::strlen(text)) < 0) break;
+  ::_exit(86);
+}
+
 bool run(const std::vector<Node>& nodes) {
+  const auto blocks = written_blocks(nodes);
+  const auto hide = [&](bool hidden) {
+    for (const auto& [at, bytes] : blocks) ::mprotect(at, bytes, hidden ? PROT_NONE : PROT_READ | PROT_WRITE);
+    std::signal(SIGSEGV, hidden ? touched_early : SIG_DFL);
+  };
   try {
     for (Node node : nodes) {
       node.args[0] = node.params.data();
-      gpu().machine.run(
-          {node.kernel->name, node.kernel->run, node.args.data(), node.grid, node.kernel->threads});
+      running = node.kernel->name.data();  // ends in 0: it is a literal
+      medlar::emulator::Launch launch{node.kernel->name, node.kernel->run, node.args.data(), node.grid,
+                                      node.kernel->threads};
+      if (node.early) launch.previous = hide;
+      gpu().machine.run(launch);
     }
     return true;
   } catch (const std::exception&) {
@@ -112,7 +145,8 @@ Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
 Result cuMemAlloc_v2(DevicePointer* at, std::size_t bytes) {
   if (bytes == 0) return kInvalid;
   if (bytes > gpu().total - gpu().used) return kOutOfMemory;
-  void* const block = ::operator new(bytes, std::align_val_t(256));
+  void* const block = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return kOutOfMemory;
   std::memset(block, 0xCD, bytes);
   gpu().memory[block] = bytes;
   gpu().used += bytes;
@@ -124,7 +158,7 @@ Result cuMemFree_v2(DevicePointer at) {
   const auto block = gpu().memory.find(pointer(at));
   if (block == gpu().memory.end()) return kInvalid;
   gpu().used -= block->second;
-  ::operator delete(block->first, std::align_val_t(256));
+  ::munmap(block->first, block->second);
   gpu().memory.erase(block);
   return result;
 }
@@ -199,6 +233,20 @@ Result cuGraphAddKernelNode(Handle* added, Handle graph, const Handle* before, s
     copy.args.push_back(pointer(*static_cast<const DevicePointer*>(node->params[i])));
   nodes.push_back(std::move(copy));
   *added = reinterpret_cast<Handle>(nodes.size());
+  return kOk;
+}
+// Only what a driver takes: kernels, programmatic, in the order of the nodes.
+Result cuGraphAddDependencies_v2(Handle graph, const Handle* from, const Handle* to, const EdgeData* edges,
+                                 std::size_t count) {
+  auto& nodes = *object<std::vector<Node>>(graph);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto before = reinterpret_cast<std::uintptr_t>(from[i]),
+               after = reinterpret_cast<std::uintptr_t>(to[i]);
+    const EdgeData& edge = edges[i];
+    if (before < 1 || before >= after || after > nodes.size()) return kInvalid;
+    if (edge.from_port != 1 || edge.to_port != 0 || edge.type != 1) return kInvalid;
+    nodes[after - 1].early = true;
+  }
   return kOk;
 }
 Result cuGraphInstantiateWithFlags(Handle* executable, Handle graph, unsigned long long) {

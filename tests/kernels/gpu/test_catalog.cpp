@@ -25,7 +25,8 @@ TEST(GpuCatalog, EveryFormatHasItsKernels) {
   for (DType type : weight_types()) {
     const std::string_view name = format_info(type).name;
     for (const char* pattern : {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8",
-                                "linear_tile_{}", "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}"})
+                                "linear_few_{}_1", "linear_few_{}_4", "linear_few_{}_8", "linear_tile_{}",
+                                "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), name)), nullptr)
           << pattern << " " << name;
   }
@@ -47,9 +48,13 @@ TEST(GpuCatalog, ThreadsAgreeWithTheText) {
     if (!instance.empty())
       from = text.substr(text.find("#define " + std::string(instance.substr(0, instance.find('(')))));
     std::smatch match;
-    ASSERT_TRUE(std::regex_search(from, match, std::regex("KERNEL\\((\\d+)\\)[\\s\\\\]*" + defined)))
+    ASSERT_TRUE(std::regex_search(
+        from, match, std::regex("KERNEL(?:_RESIDENT)?\\((\\d+|THREADS).*\\)[\\s\\\\]*" + defined)))
         << kernel.name;
-    EXPECT_EQ(static_cast<u32>(std::stoul(match[1])), kernel.threads) << kernel.name;
+    // THREADS is the instance's last argument.
+    const std::string threads =
+        match[1] != "THREADS" ? match[1].str() : std::string(instance.substr(instance.rfind(',') + 1));
+    EXPECT_EQ(static_cast<u32>(std::stoul(threads)), kernel.threads) << kernel.name;
   }
 }
 

@@ -80,6 +80,29 @@ KERNEL(32) too_much_threadgroup_memory(PARAMS(TestParams, p), OUT(1, f32, y) GRI
   y[gk_tid] = shared[gk_tid];
 }
 
+// Copies what an earlier dispatch wrote; too early; or without ever waiting, as GRID_BEGIN does.
+KERNEL(64) copies(PARAMS(TestParams, p), IN(1, f32, x), OUT(2, f32, y) GRID) {
+  GRID_BEGIN
+  y[gk_tid] = x[gk_tid];
+}
+KERNEL(64) copies_early(PARAMS(TestParams, p), IN(1, f32, x), OUT(2, f32, y) GRID) {
+  GRID_BEGIN_EARLY
+  const f32 v = x[gk_tid];
+  wait_previous();
+  y[gk_tid] = v;
+}
+KERNEL(64) waits_in_some_threads(PARAMS(TestParams, p), IN(1, f32, x), OUT(2, f32, y) GRID) {
+  GRID_BEGIN_EARLY
+  if (gk_tid < 60) wait_previous();
+  y[gk_tid] = x[gk_tid];
+}
+KERNEL(64) meets_before_it_waits(PARAMS(TestParams, p), IN(1, f32, x), OUT(2, f32, y) GRID) {
+  GRID_BEGIN_EARLY
+  tg_barrier();
+  wait_previous();
+  y[gk_tid] = x[gk_tid];
+}
+
 // Sums what it never set.
 KERNEL(32) uninitialised(PARAMS(TestParams, p), OUT(1, f32, y) GRID) {
   GRID_BEGIN
@@ -176,6 +199,37 @@ class Emulator : public ::testing::TestWithParam<emulator::MachineOptions> {
 };
 
 using ::testing::HasSubstr;
+
+// A kernel that may start early, over memory that an earlier one still has to write: until all wait for it,
+// it holds NaN.
+template <auto kKernel>
+bool copies_after_waiting(const emulator::MachineOptions& options) {
+  std::vector<float> x(64, 1.0F), y(64);
+  const TestParams params{0};
+  const void* args[] = {&params, x.data(), y.data()};
+  emulator::Launch launch{"planted", &emulator::Bound<kKernel>::run, args, {3}, 64};
+  launch.previous = [&](bool hidden) { std::ranges::fill(x, hidden ? NAN : 1.0F); };
+  emulator::Machine(options).run(launch);
+  EXPECT_EQ(x[0], 1.0F);
+  return y == x;
+}
+
+TEST_P(Emulator, KernelsWaitForThoseBefore) { EXPECT_TRUE(copies_after_waiting<&copies>(GetParam())); }
+TEST_P(Emulator, ReadingBeforeWaitingGivesWrongResults) {
+  EXPECT_FALSE(copies_after_waiting<&copies_early>(GetParam()));
+}
+TEST_P(Emulator, NamesThreadsThatDoNotWait) {
+  for (const auto& [run, what] :
+       {std::pair{&copies_after_waiting<&waits_in_some_threads>, "the thread ended before wait_previous()"},
+        {&copies_after_waiting<&meets_before_it_waits>, "a barrier before wait_previous()"}}) {
+    try {
+      run(GetParam());
+      ADD_FAILURE() << what;
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr(what));
+    }
+  }
+}
 
 TEST_P(Emulator, BarriersOrderThreadgroupMemory) { EXPECT_TRUE(reverses(true)); }
 TEST_P(Emulator, MissingBarrierGivesWrongResults) { EXPECT_FALSE(reverses(false)); }

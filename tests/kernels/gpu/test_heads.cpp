@@ -111,6 +111,47 @@ TEST_P(GpuHeads, StoresEveryFormat) {
     }
 }
 
+// Queries, keys and values in one kernel: what the two kernels above do one by one.
+TEST_P(GpuHeads, PreparesAttention) {
+  const TestStep step = paged_step();
+  const auto tokens = static_cast<std::int64_t>(step.tokens());
+  const auto counts = step.counts();
+  for (DType k_type : kv_types())
+    for (DType v_type : kv_types()) {
+      const HeadCase q{5, 64, 64, RopeStyle::adjacent, true}, k{3, 64, 32};
+      const std::int64_t v_dim = 96;
+      const auto floats = [&](std::int64_t n) { return random_floats(static_cast<std::size_t>(n), random); };
+      const Guarded<float> qs(floats(tokens * q.heads * q.dim)), ks(floats(tokens * k.heads * k.dim)),
+          vs(floats(tokens * k.heads * v_dim)), norm(floats(q.dim));
+      const Guarded<float> q_freq(frequencies(q.rope_dim)), k_freq(frequencies(k.rope_dim));
+      Guarded<float> y(qs.size(), NAN), room(ks.size(), NAN);
+      const std::int64_t k_row = row_bytes(k_type, k.dim), v_row = row_bytes(v_type, v_dim);
+      const std::int64_t k_page = k_row * k.heads * kPageTokens, v_page = v_row * k.heads * kPageTokens;
+      Guarded<std::byte> k_cache(static_cast<std::size_t>(kPages * k_page), std::byte{0x5C});
+      Guarded<std::byte> v_cache(static_cast<std::size_t>(kPages * v_page), std::byte{0x5C});
+      const gpu::AttendParams p{
+          .q = params(q),
+          .k = params(k),
+          .key = {to_u32(k.heads), to_u32(k.dim), 2, to_u32(k_row), static_cast<u64>(k_page)},
+          .value = {to_u32(k.heads), to_u32(v_dim), 2, to_u32(v_row), static_cast<u64>(v_page)}};
+      const std::string what =
+          fmt::format("attend_heads_{}_{}", format_info(k_type).name, format_info(v_type).name);
+      launch(what, {ceil_div(q.heads + 2 * k.heads, 4), to_u32(tokens + 1)}, p,
+             {&counts, step.positions.data(), step.sequences.data(), step.pages.data(), qs.data(), ks.data(),
+              vs.data(), norm.data(), norm.data(), q_freq.data(), k_freq.data(), y.data(), room.data(),
+              k_cache.data(), v_cache.data()});
+      expect_close(y.span(), reference(q, step, qs.data(), norm.data(), q_freq.data()), 1e-5, 1e-5, what);
+      expect_close(room.span(), reference(k, step, ks.data(), norm.data(), k_freq.data()), 1e-5, 1e-5, what);
+      std::vector<std::byte> k_want(k_cache.size(), std::byte{0x5C}), v_want(v_cache.size(), std::byte{0x5C});
+      const KvWriteArgs k_args{room.data(), {k_want.data(), k_type, k.heads, k.dim, k_row, k_page}, 2};
+      const KvWriteArgs v_args{vs.data(), {v_want.data(), v_type, k.heads, v_dim, v_row, v_page}, 2};
+      ref_entry(KernelOp::kv_write, k_type).step(&k_args, step.host(), {});
+      ref_entry(KernelOp::kv_write, v_type).step(&v_args, step.host(), {});
+      ASSERT_TRUE(std::equal(k_want.begin(), k_want.end(), k_cache.data())) << what;
+      ASSERT_TRUE(std::equal(v_want.begin(), v_want.end(), v_cache.data())) << what;
+    }
+}
+
 MEDLAR_EVERY_ORDER(GpuHeads);
 
 }  // namespace
