@@ -46,26 +46,27 @@ void launch(emulator::Machine& machine, std::string_view name, emulator::Extent 
   machine.run({name, kernel->run, args.data(), grid, kernel->threads});
 }
 
-// Forty tokens that use one of two experts each.
-void experts(emulator::Machine& machine, const gpu::StepCounts& step, const std::vector<u8>& weights,
-             const std::vector<float>& x, std::vector<float>& y) {
-  std::vector<float> chosen(40 * 2);
-  std::vector<gpu::ExpertBlock> blocks(6);
-  std::vector<i32> rows(40), places(40 * 2);
+// Nine tokens that use one of two experts each.
+void experts(emulator::Machine& machine, const std::vector<u8>& weights, const std::vector<float>& x,
+             std::vector<float>& y) {
+  const gpu::StepCounts step{9, 1, {1, 1, 1, 1}};
+  std::vector<float> chosen(9 * 2);
+  std::vector<gpu::ExpertBlock> blocks(3);
+  std::vector<i32> rows(9), places(9 * 2);
   const gpu::RouteParams route{gpu::kRowsTokens, 2, 1, 1};
-  launch(machine, "route", {40}, {&route, &step, x.data(), chosen.data()});
-  const gpu::ExpertPairsParams pairs{gpu::kRowsTokens, 2, 8, 6};
+  launch(machine, "route", {9}, {&route, &step, x.data(), chosen.data()});
+  const gpu::ExpertPairsParams pairs{gpu::kRowsTokens, 2, 8, 3};
   launch(machine, "expert_pairs", {},
          {&pairs, &step, chosen.data(), blocks.data(), rows.data(), places.data()});
-  const gpu::ExpertLinearParams linear{{0, 128, 256, 144, 0, 0}, 1};
-  launch(machine, "expert_vec_q4_k_8", {8, 6},
+  const gpu::ExpertLinearParams linear{{0, 32, 256, 144, 0, 0}, 1};
+  launch(machine, "expert_vec_q4_k_8", {2, 3},
          {&linear, blocks.data(), rows.data(), x.data(), weights.data(), y.data()});
-  const std::vector<u16> halves(40 * 256);
-  const std::vector<float> scales(40);
-  launch(machine, "expert_tile_q4_k", {2, 6},
+  const std::vector<u16> halves(9 * 256);
+  const std::vector<float> scales(9);
+  launch(machine, "expert_tile_q4_k", {1, 3},
          {&linear, blocks.data(), rows.data(), halves.data(), scales.data(), weights.data(), y.data()});
-  const gpu::ExpertSumParams sum{gpu::kRowsTokens, 128, 2, 1, 0};
-  launch(machine, "expert_sum", {1, 40},
+  const gpu::ExpertSumParams sum{gpu::kRowsTokens, 32, 2, 1, 0};
+  launch(machine, "expert_sum", {1, 9},
          {&sum, &step, chosen.data(), places.data(), x.data(), x.data(), y.data()});
 }
 
@@ -84,7 +85,7 @@ void clean(emulator::Machine& machine) {
          {&linear, &step, halves.data(), scales.data(), weights.data(), x.data(), x.data(), y.data()});
   launch(machine, "linear_vec_q4_k_8", {16, 5},
          {&linear, &step, x.data(), weights.data(), x.data(), x.data(), y.data()});
-  experts(machine, step, weights, x, y);
+  experts(machine, weights, x, y);
   std::vector<i32> positions(40), sequences(40), pages(1);
   for (i32 t = 0; t < 40; ++t) positions[static_cast<std::size_t>(t)] = t;
   const gpu::AttentionParams attention{.heads = 2,

@@ -50,9 +50,10 @@ def vectors(client, **arguments):
     return np.array([item.embedding for item in answer.data])
 
 
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
 @pytest.mark.parametrize("name", golden.TINY)
-def test_hidden_states_are_transformers_own(medlar, tiny, name):
-    with Server(medlar, tiny(name), "--exact", "--pooling", "none") as server:
+def test_hidden_states_are_transformers_own(medlar, tiny, name, device):
+    with Server(medlar, tiny(name), "--exact", "--pooling", "none", "--device", device) as server:
         answer = server.json("/embedding", {"content": tokens(name)})
     actual = np.array(answer[0]["embedding"])
     expected = hidden(name)
