@@ -97,7 +97,7 @@ void install_handler() {
     struct sigaction ours = {};
     ours.sa_sigaction = on_sigbus;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    ::sigemptyset(&ours.sa_mask);
+    sigemptyset(&ours.sa_mask);
     return ::sigaction(SIGBUS, &ours, nullptr) == 0;
   }();
   if (!installed) fail(ErrorKind::io, "cannot handle SIGBUS, so files cannot be mapped safely");

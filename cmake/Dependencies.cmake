@@ -1,4 +1,12 @@
 # Libraries from Debian or Homebrew, by name. Nothing is vendored and nothing is downloaded by the build.
+if(APPLE AND NOT CMAKE_CROSSCOMPILING)
+  # Homebrew keeps apart what macOS has as well, though not always with headers.
+  find_program(BREW brew REQUIRED)
+  execute_process(COMMAND ${BREW} --prefix curl libarchive libedit openssl@3 sqlite
+    OUTPUT_VARIABLE kegs OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE "\n" ";" kegs "${kegs}")
+  list(PREPEND CMAKE_PREFIX_PATH ${kegs})
+endif()
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)

@@ -1,0 +1,21 @@
+# Cross-compiles for Macs with Apple silicon by Zig's clang, whose wheel carries macOS's C library. scripts/cross-macos.sh
+# has put the compiler and the libraries into the build folder; cmake/macos-sdk stands for what only Apple's SDK has.
+set(CMAKE_SYSTEM_NAME Darwin)
+set(CMAKE_SYSTEM_PROCESSOR arm64)
+get_filename_component(repository ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
+set(cross ${repository}/build/macos)
+set(sdk ${CMAKE_CURRENT_LIST_DIR}/macos-sdk)
+set(CMAKE_C_COMPILER ${cross}/tools/cc)
+set(CMAKE_CXX_COMPILER ${cross}/tools/c++)
+set(CMAKE_AR ${cross}/tools/ar)
+set(CMAKE_RANLIB ${cross}/tools/ranlib)
+# CMake wants one for Darwin, and nothing here uses it.
+set(CMAKE_INSTALL_NAME_TOOL ${cross}/tools/none)
+set(CMAKE_OSX_SYSROOT "")
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${sdk}/include")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-F ${sdk}/Frameworks")
+set(CMAKE_FIND_ROOT_PATH ${cross}/prefix ${sdk})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
