@@ -23,7 +23,7 @@ APT_BUILD=(
 APT_TESTS=(
   libgtest-dev libgmock-dev googletest libbenchmark-dev libblas-dev python3-venv
   clang-19 clang-format-19 libclang-rt-19-dev lld-19 llvm-19 g++-aarch64-linux-gnu qemu-user
-  man-db bash-completion zsh fish
+  man-db bash-completion zsh fish dpkg-dev
 )
 # Node builds the page of medlar serve. One that is there already may not come from a package.
 command -v npm >/dev/null || APT_BUILD+=(nodejs npm)

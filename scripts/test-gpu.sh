@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks of the GPU kernels that need more than the usual build: their Metal text, type-checked and executed; address
-# spaces and the rules of GPU languages, by clang; planted mistakes under sanitizers; the emulator on 64-bit Arm.
+# Checks of the GPU kernels that need more than the usual build: their Metal text, type-checked and executed, and on a
+# Mac compiled by Apple's compiler; address spaces and the rules of GPU languages, by clang; planted mistakes under
+# sanitizers; the emulator on 64-bit Arm.
 # What a missing tool prevents is skipped, and says so. usage: scripts/test-gpu.sh [BUILD_FOLDER]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -69,6 +70,17 @@ if [[ -n $clang ]]; then
   expect "Metal: every kernel agrees with the references" "$work/test_metal" --gtest_brief=1
 else
   skip "address spaces, lint and Metal text: clang++-19 is missing (Debian: clang-19)"
+fi
+
+# --- Apple's own compiler, one kernel at a time
+by_apple() {
+  "$build"/tests/gpu/gpu_kernel_text "$1" >"$work/$1.metal" &&
+    xcrun metal -std=metal3.1 -c "$work/$1.metal" -o "$work/$1.air"
+}
+if command -v xcrun >/dev/null && xcrun --find metal >/dev/null 2>&1; then
+  for kernel in $("$build"/tests/gpu/gpu_kernel_text --list); do expect "xcrun metal: $kernel" by_apple "$kernel"; done
+else
+  skip "xcrun metal: Apple's compiler of Metal is on Macs only (Xcode)"
 fi
 
 # --- planted mistakes under sanitizers

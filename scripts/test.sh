@@ -4,8 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-STAGES=(deps build style unit python web docs arm64 gpu fuzz)
-LONG_STAGES=(asan-ubsan tsan)  # only by name: each compiles everything once more
+STAGES=(deps build style unit python web docs arm64 apple gpu fuzz)
+LONG_STAGES=(asan-ubsan tsan macos)  # only by name: each compiles everything once more
 usage() {
   echo "usage: scripts/test.sh [STAGE...]"
   echo "stages: ${STAGES[*]}"
@@ -35,6 +35,7 @@ check() {
 check_gtest() {
   local stage=$1 log=$build/$1.log status passed failed skipped
   shift
+  mkdir -p "$build"
   "$@" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
   passed=$(($(gtest_sum "$log" PASSED) + $(grep -c '^ok: ' "$log")))
@@ -124,6 +125,9 @@ run_web_tests() {
 
 stage_docs() { check docs python3 scripts/check_docs.py --medlar $build/medlar; }
 stage_arm64() { check_gtest arm64 scripts/test-arm64.sh; }
+# For Macs, by Zig's clang: the sources that know macOS; the whole program, linked.
+stage_apple() { check_gtest apple scripts/cross-macos.sh --compile-only; }
+stage_macos() { check_gtest macos scripts/cross-macos.sh; }
 stage_gpu() { check_gtest gpu scripts/test-gpu.sh; }
 
 # A short run of each fuzz target under the sanitizers, from its seeds; docs/robustness.md has the long runs.

@@ -14,8 +14,9 @@ namespace {
 
 constexpr Isa kIsa = Isa::MEDLAR_ISA;
 
-constexpr KernelEntry op(KernelOp op, const char* name, StepFn step,
-                         size_t (*scratch)(const void*, int) = nullptr, DType type = DType::f32) {
+[[maybe_unused]] constexpr KernelEntry op(KernelOp op, const char* name, StepFn step,
+                                          size_t (*scratch)(const void*, int) = nullptr,
+                                          DType type = DType::f32) {
   return {op, type, ActKind::f32, kIsa, name, step, nullptr, scratch};
 }
 

@@ -12,8 +12,8 @@ enum CBLAS_ORDER { CblasRowMajor = 101, CblasColMajor = 102 };
 enum CBLAS_TRANSPOSE { CblasNoTrans = 111, CblasTrans = 112, CblasConjTrans = 113 };
 void cblas_sgemm(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE a_transposed, enum CBLAS_TRANSPOSE b_transposed,
                  int rows, int columns, int depth, float alpha, const float* a, int a_stride, const float* b,
-                 int b_stride, float beta, float* c, int c_stride) __API_AVAILABLE(macos(13.3))
-    __asm("_cblas_sgemm$NEWLAPACK");
+                 int b_stride, float beta, float* c, int c_stride)
+    __API_AVAILABLE(macos(13.3)) __asm("_cblas_sgemm$NEWLAPACK");
 
 typedef enum BLAS_THREADING : unsigned int {
   BLAS_THREADING_MULTI_THREADED,
