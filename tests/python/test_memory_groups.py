@@ -20,7 +20,8 @@ MOUNT = pathlib.Path("/sys/fs/cgroup")
 
 def own_group(controller):
     """The folder of this process's group of a controller ("" for version 2)."""
-    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+    groups = pathlib.Path("/proc/self/cgroup")
+    for line in groups.read_text().splitlines() if groups.exists() else []:
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
             folder = MOUNT / controller / path.lstrip("/")
