@@ -54,7 +54,7 @@ for flag do
   case \$flag in -march=armv8.2-a+*) flag=-mcpu=apple_m1+\${flag#*+} ;; esac
   set -- "\$@" "\$flag"
 done
-exec "$zig" $tool -target aarch64-macos.$MACOS -ffile-prefix-map=$PWD/= "\$@"
+exec "$zig" $tool -target aarch64-macos.$MACOS -g0 -ffile-prefix-map=$PWD/= "\$@"
 END
   done
   for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" $tool >"$root/tools/$tool"; done

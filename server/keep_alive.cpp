@@ -1,8 +1,8 @@
 #include "server/keep_alive.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -22,11 +22,12 @@ KeepAlive from_seconds(double seconds) {
 
 // A number and its unit off the front of `text`, in seconds.
 std::optional<double> take_part(std::string_view& text) {
-  double number = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc() || !std::isfinite(number)) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  // Apple's library has no from_chars for floating point in older versions.
+  const std::string digits(text.substr(0, text.find_first_not_of("0123456789.")));
+  char* end = nullptr;
+  const double number = std::strtod(digits.c_str(), &end);
+  if (end == digits.c_str() || !std::isfinite(number)) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - digits.c_str()));
   const std::size_t size = std::min(text.find_first_of("0123456789.-"), text.size());
   for (const auto& [unit, seconds] : kUnits) {
     if (text.substr(0, size) != unit) continue;
