@@ -90,7 +90,8 @@ TEST_F(Metal, FilesLargerThanABufferAreSeveralViews) {
   runtime::ProgramOptions how = testing::options(true, true);
   how.guard = false, how.kv_pages = {6};
   const std::size_t before = metal_stub::live_objects();
-  const gpu::Weights weights(*device, tiny.model.graph);
+  gpu::Imports imports;
+  const gpu::Weights weights(*device, imports, tiny.model.graph);
   EXPECT_GT(metal_stub::live_objects(), before + 3);
   for (int i = 0; i < std::ssize(tiny.model.graph.weights()); ++i) {
     const gpu::Binding at = weights.weight(i);
@@ -101,7 +102,8 @@ TEST_F(Metal, FilesLargerThanABufferAreSeveralViews) {
     EXPECT_TRUE(std::ranges::equal(got, bytes)) << i;
   }
   metal_stub::behaviour().max_buffer = 3 * 16384;
-  const Error error = error_of([&] { gpu::Weights(*device, tiny.model.graph); });
+  gpu::Imports others;
+  const Error error = error_of([&] { gpu::Weights(*device, others, tiny.model.graph); });
   EXPECT_EQ(error.kind(), ErrorKind::unsupported) << error.what();
 }
 

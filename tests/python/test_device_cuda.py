@@ -44,7 +44,8 @@ def test_it_writes_what_the_emulator_writes(medlar, tiny, stubs):
 
 def test_too_little_memory_is_an_error(medlar, tmp_path, stubs):
     medlar.run("synth", "llama-1b:q8_0", tmp_path / "m.gguf")
-    done = medlar.try_run("run", tmp_path / "m.gguf", "x", "--raw", "-n", "1", "--device", "cuda", "-c", "65536", env=stubs)
+    done = medlar.try_run("run", tmp_path / "m.gguf", "x", "--raw", "-n", "1", "--device", "cuda", "-c", "65536",
+                          "--kv-type", "f16", env=stubs)
     assert done.returncode == 1
     assert b"of memory on device cuda, which has" in done.stderr and b"--ctx" in done.stderr
 
@@ -83,6 +84,7 @@ def test_less_context_is_taken_before_the_processor(medlar, tmp_path, stubs):
 
 def test_the_server_tells_what_is_on_the_gpu(medlar, tiny, stubs):
     with Server(medlar, tiny("llama"), env=stubs) as server:
+        server.json("/v1/completions", {"prompt": "x", "max_tokens": 2})
         memory = server.json("/v1/memory")
         assert memory["device"]["categories"]["weights"] == memory["device"]["held"]["weights"] > 0
         assert memory["device"]["held"]["kv"] > 0 and memory["held"]["kv"] == memory["held"]["weights"] == 0
