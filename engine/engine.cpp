@@ -90,8 +90,9 @@ ModelDescription describe(const gguf::File& file) {
 Device parse_device(std::string_view name) {
   for (const DeviceName& d : kDevices)
     if (d.name == name) return d.device;
-  throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name),
-              "choose auto, cpu, cuda, metal or emulator");
+  std::string names;
+  for (const DeviceName& d : kDevices) names += fmt::format("{}{}", names.empty() ? "" : ", ", d.name);
+  throw Error(ErrorKind::usage, fmt::format("there is no device \"{}\"", name), "choose one of " + names);
 }
 
 std::string_view to_string(Device device) {

@@ -6,7 +6,7 @@
 
 #include "kernels/gpu/common.h"
 
-enum { kInt8Chunk = 2048, kInt8Group = 32 };
+enum { kInt8Group = 32 };
 
 FN u32 int8_stride(u32 k) { return ceil_div(k, kInt8Chunk) * kInt8Chunk; }
 FN u32 int8_row_bytes(u32 k) { return int8_stride(k) / 8 * 11; }

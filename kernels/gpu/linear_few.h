@@ -8,8 +8,6 @@
 #include "kernels/gpu/f32_dot.h"
 #include "kernels/gpu/int8_dot.h"
 
-enum { kFewOutputs = 32 };
-
 struct FewIo {
   const DEVICE u8* x;  // rows that Leaf reads
   const DEVICE u8* weight[3];

@@ -78,6 +78,11 @@ struct ExpertSumParams {
   u32 rows, dim, experts, used, has_residual;
 };
 
+enum {
+  kFewOutputs = 32,   // of a threadgroup of linear_few
+  kInt8Chunk = 2048,  // rows of bytes are whole numbers of these codes; each eight codes take eleven bytes
+};
+
 // Rows of f32 as rows of bytes (int8_rows.h).
 struct QuantizeParams {
   u32 rows, dim;

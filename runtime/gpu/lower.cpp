@@ -23,7 +23,6 @@ using ir::Value;
 namespace {
 
 constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
-constexpr std::int64_t kFewOutputs = 32;   // outputs of a threadgroup of linear_few
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
 
@@ -237,9 +236,8 @@ class Emitter : public StepBuilder {
 
   // Room for a value as rows of bytes (kernels/gpu/int8_rows.h).
   Region bytes_of_rows(Value v) {
-    constexpr std::int64_t kChunk = 2048;
     const ir::ValueType& t = type(v);
-    const std::int64_t stride = ceil_div(t.width(), kChunk) * kChunk;
+    const std::int64_t stride = std::int64_t{ceil_div(t.width(), kInt8Chunk)} * kInt8Chunk;
     return temporary(static_cast<std::size_t>(max_rows(t.rows) * (stride / 8 * 11)));
   }
 
