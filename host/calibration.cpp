@@ -14,22 +14,22 @@
 
 #include "base/atomic_file.h"
 #include "base/cpu_features.h"
-#include "base/page_memory.h"
 #include "base/team.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/table.h"
+#include "tune/decode_pace.h"
 #include "tune/machine_limits.h"
+#include "tune/statistics.h"
 
 namespace medlar::host {
 namespace {
 
-// Shares of the machine's limits that Medlar's kernels reach (docs/performance.md).
-constexpr double kReadShare = 0.92;
+// Shares of the peak that products of a prompt reach (docs/performance.md).
 constexpr double kProductShare = 0.41, kTileShare = 0.30, kFloatShare = 0.60;
-constexpr double kLayerSeconds = 15e-6;  // barriers between a layer's steps
+constexpr double kLayerSeconds = 25e-6;  // what lies between a layer's products
 
-// More than last-level caches hold, and little enough to be had.
-constexpr std::size_t kReadBytes = std::size_t{192} << 20;
+constexpr int kDecodeTurns = 8;  // for each peak, which takes ten times as long
+
 constexpr std::size_t kLargestFile = std::size_t{1} << 20;
 
 kernels::CpuTable cpu_table() {
@@ -44,13 +44,6 @@ const kernels::KernelEntry& product_leaf(const kernels::CpuTable& table) {
   for (const KernelOp op : {KernelOp::unpack_tiles, KernelOp::batch_dot})
     if (table.has(op, DType::q4_k)) return table.find(op, DType::q4_k);
   return table.rows_dot(DType::q4_k, false);
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + std::ssize(values) / 2;
-  std::ranges::nth_element(values, middle);
-  return *middle;
 }
 
 std::filesystem::path file_in(const std::filesystem::path& folder) { return folder / "calibration.json"; }
@@ -83,7 +76,8 @@ bool flag(const boost::json::object& object, std::string_view key) {
 
 Rates rates_of(const Calibration& c) {
   const double products = c.products * (c.tiles ? kTileShare : kProductShare);
-  return {.read = c.read * kReadShare,
+  return {.read = c.read,
+          .attend = c.attend,
           .products = products,
           .plain_products = c.tiles ? products : c.floats * kFloatShare,
           .layer_seconds = kLayerSeconds};
@@ -91,27 +85,27 @@ Rates rates_of(const Calibration& c) {
 
 Calibration calibrate(const CalibrationOptions& options) {
   Team team({.threads = options.threads});
-  const PageMemory memory(kReadBytes);
-  std::ranges::fill(memory.span(), std::byte{1});  // pages that were never written are all one page
-  const std::span<const std::byte> bytes = memory.span();
   const kernels::CpuTable table = cpu_table();
+  tune::DecodePace decode(team, table);
   const bool tiles = table.has(kernels::KernelOp::unpack_tiles, DType::q4_k);
   const kernels::PeakLoops loops = kernels::peak_loops(product_leaf(table).isa);
 
   // In turn, so that what else the machine does slows all of them alike.
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
-  std::vector<double> reads, products, floats;
-  for (double spent = 0; reads.empty() || spent < 3 * options.seconds;) {
-    reads.push_back(tune::read_bandwidth(team, {&bytes, 1}));
+  std::vector<double> products, floats;
+  for (double spent = 0; products.empty() || spent < 3 * options.seconds;) {
+    for (int i = 0; i < kDecodeTurns; ++i) decode.turn();
     products.push_back(tune::product_peak(team, loops.quantized).value_or(0));
     floats.push_back(tune::product_peak(team, loops.f32).value_or(0));
     spent = std::chrono::duration<double>(Clock::now() - start).count();
     if (options.progress) options.progress(std::min(1.0, spent / std::max(3 * options.seconds, 1e-3)));
   }
-  Calibration result{.read = median(std::move(reads)),
-                     .products = median(std::move(products)),
-                     .floats = median(std::move(floats)),
+  const tune::DecodeRates rates = decode.rates();
+  Calibration result{.read = rates.read,
+                     .attend = rates.attend,
+                     .products = tune::summarize(std::move(products)).median,
+                     .floats = tune::summarize(std::move(floats)).median,
                      .tiles = tiles,
                      .thorough = options.seconds >= 5};
   if (result.products == 0) result.products = result.floats;
@@ -131,21 +125,19 @@ std::optional<Calibration> load_calibration(const std::filesystem::path& folder,
   if (!entry || !entry->is_object()) return std::nullopt;
   const boost::json::object& o = entry->as_object();
   const Calibration c{.read = number(o, "read"),
+                      .attend = number(o, "attend"),
                       .products = number(o, "products"),
                       .floats = number(o, "floats"),
                       .tiles = flag(o, "tiles"),
                       .thorough = flag(o, "thorough")};
-  if (c.read == 0 || c.products == 0 || c.floats == 0) return std::nullopt;
+  if (c.read == 0 || c.attend == 0 || c.products == 0 || c.floats == 0) return std::nullopt;
   return c;
 }
 
 void save_calibration(const std::filesystem::path& folder, const std::string& machine, const Calibration& c) {
   boost::json::object machines = read_machines(folder);
-  machines[machine] = {{"read", c.read},
-                       {"products", c.products},
-                       {"floats", c.floats},
-                       {"tiles", c.tiles},
-                       {"thorough", c.thorough}};
+  machines[machine] = {{"read", c.read},     {"attend", c.attend}, {"products", c.products},
+                       {"floats", c.floats}, {"tiles", c.tiles},   {"thorough", c.thorough}};
   std::filesystem::create_directories(folder);
   AtomicFile file(file_in(folder));
   const std::string text = boost::json::serialize(machines) + "\n";

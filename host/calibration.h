@@ -12,14 +12,15 @@
 namespace medlar::host {
 
 struct Calibration {
-  double read = 0;      // bytes a second that all threads read together
+  double read = 0;      // bytes of weights a second that products with one activation row get
+  double attend = 0;    // bytes a second that attention of one token gets of cached keys and values
   double products = 0;  // multiplications and additions a second, at best, as quantized weights use them
   double floats = 0;    // the same in f32
   bool tiles = false;   // `products` are a matrix unit's
   bool thorough = false;
 };
 
-// The rates at which Medlar runs on such a machine: the shares of these limits that its kernels reach.
+// The rates at which Medlar runs on such a machine.
 Rates rates_of(const Calibration& calibration);
 
 struct CalibrationOptions {

@@ -23,9 +23,10 @@ double decode_seconds(const ModelWork& work, const Rates& rates, double depth) {
   double packed = 0;  // weights in superblocks that one token reads
   for (const ModelWork::Products& p : work.products)
     if (has_superblocks(p.type)) packed += (p.flops + p.head_flops) / 2;
-  const double reading = (work.weight_bytes() + work.kv_bytes(depth)) / rates.read;
+  const double reading = work.weight_bytes() / rates.read;
   const double unpacking = rates.unpack > 0 ? packed / rates.unpack : 0;
-  return std::max(reading, unpacking) + static_cast<double>(work.layers) * rates.layer_seconds;
+  const double attending = work.kv_bytes(depth) / (rates.attend > 0 ? rates.attend : rates.read);
+  return std::max(reading + attending, unpacking) + static_cast<double>(work.layers) * rates.layer_seconds;
 }
 
 // Seconds of a step of `tokens` of a prompt after `depth`; its logits are those of the last.

@@ -13,7 +13,8 @@ namespace medlar::host {
 // public measurements; of this machine they are measured (calibration.h). docs/planning.md has the
 // method and its errors.
 struct Rates {
-  double read = 0;            // bytes a second at which decode gets weights and cached keys and values
+  double read = 0;            // bytes a second at which decode gets weights
+  double attend = 0;          // the same of cached keys and values; 0: as of weights
   double unpack = 0;          // weights a second that can be taken out of blocks of 256; 0: never the bound
   double products = 0;        // multiplications and additions a second of a prompt, weights quantized
   double plain_products = 0;  // the same where weights are floats, and of attention

@@ -22,11 +22,13 @@ TEST(Calibration, IsKeptByMachine) {
   const TemporaryFolder folder;
   EXPECT_FALSE(load_calibration(folder.path(), "a"));
   save_calibration(folder.path() / "new", "a",
-                   {.read = 1e10, .products = 1e12, .floats = 5e11, .tiles = true});
-  save_calibration(folder.path() / "new", "b", {.read = 2e10, .products = 2e12, .floats = 1e12});
+                   {.read = 1e10, .attend = 4e9, .products = 1e12, .floats = 5e11, .tiles = true});
+  save_calibration(folder.path() / "new", "b",
+                   {.read = 2e10, .attend = 4e9, .products = 2e12, .floats = 1e12});
   const auto a = load_calibration(folder.path() / "new", "a");
   ASSERT_TRUE(a);
   EXPECT_EQ(a->read, 1e10);
+  EXPECT_EQ(a->attend, 4e9);
   EXPECT_EQ(a->floats, 5e11);
   EXPECT_TRUE(a->tiles);
   EXPECT_FALSE(load_calibration(folder.path() / "new", "c"));
@@ -36,12 +38,13 @@ TEST(Calibration, IsKeptByMachine) {
 TEST(Calibration, DamagedFilesAreAsGoodAsNone) {
   const TemporaryFolder folder;
   for (const char* text : {"", "{", "[]", "null", "{\"a\":1}", "{\"a\":{}}", "{\"a\":{\"read\":\"fast\"}}",
-                           "{\"a\":{\"read\":-1,\"products\":1,\"floats\":1}}",
-                           "{\"a\":{\"read\":1e999,\"products\":1,\"floats\":1}}"}) {
+                           "{\"a\":{\"read\":-1,\"attend\":1,\"products\":1,\"floats\":1}}",
+                           "{\"a\":{\"read\":1,\"products\":1,\"floats\":1}}",
+                           "{\"a\":{\"read\":1e999,\"attend\":1,\"products\":1,\"floats\":1}}"}) {
     write(folder / "calibration.json", text);
     EXPECT_FALSE(load_calibration(folder.path(), "a")) << text;
   }
-  save_calibration(folder.path(), "a", {.read = 1, .products = 1, .floats = 1});
+  save_calibration(folder.path(), "a", {.read = 1, .attend = 1, .products = 1, .floats = 1});
   EXPECT_TRUE(load_calibration(folder.path(), "a"));
 }
 
@@ -52,12 +55,14 @@ TEST(Calibration, MeasuresSomething) {
                                      last = share;
                                    }});
   EXPECT_GT(c.read, 1e8);
+  EXPECT_GT(c.attend, 1e7);
   EXPECT_GT(c.products, 1e8);
   EXPECT_GT(c.floats, 1e8);
   EXPECT_NEAR(last, 1, 1e-9);
   EXPECT_FALSE(c.thorough);
   const Rates r = rates_of(c);
-  EXPECT_LT(r.read, c.read);
+  EXPECT_EQ(r.read, c.read);
+  EXPECT_EQ(r.attend, c.attend);
   EXPECT_LT(r.products, c.products);
 }
 

@@ -68,6 +68,12 @@ TEST(Speed, DecodeReadsWeightsAndWhatTheWindowsShow) {
   EXPECT_NEAR(1 / p.decode_tps, 1 + 1000 * 1000 / 1e9 + 100 * 1000 / 1e9, 1e-9);
 }
 
+TEST(Speed, CachedKeysAndValuesMayBeSlowerThanWeights) {
+  const Rates rates{.read = 1e9, .attend = 1e8, .products = 1e15, .plain_products = 1e15};
+  const Prediction p = predict(work(), rates, {.prompt = 1000});
+  EXPECT_NEAR(1 / p.decode_tps, 1 + 1000 * 1000 / 1e8 + 100 * 1000 / 1e8, 1e-9);
+}
+
 TEST(Speed, ReadingIsBoundByProductsOrByWeights) {
   const Rates fast{.read = 1e15, .products = 1e12, .plain_products = 1e15};
   EXPECT_NEAR(predict(work(), fast, {.prompt = 512}).prompt_tps, 512 / (512 * 1.8e9 + 2e8) * 1e12, 1e-3);
