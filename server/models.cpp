@@ -274,9 +274,15 @@ json::array Models::catalogue() {
   return result;
 }
 
-json::object Models::describe(const std::string& name) try {
+Models::File Models::file(const std::string& name) try {
   const store::ResolvedModel resolved = store_.resolve(reference_of(name));
-  const ModelDescription about = medlar::describe(resolved.path);
+  return {resolved.path, medlar::describe(resolved.path)};
+} catch (...) {
+  rethrow_for_client();
+}
+
+json::object Models::describe(const std::string& name) {
+  const ModelDescription about = file(name).about;
   std::string types;
   for (const ModelDescription::Type& type : about.types)
     types += fmt::format("{}{}", types.empty() ? "" : ", ", format_info(type.type).name);
@@ -292,8 +298,6 @@ json::object Models::describe(const std::string& name) try {
   if (const auto installed = store_.find(name)) facts["source"] = installed->source;
   if (const store::CatalogueEntry* known = store::find_in_catalogue(name)) facts["license"] = known->license;
   return {{"name", name}, {"chat", !about.chat_template.empty()}, {"facts", std::move(facts)}};
-} catch (...) {
-  rethrow_for_client();
 }
 
 void Models::pull(const std::string& name, const store::PullOptions& options) {

@@ -66,7 +66,13 @@ class Models {
   std::vector<store::InstalledModel> installed() const;
   // What the catalogue offers.
   static boost::json::array catalogue();
-  // What the file says of itself. ApiError(404).
+  // What the file says of itself, without loading it. ApiError(404).
+  struct File {
+    std::filesystem::path path;
+    ModelDescription about;
+  };
+  File file(const std::string& name);
+  // That in short, for the page.
   boost::json::object describe(const std::string& name);
 
   // Blocks until the model is here. Only what can be meant by a name: no path of this machine, no URL. Throws

@@ -10,6 +10,7 @@
 #include "formats/all.h"
 #include "server/chat.h"
 #include "server/models.h"
+#include "text/reply/detect.h"
 
 namespace medlar::server {
 namespace {
@@ -43,8 +44,7 @@ std::int64_t planned_bytes(const Engine& engine) {
   return plan.weights + plan.kv + plan.activations + plan.scratch;
 }
 
-json::object details(const Model& model) {
-  const ModelDescription& about = model.engine->description();
+json::object details(const ModelDescription& about) {
   const std::string type(about.types.empty() ? "" : format_info(about.types.front().type).name);
   return {{"parent_model", ""},
           {"format", "gguf"},
@@ -60,15 +60,19 @@ json::object listed(const Model& model, const std::string& name) {
           {"modified_at", ollama_time()},
           {"size", model.engine->description().file_bytes},
           {"digest", ""},
-          {"details", details(model)}};
+          {"details", details(model.engine->description())}};
 }
 
-// What clients ask before they send tools or expect thinking.
-json::array capabilities(const Model& model) {
+// What clients ask before they send tools or expect thinking. Of a model in memory the vocabulary has a say,
+// too.
+json::array capabilities(const Call& call, const std::string& name, const ModelDescription& about) {
   json::array result{"completion"};
-  if (!model.engine->chat_template()) return result;
+  if (about.chat_template.empty()) return result;
   result.push_back("tools");
-  if (!model.chat->format().reasoning->open.empty()) result.push_back("thinking");
+  reply::ReplyFormat format = reply::detect(about.chat_template);
+  for (const Shelf::Lease& model : call.service.shelf.all())
+    if (model->has_name(name)) format = model->chat->format();
+  if (!format.reasoning->open.empty()) result.push_back("thinking");
   return result;
 }
 
@@ -118,25 +122,30 @@ void ps(const Call& call) {
   call.reply({{"models", std::move(models)}});
 }
 
+json::object shown(const Call& call, const std::string& name) {
+  const auto [path, about] = call.service.models->file(name);
+  const auto key = [&](std::string_view field) { return fmt::format("{}.{}", about.architecture, field); };
+  return {{"modelfile", fmt::format("FROM {}\n", path.string())},
+          {"parameters", ""},
+          {"template", about.chat_template},
+          {"details", details(about)},
+          {"model_info",
+           {{"general.architecture", about.architecture},
+            {"general.basename", about.name},
+            {"general.parameter_count", about.parameters},
+            {key("block_count"), about.layers},
+            {key("context_length"), about.trained_context},
+            {key("embedding_length"), about.dim},
+            {key("attention.head_count"), about.heads},
+            {key("attention.head_count_kv"), about.kv_heads}}},
+          {"capabilities", capabilities(call, name, about)},
+          {"modified_at", ollama_time()}};
+}
+
+// Clients ask this of many models: none is loaded for it.
 void show(const Call& call) {
-  const Model& model = call.model(read_body(call, model_form()).wanted());
-  const ModelDescription& about = model.engine->description();
-  const auto key = [&](std::string_view name) { return fmt::format("{}.{}", about.architecture, name); };
-  call.reply({{"modelfile", fmt::format("FROM {}\n", model.path.string())},
-              {"parameters", ""},
-              {"template", about.chat_template},
-              {"details", details(model)},
-              {"model_info",
-               {{"general.architecture", about.architecture},
-                {"general.basename", about.name},
-                {"general.parameter_count", about.parameters},
-                {key("block_count"), about.layers},
-                {key("context_length"), about.trained_context},
-                {key("embedding_length"), about.dim},
-                {key("attention.head_count"), about.heads},
-                {key("attention.head_count_kv"), about.kv_heads}}},
-              {"capabilities", capabilities(model)},
-              {"modified_at", ollama_time()}});
+  call.service.models->reads().run(
+      call, [name = read_body(call, model_form()).wanted()](const Call& c) { c.reply(shown(c, name)); });
 }
 
 }  // namespace

@@ -365,7 +365,9 @@ def test_ollamas_client_copies_and_deletes(medlar, home):
         client.copy(A, "mine:small")
         assert client.create("mine:other", from_=B).status == "success"
         assert names(server) == {A: True, B: False, "mine:small": False, "mine:other": False}
-        assert "tools" in client.show(A).capabilities
+        shown = client.show(B)
+        assert "tools" in shown.capabilities and shown.modelinfo["general.architecture"]
+        assert not names(server)[B], "showing a model does not load it"
         client.delete(A)  # it is loaded
         assert A not in names(server) and not mapped(server)
         assert server.json("/v1/models/load", {"model": "mine:small"})["status"] == "loaded"
