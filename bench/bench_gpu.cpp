@@ -1,17 +1,18 @@
 // Speed of the products for few rows on an NVIDIA GPU, over the shapes of models of 8B and 1B: bytes of
 // weights a second, and their share of what a kernel that only reads reaches in the same run.
 //
-//   bench_gpu [--formats q4_k,q6_k,q8_0,q4_0,f16] [--rows 1] [--sweep]
+//   bench_gpu [--formats q4_k,q6_k,q8_0,q4_0,f16] [--rows 1]
 //
 // Each product is a chain of dispatches over copies of its matrices that no cache holds, each after the one
-// before, as in decoding; so launches count, and what a kernel does before it waits helps. With --sweep also
-// other numbers of outputs a simdgroup and units on their way than the catalogue's.
+// before, as in decoding; so launches count, and what a kernel does before it waits helps. A layer is the
+// chain of its products in turn.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,49 +23,44 @@
 #include "formats/all.h"
 #include "kernels/gpu/params.h"
 #include "runtime/cuda/device.h"
+#include "runtime/gpu/lower_few.h"
 
 namespace {
 
 using namespace medlar;  // NOLINT
 namespace gpu = medlar::runtime::gpu;
 
-constexpr std::size_t kStreamBytes = std::size_t{1} << 30;  // more than any cache
+constexpr std::size_t kStreamBytes = std::size_t{4} << 30;  // more than any cache
 constexpr int kRepetitions = 7;
 
 struct Options {
   std::vector<std::string> formats = {"q4_k", "q6_k", "q8_0", "q4_0", "f16"};
   int rows = 1;
-  bool sweep = false;
 };
 
 struct Product {
   const char* name;
   std::int64_t n, k;
-  bool glu = false;
+  bool glu = false, bytes = true;  // the result is also stored as bytes
 };
 constexpr Product kProducts[] = {
-    {"8B qkv", 6144, 4096},
+    {"8B qkv", 6144, 4096, false, false},
     {"8B output", 4096, 4096},
     {"8B gate and up", 14336, 4096, true},
     {"8B down", 4096, 14336},
-    {"8B head", 128256, 4096},
-    {"1B qkv", 3072, 2048},
+    {"8B head", 128256, 4096, false, false},
+    {"1B qkv", 3072, 2048, false, false},
     {"1B output", 2048, 2048},
     {"1B gate and up", 8192, 2048, true},
     {"1B down", 2048, 8192},
 };
-
-// A kernel's text, which outlives its KernelInfo.
-struct Kernel {
-  std::string name, instance;
-  std::uint32_t threads;
-  gpu::KernelInfo info() const { return {name, "kernels/gpu/linear_few.h", instance, threads}; }
-};
+// The products of a layer, after each other.
+constexpr std::span<const Product> k8B(kProducts, 4), k1B(kProducts + 5, 4);
 
 // Reads as it is fastest: 16 bytes a thread, a few at a time; what it finds decides about a store that never
 // happens.
-const Kernel kRead{
-    "read_only",
+const gpu::KernelInfo kRead{
+    "read_only", "kernels/gpu/linear_few.h",
     "KERNEL(512) read_only(PARAMS(QuantizeParams, p), IN(1, u8, x), OUT(2, u32, y) GRID) {\n"
     "  GRID_BEGIN\n"
     "  u32 sum = 0;\n"
@@ -103,9 +99,12 @@ class Bench {
   void run() {
     const double read = read_speed();
     fmt::print("reads only: {:.0f} GB/s\n\n", read / 1e9);
-    fmt::print("| product | kernel | rows | depth | GB/s | share | us |\n|---|---|--:|--:|--:|--:|--:|\n");
-    for (const std::string& format : options_.formats)
-      for (const Product& product : kProducts) variants(format, product, read);
+    fmt::print("| product | kernel | GB/s | share | us |\n|---|---|--:|--:|--:|\n");
+    for (const std::string& format : options_.formats) {
+      for (const Product& product : kProducts) measure(product.name, {&product, 1}, format, read);
+      measure("8B layer", k8B, format, read);
+      measure("1B layer", k1B, format, read);
+    }
   }
 
  private:
@@ -127,10 +126,9 @@ class Bench {
   double read_speed() {
     constexpr std::uint32_t kGroups = 132 * 8;
     const auto rounds = static_cast<std::uint32_t>(kStreamBytes / (kGroups * 512 * 16)) / 8 * 8;
-    const gpu::KernelInfo info = kRead.info();
     std::vector<gpu::Dispatch> dispatches;
     for (int i = 0; i < 4; ++i)
-      dispatches.push_back({device_->pipeline(info),
+      dispatches.push_back({device_->pipeline(kRead),
                             bytes_of(medlar::gpu::QuantizeParams{rounds, kGroups, 0}),
                             {{weights_.get(), 0}, {activations_.get(), kY}},
                             {kGroups},
@@ -140,63 +138,70 @@ class Bench {
     return 4.0 * rounds * kGroups * 512 * 16 / seconds(*list);
   }
 
-  void variants(const std::string& format, const Product& product, double read) {
-    const auto* info = medlar::gpu::find_kernel(fmt::format("linear_few_{}_{}", format,
-                                                            options_.rows == 1   ? 1
-                                                            : options_.rows <= 4 ? 4
-                                                                                 : 8));
-    if (!info) fail(ErrorKind::unsupported, "there is no format {}", format);
-    const std::string instance(info->instance);  // LINEAR_FEW(name, leaf, batch, rows, depth, threads)
-    measure(*info, product, format, "as is", "", read);
-    if (!options_.sweep) return;
-    const std::size_t leaf = instance.find(','), batch = instance.find(", ", instance.find('>'));
-    const std::string middle = instance.substr(leaf, batch - leaf);
-    for (int rows : {1, 2, 4})
-      for (int depth : {1, 2, 4}) {
-        const int size = options_.rows == 1 ? 1 : options_.rows <= 4 ? 4 : 8;
-        Kernel& kernel = *variants_.emplace_back(std::make_unique<Kernel>());
-        kernel.name = fmt::format("{}_{}_{}", info->name, rows, depth);
-        kernel.threads = 1024U / static_cast<unsigned>(rows);
-        kernel.instance = fmt::format("LINEAR_FEW({}{}, {}, {}, {}, {})", kernel.name, middle, size, rows,
-                                      depth, kernel.threads);
-        measure(kernel.info(), product, format, std::to_string(rows), std::to_string(depth), read);
-      }
+  // What the engine would take.
+  gpu::KernelInfo kernel_for(const std::string& format) const {
+    const std::string name = options_.rows == 1
+                                 ? fmt::format("linear_one_{}", format)
+                                 : fmt::format("linear_few_{}_{}", format, options_.rows <= 4 ? 4 : 8);
+    const auto* found = medlar::gpu::find_kernel(name);
+    if (!found) fail(ErrorKind::unsupported, "there is no format {}", format);
+    return *found;
   }
 
-  void measure(const gpu::KernelInfo& info, const Product& product, const std::string& format,
-               const std::string& rows, const std::string& depth, double read) {
-    const DType type = type_of(format);
-    const std::int64_t row = row_bytes(type, product.k), matrix = row * product.n;
-    const std::int64_t bytes = matrix * (product.glu ? 2 : 1);
+  void measure(const std::string& name, std::span<const Product> products, const std::string& format,
+               double read) {
+    double bytes = 0;
+    for (const Product& product : products) bytes += static_cast<double>(weight_bytes(product, format));
+    const double took = chain(products, format);
+    fmt::print("| {} | {} | {:.0f} | {:.0f} % | {:.1f} |\n", name, kernel_for(format).name,
+               bytes / took / 1e9, 100 * bytes / took / read, took * 1e6);
+    std::fflush(stdout);
+  }
+
+  static std::int64_t weight_bytes(const Product& product, const std::string& format) {
+    return row_bytes(type_of(format), product.k) * product.n * (product.glu ? 2 : 1);
+  }
+
+  // Seconds that these products take after each other, each with weights that no cache has.
+  double chain(std::span<const Product> products, const std::string& format) {
+    std::int64_t bytes = 0;
+    for (const Product& product : products) bytes += weight_bytes(product, format);
+    const auto copies = std::max<std::int64_t>(1, static_cast<std::int64_t>(kStreamBytes) / bytes);
+    const gpu::KernelInfo info = kernel_for(format);
+    const gpu::Pipeline pipeline = device_->pipeline(info);
+    std::vector<gpu::Dispatch> dispatches;
+    std::int64_t at = 0;
+    for (std::int64_t i = 0; i < copies; ++i)
+      for (const Product& product : products) {
+        dispatches.push_back(dispatch(info, pipeline, product, format, static_cast<std::size_t>(at)));
+        at += weight_bytes(product, format);
+      }
+    const auto list = device_->record(std::move(dispatches));
+    return seconds(*list) / static_cast<double>(copies);
+  }
+
+  gpu::Dispatch dispatch(const gpu::KernelInfo& kernel, gpu::Pipeline pipeline, const Product& product,
+                         const std::string& format, std::size_t at) {
+    const std::int64_t row = row_bytes(type_of(format), product.k);
     medlar::gpu::FewParams p{};
     p.rows = medlar::gpu::kRowsTokens;
     p.n[0] = static_cast<std::uint32_t>(product.n);
     if (product.glu) p.n[1] = p.n[0], p.glu = 1, p.activation = medlar::gpu::kActivationSilu;
     p.k = static_cast<std::uint32_t>(product.k);
     p.row_bytes = static_cast<std::uint32_t>(row);
-    p.bytes = 1;
-    const auto copies = std::max<std::size_t>(1, kStreamBytes / static_cast<std::size_t>(bytes));
-    std::vector<gpu::Dispatch> dispatches;
-    const gpu::Pipeline pipeline = device_->pipeline(info);
-    for (std::size_t i = 0; i < copies; ++i) {
-      const gpu::Binding a{weights_.get(), i * static_cast<std::size_t>(bytes)};
-      const gpu::Binding b{weights_.get(), a.offset + (product.glu ? static_cast<std::size_t>(matrix) : 0)};
-      const gpu::Binding y{activations_.get(), kY};
-      const gpu::Binding z{activations_.get(), 2 * kY};
-      dispatches.push_back(
-          {pipeline,
-           bytes_of(p),
-           {{activations_.get(), 0}, {activations_.get(), kX}, a, b, a, a, a, a, a, a, y, y, y, z},
-           {static_cast<std::uint32_t>((product.n + 31) / 32)},
-           info.threads,
-           true});
-    }
-    const auto list = device_->record(std::move(dispatches));
-    const double took = seconds(*list) / static_cast<double>(copies);
-    const double speed = static_cast<double>(bytes) / took;
-    fmt::print("| {} | {} | {} | {} | {:.0f} | {:.0f} % | {:.1f} |\n", product.name, info.name, rows, depth,
-               speed / 1e9, 100 * speed / read, took * 1e6);
-    std::fflush(stdout);
+    p.bytes = product.bytes;
+    const bool one = kernel.ring_bytes > 0;
+    if (one) p.groups = gpu::one_groups(p, type_of(format), device_->cores());
+    const std::uint32_t grid = one ? p.groups : static_cast<std::uint32_t>((product.n + 31) / 32);
+    const gpu::Binding a{weights_.get(), at};
+    const gpu::Binding b{weights_.get(), at + (product.glu ? static_cast<std::size_t>(row * product.n) : 0)};
+    const gpu::Binding y{activations_.get(), kY}, z{activations_.get(), 2 * kY};
+    return {pipeline,
+            bytes_of(p),
+            {{activations_.get(), 0}, {activations_.get(), kX}, a, b, a, a, a, a, a, a, y, y, y, z},
+            {grid},
+            kernel.threads,
+            true};
   }
 
   static DType type_of(std::string_view name) {
@@ -208,7 +213,6 @@ class Bench {
   }
 
   const Options options_;
-  std::vector<std::unique_ptr<Kernel>> variants_;  // the device keeps views of their names
   std::unique_ptr<gpu::Device> device_;
   std::unique_ptr<gpu::Buffer> weights_, activations_;
 };
@@ -216,9 +220,7 @@ class Bench {
 Options parse(std::vector<std::string> args) {
   Options options;
   for (std::size_t i = 0; i < args.size(); ++i) {
-    if (args[i] == "--sweep") {
-      options.sweep = true;
-    } else if (args[i] == "--rows" && i + 1 < args.size()) {
+    if (args[i] == "--rows" && i + 1 < args.size()) {
       options.rows = std::clamp(std::atoi(args[++i].c_str()), 1, 8);
     } else if (args[i] == "--formats" && i + 1 < args.size()) {
       options.formats.clear();
@@ -230,7 +232,7 @@ Options parse(std::vector<std::string> args) {
       }
     } else {
       throw Error(ErrorKind::usage, "unknown argument " + args[i],
-                  "usage: bench_gpu [--formats q4_k,q8_0] [--rows 1] [--sweep]");
+                  "usage: bench_gpu [--formats q4_k,q8_0] [--rows 1]");
     }
   }
   return options;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Instructions per weight of the products for few rows, from their machine code for an NVIDIA GPU, which needs none.
+"""Instructions per weight of the products for few rows (linear_few), from their machine code for an NVIDIA GPU, which needs none.
 
 Compiles each kernel with NVRTC, disassembles it, and counts the loop that multiplies weights: instructions of all kinds
 per weight and row of x, registers, bytes of local memory, and how many weight loads stand before the wait for earlier
 kernels. Needs nvidia-cuda-nvrtc, nvidia-cuda-nvdisasm and nvidia-cuda-cuobjdump (or nvidia-cuda-nvcc) of PyPI, and the
 program gpu_kernel_text.
 
-usage: bench/gpu_instructions.py [--build build/release] [--architecture sm_90] [--formats q4_k,q8_0] [--batches 1,8]
+usage: bench/gpu_instructions.py [--build build/release] [--architecture sm_90] [--formats q4_k,q8_0] [--batches 4,8]
                                  [--rows 1,2,4] [--depth 1,2]
 
 With --rows or --depth it compiles those variants (outputs of a simdgroup; units of each on their way), not the catalog's.
@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--architecture", default="sm_90")
     parser.add_argument("--formats", type=lambda text: text.split(","), default=FORMATS)
-    parser.add_argument("--batches", type=numbers, default=[1])
+    parser.add_argument("--batches", type=numbers, default=[8])
     parser.add_argument("--rows", type=numbers, default=[None])
     parser.add_argument("--depth", type=numbers, default=[None])
     options = parser.parse_args()

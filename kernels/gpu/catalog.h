@@ -71,19 +71,22 @@
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_4, V) \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_8, V)
 
-// Rows of x that are bytes for formats of blocks, and f32 for dense ones.
-#define MEDLAR_GPU_LINEAR_INT8_1(V, f, block)            \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_1, \
-    LINEAR_FEW(linear_few_##f##_1, Int8Leaf<medlar::formats::block>, 1, 2, 1, 512))
+// Rows of x that are bytes for formats of blocks, and f32 for dense ones. One row; up to 4 or 8.
+#define MEDLAR_GPU_LINEAR_ONE_INT8(V, f, block)      \
+  V("kernels/gpu/linear_one.h", 256, linear_one_##f, \
+    LINEAR_ONE(linear_one_##f, Int8Leaf<medlar::formats::block>, kOneBlockPiece, 256))
+#define MEDLAR_GPU_LINEAR_ONE_DENSE(V, f, block)     \
+  V("kernels/gpu/linear_one.h", 256, linear_one_##f, \
+    LINEAR_ONE(linear_one_##f, F32Leaf<medlar::formats::block>, kOneDensePiece, 256))
+#define MEDLAR_GPU_LINEAR_ONE_KERNELS(V)                  \
+  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_ONE_INT8, V) \
+  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_ONE_DENSE, V)
 #define MEDLAR_GPU_LINEAR_INT8_4(V, f, block)            \
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
     LINEAR_FEW(linear_few_##f##_4, Int8Leaf<medlar::formats::block>, 4, 2, 1, 512))
 #define MEDLAR_GPU_LINEAR_INT8_8(V, f, block)            \
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
     LINEAR_FEW(linear_few_##f##_8, Int8Leaf<medlar::formats::block>, 8, 2, 1, 512))
-#define MEDLAR_GPU_LINEAR_DENSE_1(V, f, block)           \
-  V("kernels/gpu/linear_few.h", 256, linear_few_##f##_1, \
-    LINEAR_FEW(linear_few_##f##_1, F32Leaf<medlar::formats::block>, 1, 4, 2, 256))
 #define MEDLAR_GPU_LINEAR_DENSE_4(V, f, block)           \
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
     LINEAR_FEW(linear_few_##f##_4, F32Leaf<medlar::formats::block>, 4, 2, 2, 512))
@@ -91,10 +94,8 @@
   V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
     LINEAR_FEW(linear_few_##f##_8, F32Leaf<medlar::formats::block>, 8, 2, 2, 512))
 #define MEDLAR_GPU_LINEAR_FEW_KERNELS(V)                 \
-  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_1, V)  \
   MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_4, V)  \
   MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_8, V)  \
-  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_1, V) \
   MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_4, V) \
   MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_8, V)
 
@@ -139,13 +140,20 @@
   MEDLAR_GPU_ATTEND_HEADS(V, k, keys, q4_0, BlockQ4_0)
 #define MEDLAR_GPU_ATTEND_HEADS_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_ATTEND_HEADS_KEYS, V)
 
-#define MEDLAR_GPU_KERNELS(V)        \
-  MEDLAR_GPU_PLAIN_KERNELS(V)        \
-  MEDLAR_GPU_EMBED_KERNELS(V)        \
-  MEDLAR_GPU_STORE_HEADS_KERNELS(V)  \
-  MEDLAR_GPU_ATTEND_HEADS_KERNELS(V) \
-  MEDLAR_GPU_LINEAR_VEC_KERNELS(V)   \
-  MEDLAR_GPU_LINEAR_FEW_KERNELS(V)   \
-  MEDLAR_GPU_LINEAR_TILE_KERNELS(V)  \
-  MEDLAR_GPU_EXPERT_KERNELS(V)       \
+// Those with a ring in threadgroup memory (TGRING) of kOneRingBytes.
+#define MEDLAR_GPU_RING_KERNELS(V) MEDLAR_GPU_LINEAR_ONE_KERNELS(V)
+
+#define MEDLAR_GPU_KERNELS(V)    \
+  MEDLAR_GPU_RINGLESS_KERNELS(V) \
+  MEDLAR_GPU_RING_KERNELS(V)
+
+#define MEDLAR_GPU_RINGLESS_KERNELS(V) \
+  MEDLAR_GPU_PLAIN_KERNELS(V)          \
+  MEDLAR_GPU_EMBED_KERNELS(V)          \
+  MEDLAR_GPU_STORE_HEADS_KERNELS(V)    \
+  MEDLAR_GPU_ATTEND_HEADS_KERNELS(V)   \
+  MEDLAR_GPU_LINEAR_VEC_KERNELS(V)     \
+  MEDLAR_GPU_LINEAR_FEW_KERNELS(V)     \
+  MEDLAR_GPU_LINEAR_TILE_KERNELS(V)    \
+  MEDLAR_GPU_EXPERT_KERNELS(V)         \
   MEDLAR_GPU_ATTENTION_KERNELS(V)

@@ -41,6 +41,22 @@ FN f32 group_max(f32 v, TGMEM f32* scratch, u32 simdgroups, u32 lane, u32 sg) {
   return top;
 }
 
+// Sums over the lanes of n values each, a power of two: that of value i in lanes 32 / n i and following.
+template <u32 n>
+FN f32 simd_sums(THREAD f32* v, u32 lane) {
+  u32 mask = 16;
+  UNROLL for (u32 left = n / 2; left >= 1; left /= 2, mask /= 2) {
+    const bool upper = lane & mask;
+    UNROLL for (u32 i = 0; i < left; ++i) {
+      const f32 keep = upper ? v[left + i] : v[i], give = upper ? v[i] : v[left + i];
+      v[i] = keep + simd_shuffle_xor(give, mask);
+    }
+  }
+  f32 sum = v[0];
+  for (; mask >= 1; mask /= 2) sum += simd_shuffle_xor(sum, mask);
+  return sum;
+}
+
 FN f32 sigmoid(f32 x) { return 1.f / (1.f + g_exp(-x)); }
 FN f32 silu(f32 x) { return x * sigmoid(x); }
 // The tanh approximation (Hendrycks & Gimpel 2016), by (1 + tanh u) / 2 = sigmoid(2u); 1.59577 is 2 sqrt(2 /

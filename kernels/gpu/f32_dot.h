@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/gpu/common.h"
+#include "kernels/gpu/weight_source.h"
 #include "kernels/gpu/weights.h"
 
 struct UnitF32 {
@@ -23,11 +24,14 @@ struct UnitF32 {
 
 // Two bytes a value.
 struct UnitHalves : UnitF32 {
-  enum { kBlockBytes = 16, kLight = 1 };
+  enum { kBlockBytes = 16 };
   struct Words {
     u32 w[4];
   };
-  static FN void load(const DEVICE u8* unit, u32, THREAD Words& w) { ld_weight_u32x4(unit, w.w); }
+  template <class From>
+  static FN void load(typename From::At unit, u32, THREAD Words& w) {
+    From::load_u32x4(unit, w.w);
+  }
 };
 
 template <class Block>
@@ -59,13 +63,14 @@ struct F32Leaf<medlar::formats::BlockBf16> : UnitHalves {
 
 template <>
 struct F32Leaf<medlar::formats::BlockF32> : UnitF32 {
-  enum { kBlockBytes = 32, kLight = 0 };
+  enum { kBlockBytes = 32 };
   struct Words {
     u32 w[8];
   };
-  static FN void load(const DEVICE u8* unit, u32, THREAD Words& w) {
-    ld_weight_u32x4(unit, w.w);
-    ld_weight_u32x4(unit + 16, w.w + 4);
+  template <class From>
+  static FN void load(typename From::At unit, u32, THREAD Words& w) {
+    From::load_u32x4(unit, w.w);
+    From::load_u32x4(unit + 16, w.w + 4);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32) {
     f32 sum = 0.f;

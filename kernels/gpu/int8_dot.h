@@ -2,12 +2,13 @@
 // a unit of 32 or 64 weights: it loads the unit's words as they are, unpacks four codes at a time to bytes,
 // and multiplies them by the codes of x. Layouts are those of formats/.
 //
-// Int8Leaf<Block>: kUnit values of a unit, kUnits of them in a block; kLight: few registers; load(block,
-// lane, w) of the words of lane's unit; load_x(row, k, step, lane, x) of the same part of x; dot(w, x, lane).
+// Int8Leaf<Block>: kUnit values of a unit, kUnits of them in a block; load<From>(block, lane, w) of the words
+// of lane's unit (weight_source.h); load_x(row, k, step, lane, x) of the same part of x; dot(w, x, lane).
 // In each step the lanes take 32 units side by side, so what a lane does is the same in each.
 #pragma once
 
 #include "kernels/gpu/int8_rows.h"
+#include "kernels/gpu/weight_source.h"
 #include "kernels/gpu/weights.h"
 
 using medlar::formats::BlockIq4_NL;
@@ -139,14 +140,15 @@ struct Int8Leaf;
 
 template <class Block, u32 kWords>
 struct UnalignedBlock : Unit32 {
-  enum { kUnits = 1, kBlockBytes = sizeof(Block), kLight = 1 };
+  enum { kUnits = 1, kBlockBytes = sizeof(Block) };
   struct Words {
     u32 shift;
     u32 w[kWords];
   };
-  static FN void load(const DEVICE u8* b, u32, THREAD Words& w) {
-    w.shift = weight_shift(b);
-    ld_weight_words(b, w.w, kWords, kBlockBytes);
+  template <class From>
+  static FN void load(typename From::At b, u32, THREAD Words& w) {
+    w.shift = From::shift(b);
+    From::load_words(b, w.w, kWords, kBlockBytes);
   }
   static FN u32 head(const THREAD Words& w) { return w.w[0] >> w.shift; }
   // Words from byte `at` < 4 of the block on.
@@ -207,12 +209,13 @@ struct Int8Leaf<BlockQ5_0> : UnalignedBlock<BlockQ5_0, 6> {
 // Blocks that are aligned to four bytes.
 template <class Block>
 struct AlignedBlock : Unit32 {
-  enum { kUnits = 1, kBlockBytes = sizeof(Block), kLight = 1 };
+  enum { kUnits = 1, kBlockBytes = sizeof(Block) };
   struct Words {
     u32 w[sizeof(Block) / 4];
   };
-  static FN void load(const DEVICE u8* b, u32, THREAD Words& w) {
-    UNROLL for (u32 i = 0; i < kBlockBytes / 4; ++i) w.w[i] = ld_weight_u32(b + i * 4);
+  template <class From>
+  static FN void load(typename From::At b, u32, THREAD Words& w) {
+    UNROLL for (u32 i = 0; i < kBlockBytes / 4; ++i) w.w[i] = From::load_u32(b + i * 4);
   }
 };
 
@@ -236,14 +239,15 @@ struct Int8Leaf<BlockQ5_1> : AlignedBlock<BlockQ5_1> {
 
 template <>
 struct Int8Leaf<BlockIq4_XS> : Unit32 {
-  enum { kUnits = 8, kBlockBytes = sizeof(BlockIq4_XS), kLight = 1 };
+  enum { kUnits = 8, kBlockBytes = sizeof(BlockIq4_XS) };
   struct Words {
     u32 head, scales, q[4];
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    w.head = ld_weight_u32(b);
-    w.scales = ld_weight_u32(b + 4);
-    UNROLL for (u32 i = 0; i < 4; ++i) w.q[i] = ld_weight_u32(b + 8 + lane % 8 * 16 + i * 4);
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
+    w.head = From::load_u32(b);
+    w.scales = From::load_u32(b + 4);
+    UNROLL for (u32 i = 0; i < 4; ++i) w.q[i] = From::load_u32(b + 8 + lane % 8 * 16 + i * 4);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     const u32 group = lane % 8;
@@ -276,14 +280,15 @@ FN f32 affine_pair(const THREAD u32* head, u32 c, f32 a0, f32 a1, const THREAD U
 
 template <>
 struct Int8Leaf<BlockQ4_K> : Unit64 {
-  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ4_K), kLight = 1 };
+  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ4_K) };
   struct Words {
     u32 head[4], q[8];
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    ld_weight_u32x4(b, w.head);
-    ld_weight_u32x4(b + 16 + lane % 4 * 32, w.q);
-    ld_weight_u32x4(b + 32 + lane % 4 * 32, w.q + 4);
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
+    From::load_u32x4(b, w.head);
+    From::load_u32x4(b + 16 + lane % 4 * 32, w.q);
+    From::load_u32x4(b + 32 + lane % 4 * 32, w.q + 4);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     i32 low = 0, high = 0;  // high: times 16
@@ -297,16 +302,17 @@ struct Int8Leaf<BlockQ4_K> : Unit64 {
 
 template <>
 struct Int8Leaf<BlockQ5_K> : Unit64 {
-  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ5_K), kLight = 0 };
+  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ5_K) };
   struct Words {
     u32 head[4], high[8], q[8];
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
-    ld_weight_u32x4(b, w.head);
-    ld_weight_u32x4(b + 16, w.high);
-    ld_weight_u32x4(b + 32, w.high + 4);
-    ld_weight_u32x4(b + 48 + lane % 4 * 32, w.q);
-    ld_weight_u32x4(b + 64 + lane % 4 * 32, w.q + 4);
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
+    From::load_u32x4(b, w.head);
+    From::load_u32x4(b + 16, w.high);
+    From::load_u32x4(b + 32, w.high + 4);
+    From::load_u32x4(b + 48 + lane % 4 * 32, w.q);
+    From::load_u32x4(b + 64 + lane % 4 * 32, w.q + 4);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     const u32 c = lane % 4;
@@ -322,18 +328,19 @@ struct Int8Leaf<BlockQ5_K> : Unit64 {
 
 template <>
 struct Int8Leaf<BlockQ6_K> : UnitRuns {
-  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ6_K), kLight = 0 };
+  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ6_K) };
   struct Words {
     u32 shift, low[2][5], high[5], scales[3], d;
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
     const u32 upper = lane / 2 % 2, at = lane % 2 * 16;
-    w.shift = weight_shift(b);
-    ld_weight_words(b + upper * 64 + at, w.low[0], 5, 16);
-    ld_weight_words(b + upper * 64 + 32 + at, w.low[1], 5, 16);
-    ld_weight_words(b + 128 + upper * 32 + at, w.high, 5, 16);
-    ld_weight_words(b + 192 + upper * 8, w.scales, 3, 8);
-    w.d = ld_weight_u16(b + 208);
+    w.shift = From::shift(b);
+    From::load_words(b + upper * 64 + at, w.low[0], 5, 16);
+    From::load_words(b + upper * 64 + 32 + at, w.low[1], 5, 16);
+    From::load_words(b + 128 + upper * 32 + at, w.high, 5, 16);
+    From::load_words(b + 192 + upper * 8, w.scales, 3, 8);
+    w.d = From::load_u16(b + 208);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     i32 a[4];
@@ -357,16 +364,17 @@ struct Int8Leaf<BlockQ6_K> : UnitRuns {
 
 template <>
 struct Int8Leaf<BlockQ3_K> : UnitRuns {
-  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ3_K), kLight = 0 };
+  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ3_K) };
   struct Words {
     u32 shift, high[5], q[5], tail[4];  // tail: scales, d
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
     const u32 upper = lane / 2 % 2, at = lane % 2 * 16;
-    w.shift = weight_shift(b);
-    ld_weight_words(b + at, w.high, 5, 16);
-    ld_weight_words(b + 32 + upper * 32 + at, w.q, 5, 16);
-    ld_weight_words(b + 96, w.tail, 4, 14);
+    w.shift = From::shift(b);
+    From::load_words(b + at, w.high, 5, 16);
+    From::load_words(b + 32 + upper * 32 + at, w.q, 5, 16);
+    From::load_words(b + 96, w.tail, 4, 14);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     const u32 upper = lane / 2 % 2;
@@ -392,15 +400,16 @@ struct Int8Leaf<BlockQ3_K> : UnitRuns {
 
 template <>
 struct Int8Leaf<BlockQ2_K> : UnitRuns {
-  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ2_K), kLight = 1 };
+  enum { kUnits = 4, kBlockBytes = sizeof(BlockQ2_K) };
   struct Words {
     u32 q[4], scales[2], d;
   };
-  static FN void load(const DEVICE u8* b, u32 lane, THREAD Words& w) {
+  template <class From>
+  static FN void load(typename From::At b, u32 lane, THREAD Words& w) {
     const u32 upper = lane / 2 % 2, at = 16 + upper * 32 + lane % 2 * 16;
-    UNROLL for (u32 i = 0; i < 2; ++i) w.scales[i] = ld_weight_u32(b + upper * 8 + i * 4);
-    UNROLL for (u32 i = 0; i < 4; ++i) w.q[i] = ld_weight_u32(b + at + i * 4);
-    w.d = ld_weight_u32(b + 80);
+    UNROLL for (u32 i = 0; i < 2; ++i) w.scales[i] = From::load_u32(b + upper * 8 + i * 4);
+    UNROLL for (u32 i = 0; i < 4; ++i) w.q[i] = From::load_u32(b + at + i * 4);
+    w.d = From::load_u32(b + 80);
   }
   static FN f32 dot(const THREAD Words& w, const THREAD X& x, u32 lane) {
     f32 sum = 0.f, min = 0.f;

@@ -5,14 +5,19 @@
 
 #include "kernels/gpu/catalog.h"
 #include "kernels/gpu/embedded.h"
+#include "kernels/gpu/params.h"
 
 namespace medlar::gpu {
 namespace {
 
 // One level of expansion before the instance becomes text.
 #define MEDLAR_TEXT(...) #__VA_ARGS__
-#define MEDLAR_ENTRY(file, threads, name, ...) KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads},
-constexpr KernelInfo kKernels[] = {MEDLAR_GPU_KERNELS(MEDLAR_ENTRY)};
+#define MEDLAR_ENTRY(file, threads, name, ...) KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads, 0},
+#define MEDLAR_RING(file, threads, name, ...) \
+  KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads, kOneRingBytes},
+constexpr KernelInfo kKernels[] = {MEDLAR_GPU_RINGLESS_KERNELS(MEDLAR_ENTRY)
+                                       MEDLAR_GPU_RING_KERNELS(MEDLAR_RING)};
+#undef MEDLAR_RING
 #undef MEDLAR_ENTRY
 #undef MEDLAR_TEXT
 

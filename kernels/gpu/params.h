@@ -79,7 +79,12 @@ struct ExpertSumParams {
 };
 
 enum {
-  kFewOutputs = 32,   // of a threadgroup of linear_few
+  kFewOutputs = 32,          // of a threadgroup of linear_few
+  kOneOutputs = 8,           // of a tile of linear_one; kFewOutputs where the result is stored as bytes
+  kOneBlockPiece = 2048,     // values of a row that its simdgroups take at once, of weights in blocks
+  kOneDensePiece = 1024,     // the same of dense ones
+  kOneSums = 2048,           // sums of a threadgroup: outputs, twice with a gate, times pieces of a row
+  kOneRingBytes = 90 << 10,  // with the sums as much as GPUs of sm_86 have for a threadgroup
   kInt8Chunk = 2048,  // rows of bytes are whole numbers of these codes; each eight codes take eleven bytes
 };
 
@@ -102,6 +107,7 @@ struct FewParams {
   u32 has_bias;          // bit i: of matrix i
   u32 has_residual;      // added to the first matrix's product
   u32 bytes, has_gamma;  // the result, times gamma, is also stored as rows of bytes
+  u32 groups;            // of linear_one: threadgroups, at most tiles
 };
 
 enum { kActivationNone = 0, kActivationSilu = 1, kActivationGelu = 2 };  // as kernels::Activation

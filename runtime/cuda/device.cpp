@@ -24,7 +24,8 @@ using cuda::Handle;
 
 constexpr int kLeastCapability = 80;  // mma.m16n8k16
 constexpr std::size_t kMarginShare = 32;
-constexpr int kEarlyCapability = 90;  // griddepcontrol
+constexpr std::size_t kCopyBytes = 16;  // ring_fill
+constexpr int kEarlyCapability = 90;    // griddepcontrol
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -48,6 +49,7 @@ class Context {
   int capability() const {
     return 10 * attribute(cuda::Attribute::capability_major) + attribute(cuda::Attribute::capability_minor);
   }
+  int cores() const { return attribute(cuda::Attribute::multiprocessors); }
   std::string name() const {
     std::array<char, 128> text{};
     driver_.check(driver_.device_name(text.data(), static_cast<int>(text.size()), device_), "name the GPU");
@@ -84,8 +86,10 @@ struct Stream {
 
 class CudaBuffer final : public gpu::Buffer {
  public:
+  // Kernels copy weights in whole pieces of kCopyBytes.
   CudaBuffer(const Driver& driver, std::size_t bytes) : driver_(driver), size_(bytes) {
-    driver.check(driver.allocate(&address_, bytes), "allocate memory of the GPU");
+    const auto room = checked_align_up<std::size_t>(bytes, kCopyBytes, "memory of the GPU");
+    driver.check(driver.allocate(&address_, room), "allocate memory of the GPU");
   }
   ~CudaBuffer() override { driver_.release(address_); }  // waits until no kernel uses it
 
@@ -102,6 +106,11 @@ DevicePointer address(const gpu::Buffer& buffer, std::size_t offset) {
   return static_cast<const CudaBuffer&>(buffer).address() + offset;
 }
 
+struct Function {
+  Handle handle = nullptr;
+  unsigned ring_bytes = 0;
+};
+
 class Graph final : public gpu::CommandList {
  public:
   // `early`: a kernel may start before the one before it has ended. All kernels wait for those before them
@@ -115,17 +124,18 @@ class Graph final : public gpu::CommandList {
   }
 
   // Nodes between two barriers may run at once, after all of those before.
-  void add(gpu::Dispatch& dispatch, Handle function) {
+  void add(gpu::Dispatch& dispatch, const Function& function) {
     if (dispatch.barrier) before_ = std::exchange(wave_, {});
     std::vector<DevicePointer> addresses;
     for (const gpu::Binding& b : dispatch.buffers) addresses.push_back(address(*b.buffer, b.offset));
     std::vector<void*> arguments{dispatch.params.data()};
     for (DevicePointer& a : addresses) arguments.push_back(&a);
-    const cuda::KernelNode node{.function = function,
+    const cuda::KernelNode node{.function = function.handle,
                                 .grid_x = dispatch.grid.x,
                                 .grid_y = dispatch.grid.y,
                                 .grid_z = dispatch.grid.z,
                                 .block_x = dispatch.threads,
+                                .shared_bytes = function.ring_bytes,
                                 .params = arguments.data()};
     Handle added = nullptr;
     const bool early = early_ && before_.size() == 1;
@@ -175,6 +185,7 @@ class CudaDevice final : public gpu::Device {
       : context_(driver_, number),
         name_(context_.name()),
         capability_(context_.capability()),
+        cores_(context_.cores()),
         stream_(driver_),
         staging_(driver_, stream_.handle),
         modules_(driver_) {
@@ -187,6 +198,7 @@ class CudaDevice final : public gpu::Device {
   }
 
   std::string_view name() const override { return name_; }
+  int cores() const override { return cores_; }
   // A margin is left for the driver and for others.
   DeviceMemory memory() const override {
     context_.enter();
@@ -232,8 +244,12 @@ class CudaDevice final : public gpu::Device {
       Handle function = nullptr;
       driver_.check(driver_.get_function(&function, module, std::string(kernel.name).c_str()),
                     "find a kernel");
+      if (kernel.ring_bytes)
+        driver_.check(driver_.set_attribute(function, cuda::FunctionAttribute::dynamic_shared_bytes,
+                                            static_cast<int>(kernel.ring_bytes)),
+                      "give a kernel its memory");
       pipelines_[kernel.name] = static_cast<int>(functions_.size());
-      functions_.push_back(function);
+      functions_.push_back({function, kernel.ring_bytes});
     }
   }
 
@@ -271,12 +287,12 @@ class CudaDevice final : public gpu::Device {
   const Driver driver_;
   const Context context_;
   const std::string name_;
-  const int capability_;
+  const int capability_, cores_;
   const Stream stream_;
   cuda::Staging staging_;
   Modules modules_;
   bool early_ = driver_.add_edges && capability_ >= kEarlyCapability;
-  std::vector<Handle> functions_;
+  std::vector<Function> functions_;
   std::map<std::string_view, int> pipelines_;  // names are those of the catalogue
 };
 
@@ -285,7 +301,9 @@ class CudaDevice final : public gpu::Device {
 std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
 
 std::unique_ptr<Backend> make_cuda_backend() {
-  return gpu::make_backend(make_cuda_device(), {.bytes = true});
+  std::unique_ptr<gpu::Device> device = make_cuda_device();
+  const int cores = device->cores();
+  return gpu::make_backend(std::move(device), {.bytes = true, .cores = cores});
 }
 
 }  // namespace medlar::runtime

@@ -15,7 +15,8 @@ using Handle = struct Opaque*;  // CUcontext, CUmodule, CUfunction, CUstream, CU
 
 inline constexpr Result kOutOfMemory = 2;
 
-enum class Attribute : int { capability_major = 75, capability_minor = 76 };
+enum class Attribute : int { multiprocessors = 16, capability_major = 75, capability_minor = 76 };
+enum class FunctionAttribute : int { dynamic_shared_bytes = 8 };
 
 // CUDA_KERNEL_NODE_PARAMS
 struct KernelNode {
@@ -66,6 +67,7 @@ struct EdgeData {
   F(load_module, "cuModuleLoadData", Result(Handle*, const void*))                            \
   F(unload_module, "cuModuleUnload", Result(Handle))                                          \
   F(get_function, "cuModuleGetFunction", Result(Handle*, Handle, const char*))                \
+  F(set_attribute, "cuFuncSetAttribute", Result(Handle, FunctionAttribute, int))              \
   F(create_graph, "cuGraphCreate", Result(Handle*, unsigned))                                 \
   F(destroy_graph, "cuGraphDestroy", Result(Handle))                                          \
   F(add_kernel, "cuGraphAddKernelNode",                                                       \

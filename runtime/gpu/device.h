@@ -61,6 +61,8 @@ class Device {
   virtual ~Device() = default;
   virtual std::string_view name() const = 0;
   virtual DeviceMemory memory() const { return {}; }
+  // That run threadgroups side by side.
+  virtual int cores() const { return 1; }
 
   // Bytes that one import may have.
   virtual std::size_t largest_import() const { return std::numeric_limits<std::size_t>::max(); }

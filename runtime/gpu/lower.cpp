@@ -11,6 +11,7 @@
 #include "formats/all.h"
 #include "kernels/gpu/params.h"
 #include "runtime/gpu/lower_experts.h"
+#include "runtime/gpu/lower_few.h"
 #include "runtime/gpu/step_buffer.h"
 #include "runtime/gpu/step_builder.h"
 
@@ -55,7 +56,9 @@ std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& opti
 class Emitter : public StepBuilder {
  public:
   Emitter(const Lowering& lowering, const StepShape& shape, StepPlan& plan)
-      : StepBuilder(lowering.graph_, lowering.options_, lowering.storage_, shape, plan), l_(lowering) {}
+      : StepBuilder(lowering.graph_, lowering.options_, lowering.storage_, shape, plan),
+        l_(lowering),
+        few_(*this, lowering.tuning_, lowering.block_inputs_) {}
 
   void operator()(const ir::Single& s) {
     std::visit([&](const auto& o) { single(s.node, o); }, g()[s.node].op);
@@ -65,9 +68,10 @@ class Emitter : public StepBuilder {
   void operator()(const ir::ExpertsAdd& e) { emit_experts(*this, e.experts, e.residual, e.result); }
 
   void operator()(const ir::LinearGroup& group) {
-    if (is_few(group)) return few(group);
+    if (few_.take(group)) return few_.emit(group);
     const RowCount rows = type(group.input).rows;
-    const Input x = max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : vec_input(group);
+    const Input x =
+        max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : Input{{normed(group)}, false};
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {
       results.push_back(group.glu ? value(out.linear) : value(out.result));
@@ -104,13 +108,6 @@ class Emitter : public StepBuilder {
   }
 
   // --- products
-  Input vec_input(const ir::LinearGroup& group) {
-    if (!group.norm) return {{value(group.input)}, false};
-    const Region normed = value(group.norm);
-    norm(group.norm, {}, normed);
-    return {{normed}, false};
-  }
-
   Input tile_input(const ir::LinearGroup& group) {
     const ir::ValueType& t = type(group.input);
     PrepareParams p = plain_rows(t.rows, t.width(), 1);
@@ -146,112 +143,6 @@ class Emitter : public StepBuilder {
       emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
            {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
     }
-  }
-
-  // --- products of few rows (kernels/gpu/linear_few.h)
-  using Outs = std::vector<ir::LinearGroup::Out>;
-
-  bool is_few(const ir::LinearGroup& group) const {
-    if (!l_.tuning_.bytes || l_.options_.exact || l_.options_.batch_invariant) return false;
-    constexpr std::int64_t kDenseUnit = 8;
-    constexpr std::uintptr_t kAlignment = 16;  // of its loads; files align to 32, unless they say otherwise
-    const auto possible = [&](const ir::LinearGroup::Out& out) {
-      const int weight = op<ir::Weight>(in(out.linear, 1)).index;
-      const std::byte* bytes = g().weights()[static_cast<std::size_t>(weight)].tensor.bytes.data();
-      return (l_.is_block(out.linear) || type(in(out.linear, 1)).shape[1] % kDenseUnit == 0) &&
-             reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
-    };
-    return max_rows(type(group.input).rows) <= kVecRows && std::ranges::all_of(group.outs, possible);
-  }
-
-  // Matrices of one type side by side; one whose product is added to something by itself.
-  void few(const ir::LinearGroup& group) {
-    const auto dtype = [&](const ir::LinearGroup::Out& out) { return type(in(out.linear, 1)).dtype; };
-    if (group.glu && dtype(group.outs[0]) == dtype(group.outs[1])) return few(group, group.outs, true);
-    std::vector<Outs> parts;
-    for (const ir::LinearGroup::Out& out : group.outs) {
-      const auto same = std::ranges::find_if(parts, [&](const Outs& part) {
-        return !out.residual && !part[0].residual && dtype(part[0]) == dtype(out);
-      });
-      if (same != parts.end())
-        same->push_back(out);
-      else
-        parts.push_back({out});
-    }
-    for (const Outs& part : parts) few(group, part, false);
-    if (group.glu) glu(group.glu, value(group.outs[0].linear), value(group.outs[1].linear));
-  }
-
-  void few(const ir::LinearGroup& group, const Outs& outs, bool gated) {
-    const ir::ValueType& input = type(group.input);
-    const bool blocks = l_.is_block(outs[0].linear);
-    const ir::ValueType& weight = type(in(outs[0].linear, 1));
-    FewParams p{};
-    p.rows = rows_of(input.rows), p.k = u32_of(input.width());
-    p.row_bytes = u32_of(row_bytes(weight.dtype, input.width()));
-    if (blocks && group.norm) p.norm = 1, p.eps = op<ir::RmsNorm>(group.norm).eps;
-    if (gated) p.glu = 1, p.activation = static_cast<std::uint32_t>(op<ir::Glu>(group.glu).activation);
-    p.has_residual = static_cast<bool>(outs[0].residual);
-
-    constexpr std::size_t kMatrices = 3;
-    const Region unused = constant(in(outs[0].linear, 1));
-    std::vector<Region> weights(kMatrices, unused), biases(kMatrices, unused);
-    std::int64_t tiles = 0;
-    for (std::size_t i = 0; i < outs.size(); ++i) {
-      const Value linear = outs[i].linear;
-      const std::int64_t n = type(in(linear, 1)).shape[0];
-      p.n[i] = u32_of(n);
-      weights[i] = constant(in(linear, 1));
-      if (has_input(linear, 2)) p.has_bias |= 1U << i, biases[i] = constant(in(linear, 2));
-      if (!gated || i == 0) tiles += ceil_div(n, kFewOutputs);
-    }
-    const Value result = gated ? group.glu : outs[0].result;
-    const auto result_of = [&](const ir::LinearGroup::Out& out) {
-      return value(group.glu ? out.linear : out.result);
-    };
-    std::vector<Region> writes(kMatrices, gated ? value(result) : result_of(outs[0]));
-    for (std::size_t i = 1; i < outs.size() && !gated; ++i) writes[i] = result_of(outs[i]);
-
-    std::vector<Region> reads = {kCounts, blocks ? bytes_input(group) : vec_input(group).regions[0]};
-    reads.insert(reads.end(), weights.begin(), weights.end());
-    reads.insert(reads.end(), biases.begin(), biases.end());
-    reads.push_back(outs[0].residual ? value(outs[0].residual) : unused);
-    Region gamma = unused, bytes = writes[0];
-    if (outs.size() == 1 || gated) {
-      if (const auto reader = l_.block_inputs_.find(l_.storage(result));
-          reader != l_.block_inputs_.end() && p.n[0] % kFewOutputs == 0) {
-        p.bytes = 1, p.has_gamma = static_cast<bool>(reader->second);
-        if (p.has_gamma) gamma = constant(in(reader->second, 1));
-        bytes = bytes_of_rows(result);
-        bytes_.insert_or_assign({l_.storage(result), reader->second.id}, bytes);
-      }
-    }
-    reads.push_back(gamma);
-    writes.push_back(bytes);
-    const std::int64_t m = max_rows(input.rows);
-    const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
-    emit(fmt::format("linear_few_{}_{}", format_name(weight.dtype), batch), p, std::move(reads),
-         std::move(writes), {u32_of(tiles), ceil_div(m, batch)});
-  }
-
-  // Room for a value as rows of bytes (kernels/gpu/int8_rows.h).
-  Region bytes_of_rows(Value v) {
-    const ir::ValueType& t = type(v);
-    const std::int64_t stride = std::int64_t{ceil_div(t.width(), kInt8Chunk)} * kInt8Chunk;
-    return temporary(static_cast<std::size_t>(max_rows(t.rows) * (stride / 8 * 11)));
-  }
-
-  // The group's input as rows of bytes, times the weight of its norm: as it was stored by what made it, or
-  // made now.
-  Region bytes_input(const ir::LinearGroup& group) {
-    const std::pair<int, std::int32_t> key{l_.storage(group.input), group.norm.id};
-    if (const auto found = bytes_.find(key); found != bytes_.end()) return found->second;
-    const ir::ValueType& t = type(group.input);
-    const Region y = bytes_of_rows(group.input), x = value(group.input);
-    emit("quantize", QuantizeParams{rows_of(t.rows), u32_of(t.width()), static_cast<bool>(group.norm)},
-         {kCounts, x, group.norm ? constant(in(group.norm, 1)) : x}, {y},
-         {ceil_div(t.width(), kElementwiseWidth), u32_of(max_rows(t.rows))});
-    return bytes_[key] = y;
   }
 
   // --- heads
@@ -386,29 +277,8 @@ class Emitter : public StepBuilder {
     return u32_of(std::clamp<std::int64_t>(keys / l_.tuning_.keys_per_split, 1, l_.tuning_.max_splits));
   }
 
-  void norm(Value norm, Value residual, Region y) {
-    const ir::ValueType& t = type(norm);
-    const Region x = value(in(norm, 0)), weight = constant(in(norm, 1));
-    const std::int64_t per_row = t.shape.rows();
-    emit("rms_norm",
-         NormParams{rows_of(t.rows), u32_of(per_row), u32_of(t.shape.back()), op<ir::RmsNorm>(norm).eps, 1,
-                    residual ? 1U : 0U},
-         {kCounts, x, weight, residual ? value(residual) : x}, {y}, {u32_of(max_rows(t.rows) * per_row)});
-  }
-
-  void glu(Value v, Region gate, Region up) {
-    emit("glu",
-         GluParams{rows_of(type(v).rows), u32_of(type(v).width()),
-                   static_cast<std::uint32_t>(op<ir::Glu>(v).activation)},
-         {kCounts, gate, up}, {value(v)}, elementwise_grid(v));
-  }
-
-  Extent elementwise_grid(Value v) const {
-    return {ceil_div(type(v).width(), kElementwiseWidth), u32_of(max_rows(type(v).rows))};
-  }
-
   const Lowering& l_;
-  std::map<std::pair<int, std::int32_t>, Region> bytes_;  // by storage and norm
+  FewProducts few_;
 };
 
 Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& kv,
@@ -424,14 +294,7 @@ Lowering::Lowering(const ir::Graph& graph, const ProgramOptions& options, const 
     const Value v{static_cast<std::int32_t>(i)};
     if (graph.get_if<ir::Reshape>(v)) storage_[i] = storage_[static_cast<std::size_t>(graph[v].inputs[0].id)];
   }
-  for (const ir::Group& group : groups_)
-    if (const auto* linear = std::get_if<ir::LinearGroup>(&group))
-      if (std::ranges::any_of(linear->outs, [&](const auto& out) { return is_block(out.linear); }))
-        block_inputs_.try_emplace(storage(linear->input), linear->norm);
-}
-
-bool Lowering::is_block(Value linear) const {
-  return format_info(graph_[graph_[linear].inputs[1]].type.dtype).block_length > 1;
+  block_inputs_ = block_inputs(graph, groups_, storage_);
 }
 
 StepShape Lowering::covering(const StepShape& shape) const {

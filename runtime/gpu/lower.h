@@ -25,6 +25,7 @@ struct LowerOptions {
   int max_splits = 32;
   // Products of few rows read activations as bytes: for devices with dot products of bytes.
   bool bytes = false;
+  int cores = 1;  // that run threadgroups side by side
 };
 
 // One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows.
@@ -50,16 +51,13 @@ class Lowering {
 
  private:
   friend class Emitter;
-  int storage(ir::Value v) const { return storage_[static_cast<std::size_t>(v.id)]; }
-  bool is_block(ir::Value linear) const;
   const ir::Graph& graph_;
   const ProgramOptions& options_;
   const std::vector<KvPart>& kv_;
   LowerOptions tuning_;
   std::vector<ir::Group> groups_;
   std::vector<int> storage_;  // the value whose memory each value has: itself, or what it reshapes
-  // What a product of weights in blocks reads, by storage, and the norm that it applies first, or none.
-  std::map<int, ir::Value> block_inputs_;
+  std::map<int, ir::Value> block_inputs_;  // lower_few.h
 };
 
 }  // namespace medlar::runtime::gpu

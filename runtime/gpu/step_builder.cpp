@@ -8,7 +8,7 @@ namespace medlar::runtime::gpu {
 
 using ir::RowCount;
 using ir::Value;
-using medlar::gpu::PrepareParams;
+using namespace medlar::gpu;  // NOLINT: this file is about their parameters
 
 StepBuilder::StepBuilder(const ir::Graph& graph, const ProgramOptions& options,
                          const std::vector<int>& storage, const StepShape& shape, StepPlan& plan)
@@ -21,7 +21,7 @@ std::int64_t StepBuilder::max_rows(RowCount rows) const {
 }
 
 Region StepBuilder::value(Value v) {
-  const int id = storage_[static_cast<std::size_t>(v.id)];
+  const int id = storage(v);
   const std::size_t bytes =
       static_cast<std::size_t>(max_rows(type(v).rows) * type(v).width()) * sizeof(float);
   std::size_t& size = plan_.activation_bytes[static_cast<std::size_t>(id)];
@@ -60,6 +60,30 @@ Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
   const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
   emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
   return {{x, scales}, true};
+}
+
+void StepBuilder::norm(Value norm, Value residual, Region y) {
+  const ir::ValueType& t = type(norm);
+  const Region x = value(in(norm, 0)), weight = constant(in(norm, 1));
+  const std::int64_t per_row = t.shape.rows();
+  emit("rms_norm",
+       NormParams{rows_of(t.rows), u32_of(per_row), u32_of(t.shape.back()), op<ir::RmsNorm>(norm).eps, 1,
+                  residual ? 1U : 0U},
+       {kCounts, x, weight, residual ? value(residual) : x}, {y}, {u32_of(max_rows(t.rows) * per_row)});
+}
+
+Region StepBuilder::normed(const ir::LinearGroup& group) {
+  if (!group.norm) return value(group.input);
+  const Region y = value(group.norm);
+  norm(group.norm, {}, y);
+  return y;
+}
+
+void StepBuilder::glu(Value v, Region gate, Region up) {
+  emit("glu",
+       GluParams{rows_of(type(v).rows), u32_of(type(v).width()),
+                 static_cast<std::uint32_t>(op<ir::Glu>(v).activation)},
+       {kCounts, gate, up}, {value(v)}, elementwise_grid(v));
 }
 
 }  // namespace medlar::runtime::gpu

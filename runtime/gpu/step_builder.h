@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "formats/all.h"
+#include "ir/fuse.h"
 #include "ir/graph.h"
 #include "kernels/gpu/params.h"
 #include "runtime/gpu/lower.h"
@@ -57,6 +58,7 @@ class StepBuilder {
   // No matrix unit: it takes f16, and small steps do not use it.
   bool only_vec() const { return options_.exact || options_.batch_invariant; }
 
+  int storage(ir::Value v) const { return storage_[static_cast<std::size_t>(v.id)]; }
   // The memory of a value.
   Region value(ir::Value v);
   Region temporary(std::size_t bytes);
@@ -75,6 +77,15 @@ class StepBuilder {
   medlar::gpu::PrepareParams plain_rows(ir::RowCount rows, std::int64_t dim, std::int64_t per_row) const;
   // f32 rows made ready for tiles; `weight` is the norm's, where there is one.
   Input prepare(const medlar::gpu::PrepareParams& p, Region from, Region weight);
+
+  // `residual`: added to the normalised rows, or none.
+  void norm(ir::Value norm, ir::Value residual, Region y);
+  // The group's input as f32 rows, normalised where it wants that.
+  Region normed(const ir::LinearGroup& group);
+  void glu(ir::Value v, Region gate, Region up);
+  Extent elementwise_grid(ir::Value v) const {
+    return {ceil_div(type(v).width(), kElementwiseWidth), u32_of(max_rows(type(v).rows))};
+  }
 
  protected:
   const StepShape shape_;

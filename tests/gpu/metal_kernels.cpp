@@ -13,6 +13,8 @@
 #define TGARRAY(T, name, n)   \
   threadgroup T* const name = \
       (threadgroup T*)medlar::emulator::threadgroup_array(__COUNTER__, sizeof(T) * (n))
+#define TGRING(name, bytes) \
+  threadgroup u8* const name = (threadgroup u8*)medlar::emulator::threadgroup_array(-1, bytes)
 #include "kernels.metal"
 
 namespace medlar::emulator {

@@ -38,6 +38,11 @@ void barrier(int line);
 // What earlier dispatches wrote can be read, and what they read overwritten (Launch::previous).
 void wait_previous();
 
+// A copy that runs by itself: `to` is NaN until copies with this key have been waited for.
+void copy_later(const void* key, void* to, const void* from, std::size_t bytes);
+// All lanes of a simdgroup wait for them.
+void wait_copies(const void* key, int line);
+
 // What the lanes of a simdgroup do together.
 enum class Collective : std::uint8_t {
   fence,
@@ -47,7 +52,8 @@ enum class Collective : std::uint8_t {
   max,
   any,
   matrix_load,
-  matrix_multiply
+  matrix_multiply,
+  copies
 };
 
 // Called once, by the last lane to arrive, with every lane's argument.

@@ -30,8 +30,8 @@ std::span<const EmulatedKernel> plain_kernels() {
 }
 
 const EmulatedKernel* find_kernel(std::string_view name) {
-  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_tile_kernels(),
-                          expert_kernels(), attention_kernels()})
+  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_one_kernels(),
+                          linear_tile_kernels(), expert_kernels(), attention_kernels()})
     for (const EmulatedKernel& kernel : part)
       if (kernel.name == name) return &kernel;
   return nullptr;

@@ -14,6 +14,7 @@ const EmulatedKernel* find_kernel(std::string_view name);
 std::span<const EmulatedKernel> plain_kernels();
 std::span<const EmulatedKernel> linear_vec_kernels();
 std::span<const EmulatedKernel> linear_few_kernels();
+std::span<const EmulatedKernel> linear_one_kernels();
 std::span<const EmulatedKernel> linear_tile_kernels();
 std::span<const EmulatedKernel> expert_kernels();
 std::span<const EmulatedKernel> attention_kernels();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -41,6 +42,13 @@ struct Thread {
   bool waited = false;  // for what runs before the launch
 };
 
+// Copies that somebody has yet to wait for.
+struct Copy {
+  void* to;
+  const void* from;
+  std::size_t bytes;
+};
+
 // Where the lanes of one simdgroup meet.
 struct MeetingPoint {
   std::uint32_t arrived = 0;
@@ -71,6 +79,8 @@ class Scheduler {
   void barrier(int line);
   void meet(const Meeting& meeting, const void* in, void* out);
   void* threadgroup_array(int id, std::size_t bytes);
+  void copy_later(const void* key, void* to, const void* from, std::size_t bytes);
+  void wait_copies(const void* key, int line);
   [[noreturn]] void thread_main();
 
  private:
@@ -99,6 +109,7 @@ class Scheduler {
   const Launch* launch_ = nullptr;
   std::uint32_t at_barrier_ = 0, ended_ = 0, waited_ = 0;
   int barrier_line_ = 0;
+  std::multimap<const void*, Copy> copies_;
   LaunchCounts counts_;
   std::string fault_;
 };
@@ -122,6 +133,10 @@ void wait_previous() { running->wait_previous(); }
 void barrier(int line) { running->barrier(line); }
 void meet(const Meeting& meeting, const void* in, void* out) { running->meet(meeting, in, out); }
 void* threadgroup_array(int id, std::size_t bytes) { return running->threadgroup_array(id, bytes); }
+void copy_later(const void* key, void* to, const void* from, std::size_t bytes) {
+  running->copy_later(key, to, from, bytes);
+}
+void wait_copies(const void* key, int line) { running->wait_copies(key, line); }
 
 std::vector<std::uint32_t> Scheduler::ordered(std::uint32_t count) {
   std::vector<std::uint32_t> order(count);
@@ -168,6 +183,7 @@ void Scheduler::start_threads(Extent group) {
   }
   for (MeetingPoint& m : meetings_) m.arrived = 0;
   at_barrier_ = ended_ = waited_ = 0;
+  copies_.clear();
   ready_.clear();
   wake(0, thread_count());
 }
@@ -185,6 +201,9 @@ void Scheduler::run_group(Extent group) {
   if (!fault_.empty()) return;
   // Every thread either ended or waits for one that did; meetings and barriers report that when it happens.
   MEDLAR_ASSERT(ended_ == thread_count());
+  if (!copies_.empty())
+    fault_ = fmt::format("kernel {}, threadgroup ({}, {}, {}) ended before {} copies had been waited for",
+                         launch_->kernel, group.x, group.y, group.z, copies_.size());
   if (const int overrun = memory_.find_overrun(); overrun >= 0)
     fault_ = fmt::format("kernel {}, threadgroup ({}, {}, {}): threadgroup array {} was written past its end",
                          launch_->kernel, group.x, group.y, group.z, overrun);
@@ -287,23 +306,41 @@ void Scheduler::meet(const Meeting& meeting, const void* in, void* out) {
                      point.meeting.line));
   point.in[current_->at.lane] = in;
   point.out[current_->at.lane] = out;
-  if (meeting.what == Collective::fence) tsan_release(&point);
+  const bool orders = meeting.what == Collective::fence || meeting.what == Collective::copies;
+  if (orders) tsan_release(&point);
   if (++point.arrived == kSimdWidth) {
     point.arrived = 0;
     ++counts_.collectives;
     if (meeting.exchange) meeting.exchange(point.in.data(), point.out.data(), point.meeting.argument);
+    if (orders) tsan_release(&point);
     wake(first, kSimdWidth);
   } else {
     current_->state = State::waiting;
   }
   suspend();
-  if (meeting.what == Collective::fence) tsan_acquire(&point);
+  if (orders) tsan_acquire(&point);
 }
 
 void* Scheduler::threadgroup_array(int id, std::size_t bytes) {
   void* p = memory_.array(id, bytes);
   if (!p) stop(fmt::format("more than {} bytes of threadgroup memory", options_.threadgroup_bytes));
   return p;
+}
+
+void Scheduler::copy_later(const void* key, void* to, const void* from, std::size_t bytes) {
+  std::memset(to, 0xFF, bytes);  // NaN in every format of floats
+  copies_.emplace(key, Copy{to, from, bytes});
+}
+
+// By the lane that arrives last: none sees the copies too early.
+void Scheduler::wait_copies(const void* key, int line) {
+  const auto finish = [](const void* const* in, void* const*, std::uint64_t) {
+    const auto [first, last] = running->copies_.equal_range(in[0]);
+    for (auto copy = first; copy != last; ++copy)
+      std::memcpy(copy->second.to, copy->second.from, copy->second.bytes);
+    running->copies_.erase(first, last);
+  };
+  meet({Collective::copies, line, finish}, key, nullptr);
 }
 
 Machine::Machine(const MachineOptions& options) : scheduler_(std::make_unique<Scheduler>(options)) {}

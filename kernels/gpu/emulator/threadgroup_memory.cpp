@@ -16,7 +16,7 @@ constexpr int kNan = 0xFF;  // repeated, it is NaN in every float format
 }  // namespace
 
 ThreadgroupMemory::ThreadgroupMemory(std::size_t limit)
-    : limit_(limit), memory_(limit + kMaxArrays * 2 * kFenceBytes) {
+    : limit_(limit), memory_(limit + kRingBytes + kMaxArrays * 2 * kFenceBytes) {
   end_ = memory_.size();
   reset();
 }
@@ -37,9 +37,10 @@ void ThreadgroupMemory::reset() {
 void* ThreadgroupMemory::array(int id, std::size_t bytes) {
   for (const Array& a : arrays_)
     if (a.id == id) return memory_.data() + a.offset;
-  if (used_ + bytes > limit_ || arrays_.size() == kMaxArrays) return nullptr;
+  if (id == kRing ? bytes > kRingBytes : used_ + bytes > limit_) return nullptr;
+  if (arrays_.size() == kMaxArrays) return nullptr;
   arrays_.push_back({id, end_, bytes});
-  used_ += bytes;
+  if (id != kRing) used_ += bytes;
   std::byte* begin = memory_.data() + end_;
   end_ = (end_ + bytes + kFenceBytes + 63) / 64 * 64;
   const std::size_t fence = static_cast<std::size_t>(memory_.data() + end_ - begin) - bytes;

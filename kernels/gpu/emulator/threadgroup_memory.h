@@ -11,6 +11,11 @@ namespace medlar::emulator {
 
 class ThreadgroupMemory {
  public:
+  static constexpr int kRing = -1;  // the id of memory beside the arrays (TGRING)
+  static constexpr std::size_t kRingBytes = 99
+                                            << 10;  // that it may have: what every GPU of sm_80 and later has
+
+  // `limit`: of the arrays.
   explicit ThreadgroupMemory(std::size_t limit);
 
   // Between groups: every array is gone and all bytes are NaN.

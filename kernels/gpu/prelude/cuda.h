@@ -22,6 +22,7 @@ struct __align__(2) f16 {
 #define THREAD
 #define FN __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")  // a loop that shall stay one
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 // With so few registers that a core can hold this many threadgroups.
 #define KERNEL_RESIDENT(threads, groups) extern "C" __global__ void __launch_bounds__(threads, groups)
@@ -42,6 +43,11 @@ struct __align__(2) f16 {
 #define TGARRAY(T, name, n)                                      \
   __shared__ float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
   T* const name = reinterpret_cast<T*>(name##_storage)
+// KernelInfo::ring_bytes of memory. The compiler shall not compute its address again and again.
+#define TGRING(name, bytes)                         \
+  extern __shared__ float4 name##_storage[];        \
+  u8* name = reinterpret_cast<u8*>(name##_storage); \
+  asm volatile("" : "+l"(name))
 
 // The formats' words (formats/portable.h).
 #define MEDLAR_FN __device__ __forceinline__
@@ -117,6 +123,29 @@ FN u32 weight_shift(const u8* p) { return ((u32)(u64)p & 3u) * 8u; }
 // Bits shift, shift + 1, ... of two words, for shifts of up to 32.
 FN u32 shifted_word(const u32* w, u32 shift) { return __funnelshift_rc(w[0], w[1], shift); }
 
+// Weights that ring_fill has brought; volatile, so that they stay behind ring_wait.
+FN u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
+FN void ld_staged_u32x4(const u8* p, u32* out) {
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+               : "r"(shared_address(p)));
+}
+FN u32 ld_staged_u32(const u8* p) {
+  u32 v;
+  asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(shared_address(p)));
+  return v;
+}
+FN u32 ld_staged_u16(const u8* p) {
+  u16 v;
+  asm volatile("ld.shared.u16 %0, [%1];" : "=h"(v) : "r"(shared_address(p)));
+  return v;
+}
+FN u32 staged_shift(const u8* p) { return weight_shift(p); }
+FN void ld_staged_words(const u8* p, u32* out, u32 n, u32 bytes) {
+  const u8* at = p - ((u32)(u64)p & 3u);
+  UNROLL for (u32 i = 0; i < n; ++i) out[i] = ld_staged_u32(at + i * 4);
+}
+
 FN i32 dot4_i8(u32 a, u32 b, i32 c) { return __dp4a((i32)a, (i32)b, c); }
 FN i32 dot4_u8(u32 a, u32 b, i32 c) {
   i32 r;
@@ -143,6 +172,70 @@ FN f32 simd_max(f32 v) {
   return v;
 }
 
+FN f32 simd_shuffle_xor(f32 v, u32 mask) { return __shfl_xor_sync(0xFFFFFFFFu, v, mask); }
+
+// A simdgroup's ring of stages. From sm_90 on a lane starts bulk copies, and a stage's barrier in threadgroup
+// memory counts their bytes; before, all lanes copy, and stages arrive in the order in which they were
+// filled.
+FN u32 ring_offset(const u8* from) { return (u32)(u64)from & 15u; }
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+FN bool elected() {
+  u32 chosen;
+  asm volatile("{\n.reg .pred p;\nelect.sync _|p, 0xFFFFFFFF;\nselp.u32 %0, 1, 0, p;\n}" : "=r"(chosen));
+  return chosen != 0;
+}
+template <u32 kStages>
+FN void ring_begin(u64* flags, u32) {
+  if (!elected()) return;
+  UNROLL for (u32 i = 0; i < kStages;
+              ++i) asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(flags + i)));
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");  // for the copies, too
+}
+template <u32 kPieces, u32 kSlotBytes>
+FN void ring_fill(u64* flag, u8* to, const u8* from, u32 stride, i32 pieces, u32 bytes, u32) {
+  if (!elected()) return;
+  u32 expected = 0;
+  UNROLL for (u32 i = 0; i < kPieces; ++i, from += stride) if ((i32)i < pieces) {
+    const u32 before = ring_offset(from), whole = (before + bytes + 15u) & ~15u;
+    asm volatile(
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+            shared_address(to + i * kSlotBytes)),
+        "l"(from - before), "r"(whole), "r"(shared_address(flag))
+        : "memory");
+    expected += whole;
+  }
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(flag)),
+               "r"(expected)
+               : "memory");
+}
+template <u32 kStages>
+FN void ring_wait(u64* flag, u32 parity, u32) {
+  asm volatile(
+      "{\n.reg .pred arrived;\nagain%=: mbarrier.try_wait.parity.shared::cta.b64 arrived, [%0], %1;\n"
+      "@!arrived bra again%=;\n}" ::"r"(shared_address(flag)),
+      "r"(parity)
+      : "memory");
+}
+#else
+template <u32 kStages>
+FN void ring_begin(u64*, u32) {}
+template <u32 kPieces, u32 kSlotBytes>
+FN void ring_fill(u64*, u8* to, const u8* from, u32 stride, i32 pieces, u32 bytes, u32 lane) {
+  UNROLL for (u32 i = 0; i < kPieces; ++i, from += stride) if ((i32)i < pieces) {
+    const u32 before = ring_offset(from), whole = (before + bytes + 15u) & ~15u;
+    for (u32 j = lane * 16; j < whole; j += 512)
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to + i * kSlotBytes) + j),
+                   "l"(from - before + j)
+                   : "memory");
+  }
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <u32 kStages>
+FN void ring_wait(u64*, u32, u32) {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kStages - 1) : "memory");
+  __syncwarp();
+}
+#endif
 // A 16x16x16 product as two mma.m16n8k16.
 struct MmaA {
   u32 r[4];
@@ -155,7 +248,6 @@ struct MmaC {
 };
 #define MMA_ELEMS 8
 
-FN u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 FN void mma_zero(MmaC& c) {
   UNROLL for (u32 i = 0; i < 2; ++i) UNROLL for (u32 j = 0; j < 4; ++j) c.r[i][j] = 0.f;
 }

@@ -26,6 +26,7 @@
 #define THREAD
 #define FN inline
 #define UNROLL
+#define ROLLED
 #define KERNEL(threads) static void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const CONSTANT T& p
@@ -42,6 +43,7 @@
   [[maybe_unused]] const u32 gk_tid = gk_at.index, gk_lane = gk_at.lane, gk_sg = gk_at.simdgroup;
 #define TGARRAY(T, name, n) \
   TGMEM T* const name = (TGMEM T*)medlar::emulator::threadgroup_array(__COUNTER__, sizeof(T) * (n))
+#define TGRING(name, bytes) TGMEM u8* const name = (TGMEM u8*)medlar::emulator::threadgroup_array(-1, bytes)
 
 enum class f16 : u16 {};  // a scalar, so that it can be assigned in any address space
 struct alignas(16) f32x4 {
@@ -87,6 +89,20 @@ FN u32 shifted_word(const THREAD u32* w, u32 shift) {
   return shift == 0 ? w[0] : shift == 32 ? w[1] : w[0] >> shift | w[1] << (32 - shift);
 }
 
+// Weights that ring_copy has brought.
+FN void ld_staged_u32x4(const TGMEM u8* p, THREAD u32* out) {
+  UNROLL for (u32 i = 0; i < 4; ++i) out[i] = ((const TGMEM u32*)p)[i];
+}
+FN u32 ld_staged_u32(const TGMEM u8* p) { return *(const TGMEM u32*)p; }
+FN u32 ld_staged_u16(const TGMEM u8* p) { return *(const TGMEM u16*)p; }
+FN u32 staged_shift(const TGMEM u8*) { return 0; }
+FN void ld_staged_words(const TGMEM u8* p, THREAD u32* out, u32 n, u32 bytes) {
+  UNROLL for (u32 i = 0; i < n; ++i) {
+    out[i] = 0;
+    UNROLL for (u32 j = i * 4; j < i * 4 + 4; ++j) out[i] |= j < bytes ? (u32)p[j] << j % 4 * 8 : 0u;
+  }
+}
+
 FN i32 dot4_i8(u32 a, u32 b, i32 c) {
   UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
   return c;
@@ -120,6 +136,27 @@ FN f32 simd_sum(f32 v, GK_LINE) {
 }
 FN f32 simd_max(f32 v, GK_LINE) {
   return medlar::emulator::exchange(medlar::emulator::Collective::max, line, v);
+}
+
+FN f32 simd_shuffle_xor(f32 v, u32 mask, GK_LINE) {
+  return medlar::emulator::exchange(medlar::emulator::Collective::shuffle, line, v, mask);
+}
+
+// A simdgroup's ring of stages. Copies are made when the simdgroup waits for them; until then their place is
+// NaN.
+FN u32 ring_offset(const DEVICE u8* from) { return (u32)(u64)from & 15u; }
+template <u32 kStages>
+FN void ring_begin(TGMEM u64*, u32) {}
+template <u32 kPieces, u32 kSlotBytes>
+FN void ring_fill(TGMEM u64* flag, TGMEM u8* to, const DEVICE u8* from, u32 stride, i32 pieces, u32 bytes,
+                  u32 lane) {
+  for (i32 i = 0; i < (i32)kPieces && i < pieces && lane == 0; ++i, from += stride)
+    medlar::emulator::copy_later((const void*)flag, (void*)(to + i * kSlotBytes + ring_offset(from)),
+                                 (const void*)from, bytes);
+}
+template <u32 kStages>
+FN void ring_wait(TGMEM u64* flag, u32, u32, GK_LINE) {
+  medlar::emulator::wait_copies((const void*)flag, line);
 }
 
 // A 16x16x16 product. Which elements a lane holds is the machine's choice (MachineOptions::fragments).

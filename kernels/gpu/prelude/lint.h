@@ -27,6 +27,7 @@ typedef float4 f32x4;
 #define THREAD __private
 #define FN inline
 #define UNROLL
+#define ROLLED
 #define KERNEL(threads) __kernel void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const __constant T& p
@@ -40,6 +41,7 @@ typedef float4 f32x4;
 #define TGARRAY(T, name, n)                                   \
   __local float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
   __local T* const name = (__local T*)name##_storage
+#define TGRING(name, bytes) TGARRAY(u8, name, bytes)
 
 #define MEDLAR_FN inline
 #define MEDLAR_DEVICE __global
@@ -65,6 +67,11 @@ u32 ld_weight_u32(const DEVICE u8*);
 void ld_weight_words(const DEVICE u8*, THREAD u32*, u32, u32);
 u32 weight_shift(const DEVICE u8*);
 u32 shifted_word(const THREAD u32*, u32);
+void ld_staged_u32x4(const TGMEM u8*, THREAD u32*);
+u32 ld_staged_u32(const TGMEM u8*);
+u32 ld_staged_u16(const TGMEM u8*);
+void ld_staged_words(const TGMEM u8*, THREAD u32*, u32, u32);
+u32 staged_shift(const TGMEM u8*);
 i32 dot4_i8(u32, u32, i32);
 i32 dot4_u8(u32, u32, i32);
 u32 byte_permute(u32, u32, u32);
@@ -78,6 +85,14 @@ f32 g_abs(f32);
 f32 g_max(f32, f32);
 f32 simd_sum(f32);
 f32 simd_max(f32);
+f32 simd_shuffle_xor(f32, u32);
+u32 ring_offset(const DEVICE u8*);
+template <u32 kStages>
+void ring_begin(TGMEM u64*, u32);
+template <u32 kPieces, u32 kSlotBytes>
+void ring_fill(TGMEM u64*, TGMEM u8*, const DEVICE u8*, u32, i32, u32, u32);
+template <u32 kStages>
+void ring_wait(TGMEM u64*, u32, u32);
 
 struct MmaA {
   u32 r[4];

@@ -26,6 +26,7 @@ typedef float4 f32x4;
 #define THREAD thread
 #define FN inline
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED
 #define KERNEL(threads) [[kernel, max_total_threads_per_threadgroup(threads)]] void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) constant T& p [[buffer(0)]]
@@ -40,6 +41,9 @@ typedef float4 f32x4;
 #define TGARRAY(T, name, n)                                       \
   threadgroup float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
   threadgroup T* const name = (threadgroup T*)name##_storage
+#endif
+#ifndef TGRING
+#define TGRING(name, bytes) TGARRAY(u8, name, bytes)
 #endif
 
 // The formats' words (formats/portable.h).
@@ -88,6 +92,20 @@ FN u32 shifted_word(const THREAD u32* w, u32 shift) {
   return shift == 0 ? w[0] : shift == 32 ? w[1] : w[0] >> shift | w[1] << (32 - shift);
 }
 
+// Weights that ring_copy has brought.
+FN void ld_staged_u32x4(const threadgroup u8* p, thread u32* out) {
+  UNROLL for (u32 i = 0; i < 4; ++i) out[i] = ((const threadgroup u32*)p)[i];
+}
+FN u32 ld_staged_u32(const threadgroup u8* p) { return *(const threadgroup u32*)p; }
+FN u32 ld_staged_u16(const threadgroup u8* p) { return *(const threadgroup ushort*)p; }
+FN u32 staged_shift(const threadgroup u8*) { return 0; }
+FN void ld_staged_words(const threadgroup u8* p, thread u32* out, u32 n, u32 bytes) {
+  UNROLL for (u32 i = 0; i < n; ++i) {
+    out[i] = 0;
+    UNROLL for (u32 j = i * 4; j < i * 4 + 4; ++j) out[i] |= j < bytes ? (u32)p[j] << j % 4 * 8 : 0u;
+  }
+}
+
 FN i32 dot4_i8(u32 a, u32 b, i32 c) {
   UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
   return c;
@@ -114,7 +132,22 @@ FN f32 g_cos(f32 a) { return precise::cos(a); }
 FN f32 g_abs(f32 a) { return fabs(a); }
 FN f32 g_max(f32 a, f32 b) { return fmax(a, b); }
 
-// simd_sum and simd_max are Metal's own.
+// simd_sum, simd_max and simd_shuffle_xor are Metal's own.
+
+// A simdgroup's ring of stages: copied at once.
+FN u32 ring_offset(const device u8*) { return 0; }
+template <u32 kStages>
+FN void ring_begin(threadgroup u64*, u32) {}
+template <u32 kPieces, u32 kSlotBytes>
+FN void ring_fill(threadgroup u64*, threadgroup u8* to, const device u8* from, u32 stride, i32 pieces,
+                  u32 bytes, u32 lane) {
+  for (i32 i = 0; i < (i32)kPieces && i < pieces; ++i)
+    for (u32 j = lane; j < bytes; j += 32) to[(u32)i * kSlotBytes + j] = from[(u32)i * stride + j];
+}
+template <u32 kStages>
+FN void ring_wait(threadgroup u64*, u32, u32) {
+  simd_fence();
+}
 
 // A 16x16 tile as two by two 8x8 simdgroup matrices.
 struct MmaA {

@@ -19,6 +19,7 @@
 
 #include "kernels/gpu/emulator/kernels.h"
 #include "kernels/gpu/emulator/machine.h"
+#include "kernels/gpu/kernels.h"
 
 namespace {
 
@@ -26,12 +27,15 @@ using medlar::emulator::EmulatedKernel;
 using medlar::runtime::cuda::Attribute;
 using medlar::runtime::cuda::DevicePointer;
 using medlar::runtime::cuda::EdgeData;
+using medlar::runtime::cuda::FunctionAttribute;
 using medlar::runtime::cuda::Handle;
 using medlar::runtime::cuda::KernelNode;
 using medlar::runtime::cuda::Result;
 
 constexpr Result kOk = 0, kInvalid = 1, kOutOfMemory = 2, kNotFound = 500, kLaunchFailed = 719;
 constexpr std::size_t kMemory = std::size_t{2} << 30;  // unless STUB_GPU_BYTES says otherwise
+
+constexpr unsigned kSharedBytes = 48 << 10;  // without an attribute
 
 struct Node {
   const EmulatedKernel* kernel;
@@ -46,6 +50,7 @@ struct Gpu {
   std::map<void*, std::size_t> pinned, memory;
   std::size_t total = std::getenv("STUB_GPU_BYTES") ? std::stoull(std::getenv("STUB_GPU_BYTES")) : kMemory;
   std::size_t used = 0;
+  std::map<Handle, unsigned> shared_bytes;  // that a kernel may be launched with
   medlar::emulator::Machine machine;
 };
 
@@ -133,7 +138,7 @@ Result cuDeviceGetName(char* name, int size, int) {
   return std::strncpy(name, "stub", std::size_t(size)), kOk;
 }
 Result cuDeviceGetAttribute(int* value, Attribute which, int) {
-  *value = which == Attribute::capability_major ? 9 : 0;
+  *value = which == Attribute::capability_major ? 9 : which == Attribute::multiprocessors ? 5 : 0;
   return kOk;
 }
 Result cuDevicePrimaryCtxRetain(Handle* context, int) { return *context = handle(&gpu()), kOk; }
@@ -215,6 +220,12 @@ Result cuModuleGetFunction(Handle* function, Handle module, const char* name) {
   return kOk;
 }
 
+Result cuFuncSetAttribute(Handle function, FunctionAttribute which, int value) {
+  if (which != FunctionAttribute::dynamic_shared_bytes || value < 0) return kInvalid;
+  gpu().shared_bytes[function] = static_cast<unsigned>(value);
+  return kOk;
+}
+
 Result cuGraphCreate(Handle* graph, unsigned) { return *graph = handle(new std::vector<Node>), kOk; }
 Result cuGraphDestroy(Handle graph) { return delete object<std::vector<Node>>(graph), kOk; }
 Result cuGraphAddKernelNode(Handle* added, Handle graph, const Handle* before, std::size_t count,
@@ -222,6 +233,9 @@ Result cuGraphAddKernelNode(Handle* added, Handle graph, const Handle* before, s
   auto& nodes = *object<std::vector<Node>>(graph);
   const auto* kernel = object<const EmulatedKernel>(node->function);
   if (node->block_x != kernel->threads) return kInvalid;
+  if (node->shared_bytes != medlar::gpu::find_kernel(kernel->name)->ring_bytes) return kInvalid;
+  if (node->shared_bytes > kSharedBytes && node->shared_bytes > gpu().shared_bytes[node->function])
+    return kInvalid;
   for (std::size_t i = 0; i < count; ++i)
     if (reinterpret_cast<std::uintptr_t>(before[i]) > nodes.size()) return kInvalid;
   const auto* params = static_cast<const std::byte*>(node->params[0]);

@@ -25,7 +25,7 @@ TEST(GpuCatalog, EveryFormatHasItsKernels) {
   for (DType type : weight_types()) {
     const std::string_view name = format_info(type).name;
     for (const char* pattern : {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8",
-                                "linear_few_{}_1", "linear_few_{}_4", "linear_few_{}_8", "linear_tile_{}",
+                                "linear_one_{}", "linear_few_{}_4", "linear_few_{}_8", "linear_tile_{}",
                                 "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), name)), nullptr)
           << pattern << " " << name;
@@ -73,9 +73,9 @@ TEST(GpuCatalog, SourcesKeepTheRules) {
       R"(\bgoto\b|\bdouble\b|\bvirtual\b|\bnew\b|\bthrow\b|\btry\b|\bstd::|\bunion\b|\[[&=]\]|\bthread_local\b|\boperator\b)");
   std::set<std::string_view> files;
   for (const gpu::KernelInfo& kernel : gpu::kernels()) files.insert(kernel.file);
-  for (const char* shared :
-       {"kernels/gpu/common.h", "kernels/gpu/linear.h", "kernels/gpu/expert_linear.h", "kernels/gpu/pages.h",
-        "kernels/gpu/attention_parts.h", "kernels/gpu/weights.h", "kernels/gpu/params.h"})
+  for (const char* shared : {"kernels/gpu/common.h", "kernels/gpu/linear.h", "kernels/gpu/expert_linear.h",
+                             "kernels/gpu/pages.h", "kernels/gpu/attention_parts.h", "kernels/gpu/few.h",
+                             "kernels/gpu/weights.h", "kernels/gpu/params.h"})
     files.insert(shared);
   for (const std::string_view file : files) {
     const std::string code =

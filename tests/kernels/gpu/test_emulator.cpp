@@ -103,6 +103,35 @@ KERNEL(64) meets_before_it_waits(PARAMS(TestParams, p), IN(1, f32, x), OUT(2, f3
   y[gk_tid] = x[gk_tid];
 }
 
+// Copies x (3 x 32 words) through a ring of two stages, as a kernel should; without waiting; overwriting what
+// other lanes still read; and leaving with a copy on its way.
+enum class Ring { right, never_waits, no_fence, leaves };
+template <Ring kRing>
+FN void copy_by_ring(const DEVICE u8* x, DEVICE u32* y, u32 lane, TGMEM u8* stages, TGMEM u64* flags) {
+  ring_begin<2>(flags, lane);
+  for (u32 s = 0; s < 2; ++s) ring_fill<1, 128>(flags + s, stages + s * 128, x + s * 128, 0, 1, 128, lane);
+  wait_previous();
+  for (u32 i = 0; i < (kRing == Ring::leaves ? 2u : 3u); ++i) {
+    TGMEM u8* const stage = stages + i % 2 * 128;
+    if (kRing != Ring::never_waits) ring_wait<2>(flags + i % 2, i / 2, lane);
+    const u32 word = ld_staged_u32(stage + (31 - lane) * 4);
+    if (kRing != Ring::no_fence) simd_fence();
+    ring_fill<1, 128>(flags + i % 2, stage, x + 256, 0, i == 0, 128, lane);
+    y[i * 32 + 31 - lane] = word;
+  }
+}
+#define COPY_BY_RING(NAME, HOW)                                               \
+  KERNEL(32) NAME(PARAMS(TestParams, p), IN(1, u8, x), OUT(2, u32, y) GRID) { \
+    GRID_BEGIN_EARLY                                                          \
+    TGRING(stages, 256);                                                      \
+    TGARRAY(u64, flags, 2);                                                   \
+    copy_by_ring<HOW>(x, y, gk_lane, stages, flags);                          \
+  }
+COPY_BY_RING(ring_right, Ring::right)
+COPY_BY_RING(ring_never_waits, Ring::never_waits)
+COPY_BY_RING(ring_no_fence, Ring::no_fence)
+COPY_BY_RING(ring_leaves, Ring::leaves)
+
 // Sums what it never set.
 KERNEL(32) uninitialised(PARAMS(TestParams, p), OUT(1, f32, y) GRID) {
   GRID_BEGIN
@@ -179,6 +208,14 @@ class Emulator : public ::testing::TestWithParam<emulator::MachineOptions> {
     with_barrier ? run<&reverse>(256, 0, {x.data(), y.data()})
                  : run<&reverse_without_barrier>(256, 0, {x.data(), y.data()});
     return std::equal(x.begin(), x.end(), y.rbegin());
+  }
+  // Whether the kernel's copy is right; what it is stopped with throws.
+  template <auto kKernel>
+  bool copies_words() {
+    std::vector<u32> x(96), y(96);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<u32>(i + 1);
+    run<kKernel>(32, 0, {x.data(), y.data()});
+    return x == y;
   }
   template <auto kKernel>
   bool multiplies() {
@@ -266,6 +303,23 @@ TEST_P(Emulator, UninitialisedThreadgroupMemoryIsNan) {
   std::vector<float> y(32);
   run<&uninitialised>(32, 0, {y.data()});
   for (float v : y) EXPECT_TRUE(std::isnan(v));
+}
+
+TEST_P(Emulator, RingsBringWhatIsWaitedFor) { EXPECT_TRUE(copies_words<&ring_right>()); }
+TEST_P(Emulator, RingsThatAreNotWaitedForAreCaught) {
+  for (const auto copies :
+       {&Emulator::copies_words<&ring_never_waits>, &Emulator::copies_words<&ring_leaves>}) {
+    try {
+      (this->*copies)();
+      ADD_FAILURE();
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), HasSubstr("copies had been waited for"));
+    }
+  }
+}
+// Lanes behind the first one find what it has asked for next.
+TEST_P(Emulator, RefillingAStageThatIsReadGivesWrongResults) {
+  EXPECT_EQ(copies_words<&ring_no_fence>(), GetParam().order == emulator::Order::reverse);
 }
 
 TEST_P(Emulator, MultipliesTiles) { EXPECT_TRUE(multiplies<&tile_product>()); }

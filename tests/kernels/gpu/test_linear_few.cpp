@@ -129,7 +129,8 @@ class FewCase {
             .has_bias = shape.extras ? 7U : 0U,
             .has_residual = shape.extras,
             .bytes = shape.bytes,
-            .has_gamma = shape.bytes && shape.extras};
+            .has_gamma = shape.bytes && shape.extras,
+            .groups = 0};
   }
 
   // Sum of matrix i's row j by row m of `read`, and the magnitude that its rounding errors scale with.
@@ -184,19 +185,38 @@ class FewCase {
 
 class GpuLinearFew : public GpuInt8 {
  protected:
-  // Launches the case over `read` rows; returns the stored rows of bytes.
-  std::vector<std::byte> run(FewCase& c, DType type, int batch, const void* read, bool norm) {
+  // Launches the case over `read` rows; returns the stored rows of bytes. Without a batch: linear_one in so
+  // many threadgroups, or one a tile.
+  std::vector<std::byte> run(FewCase& c, DType type, int batch, const void* read, bool norm, u32 groups = 0) {
     const FewShape& s = c.shape;
     const auto counts = tokens_only(static_cast<std::size_t>(s.rows)).counts();
     Guarded<std::byte> bytes(static_cast<std::size_t>(s.rows * Int8Row::size(s.n[0])));
-    u32 tiles = ceil_div(s.n[0], 32);
-    if (!s.glu) tiles += ceil_div(s.n[1], 32) + ceil_div(s.n[2], 32);
-    launch(fmt::format("linear_few_{}_{}", format_info(type).name, batch),
-           {tiles, ceil_div(s.rows, batch) + 1}, c.params(norm),
+    const std::int64_t tile = batch || s.bytes ? 32 : 8;
+    u32 tiles = ceil_div(s.n[0], tile);
+    if (!s.glu) tiles += ceil_div(s.n[1], tile) + ceil_div(s.n[2], tile);
+    gpu::FewParams p = c.params(norm);
+    p.groups = groups ? std::min(groups, tiles) : tiles;
+    const std::string_view format = format_info(type).name;
+    launch(batch ? fmt::format("linear_few_{}_{}", format, batch) : fmt::format("linear_one_{}", format),
+           batch ? emulator::Extent{tiles, ceil_div(s.rows, batch) + 1} : emulator::Extent{p.groups}, p,
            {&counts, read, c.weight[0]->data(), c.weight[1]->data(), c.weight[2]->data(), c.bias[0]->data(),
             c.bias[1]->data(), c.bias[2]->data(), c.residual.data(), c.gamma.data(), c.y[0]->data(),
             c.y[1]->data(), c.y[2]->data(), bytes.data()});
     return {bytes.span().begin(), bytes.span().end()};
+  }
+
+  // Of one row. Rows of three blocks do not begin at multiples of 16 bytes; some have several pieces, the
+  // last of them short; some threadgroups have lines of two matrices, or more than their simdgroups take at
+  // once.
+  static std::vector<FewShape> single(std::int64_t block) {
+    const std::int64_t small = std::max<std::int64_t>(block, 32);
+    return {{1, small, {1, 0, 0}},
+            {1, small * 3, {40, 33, 3}, false, true, true},
+            {1, small * 9, {5, 70, 0}, false, false, true},
+            {1, 4352, {64, 0, 0}, false, true, true, true},
+            {1, 2304, {64, 64, 0}, true, false, true, true},
+            {1, small, {3, 3, 0}, true, true, false, false},
+            {1, small, {300, 9, 65}, false, false, false, false}};
   }
 
   static std::vector<FewShape> shapes(std::int64_t block, int batch) {
@@ -207,6 +227,38 @@ class GpuLinearFew : public GpuInt8 {
             {2, 2304, {64, 0, 0}, false, true, true, true},
             {batch, small * 9, {64, 64, 0}, true, false, true, true},
             {1, small, {3, 3, 0}, true, true, false, false}};
+  }
+
+  void check_blocks(DType type, const FewShape& shape, int batch, u32 groups = 0) {
+    FewCase c(type, shape, random);
+    Guarded<std::byte> rows(static_cast<std::size_t>(shape.rows * Int8Row::size(shape.k)));
+    quantize(shape.rows, shape.k, c.x, nullptr, rows);
+    const std::vector<std::byte> bytes = run(c, type, batch, rows.data(), shape.norm, groups);
+    std::vector<double> read, factor;
+    for (std::int64_t m = 0; m < shape.rows; ++m) {
+      double squares = 0;
+      const Int8Row row{rows.data() + m * Int8Row::size(shape.k), shape.k};
+      for (std::int64_t i = 0; i < shape.k; ++i) {
+        const double v = static_cast<double>(c.x.data()[m * shape.k + i]);
+        read.push_back(row.value(i)), squares += v * v;
+      }
+      factor.push_back(shape.norm ? 1 / std::sqrt(squares / static_cast<double>(shape.k) + 1e-5) : 1);
+    }
+    const std::string what = name_of(type, shape, batch);
+    c.check(read, factor, what);
+    check_bytes(c, bytes, what);
+  }
+
+  void check_dense(DType type, const FewShape& shape, int batch, u32 groups = 0) {
+    FewCase c(type, shape, random);
+    const std::vector<std::byte> bytes = run(c, type, batch, c.x.data(), false, groups);
+    const std::string what = name_of(type, shape, batch);
+    c.check(widened(c.x.span()), std::vector<double>(static_cast<std::size_t>(shape.rows), 1), what);
+    check_bytes(c, bytes, what);
+  }
+
+  static std::string name_of(DType type, const FewShape& shape, int batch) {
+    return fmt::format("{} x {}, {} rows of {}", format_info(type).name, batch, shape.rows, shape.k);
   }
 
   void check_bytes(const FewCase& c, const std::vector<std::byte>& bytes, const std::string& what) {
@@ -223,45 +275,32 @@ class GpuLinearFew : public GpuInt8 {
 };
 
 TEST_P(GpuLinearFew, Bytes) {
-  for (DType type : weight_types()) {
-    const FormatInfo& info = format_info(type);
-    if (info.block_length == 1) continue;
-    for (int batch : {1, 4, 8})
-      for (const FewShape& shape : shapes(info.block_length, batch)) {
-        FewCase c(type, shape, random);
-        Guarded<std::byte> rows(static_cast<std::size_t>(shape.rows * Int8Row::size(shape.k)));
-        quantize(shape.rows, shape.k, c.x, nullptr, rows);
-        const std::vector<std::byte> bytes = run(c, type, batch, rows.data(), shape.norm);
-        std::vector<double> read, factor;
-        for (std::int64_t m = 0; m < shape.rows; ++m) {
-          double squares = 0;
-          const Int8Row row{rows.data() + m * Int8Row::size(shape.k), shape.k};
-          for (std::int64_t i = 0; i < shape.k; ++i) {
-            const double v = static_cast<double>(c.x.data()[m * shape.k + i]);
-            read.push_back(row.value(i)), squares += v * v;
-          }
-          factor.push_back(shape.norm ? 1 / std::sqrt(squares / static_cast<double>(shape.k) + 1e-5) : 1);
-        }
-        const std::string what = fmt::format("{} x {}, {} rows of {}", info.name, batch, shape.rows, shape.k);
-        c.check(read, factor, what);
-        check_bytes(c, bytes, what);
-      }
-  }
+  for (DType type : weight_types())
+    if (format_info(type).block_length > 1)
+      for (int batch : {4, 8})
+        for (const FewShape& shape : shapes(format_info(type).block_length, batch))
+          check_blocks(type, shape, batch);
 }
 
 TEST_P(GpuLinearFew, Dense) {
-  for (DType type : weight_types()) {
-    const FormatInfo& info = format_info(type);
-    if (info.block_length != 1) continue;
-    for (int batch : {1, 4, 8})
-      for (const FewShape& shape : shapes(8, batch)) {
-        FewCase c(type, shape, random);
-        const std::vector<std::byte> bytes = run(c, type, batch, c.x.data(), false);
-        const std::string what = fmt::format("{} x {}, {} rows of {}", info.name, batch, shape.rows, shape.k);
-        c.check(widened(c.x.span()), std::vector<double>(static_cast<std::size_t>(shape.rows), 1), what);
-        check_bytes(c, bytes, what);
-      }
-  }
+  for (DType type : weight_types())
+    if (format_info(type).block_length == 1)
+      for (int batch : {4, 8})
+        for (const FewShape& shape : shapes(8, batch)) check_dense(type, shape, batch);
+}
+
+TEST_P(GpuLinearFew, OneRowOfBytes) {
+  for (DType type : weight_types())
+    if (format_info(type).block_length > 1)
+      for (const FewShape& shape : single(format_info(type).block_length))
+        for (u32 groups : {0U, 2U}) check_blocks(type, shape, 0, groups);
+}
+
+TEST_P(GpuLinearFew, OneDenseRow) {
+  for (DType type : weight_types())
+    if (format_info(type).block_length == 1)
+      for (const FewShape& shape : single(8))
+        for (u32 groups : {0U, 2U}) check_dense(type, shape, 0, groups);
 }
 
 MEDLAR_EVERY_ORDER(GpuLinearFew);
