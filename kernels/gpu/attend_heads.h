@@ -16,12 +16,35 @@ struct AttendIo {
   u32 position;
 };
 
-// Encodes head `h` from x into the cache, a lane a block.
+// Encodes a head: a lane a block.
+template <class Format>
+struct HeadStore {
+  enum { kGrain = Format::kLength };  // neighbouring values that a lane reads
+  static FN void store(DEVICE u8* to, u32 dim, u32 lane, const DEVICE f32* x) {
+    for (u32 b = lane; b < dim / Format::kLength; b += 32) Format::store_block(to, b, x);
+  }
+};
+
+// The same bytes with a lane for each value.
+template <>
+struct HeadStore<Rows<medlar::formats::BlockQ8_0>> {
+  enum { kGrain = 1 };
+  static FN void store(DEVICE u8* to, u32 dim, u32 lane, const DEVICE f32* x) {
+    DEVICE medlar::formats::BlockQ8_0* blocks = (DEVICE medlar::formats::BlockQ8_0*)to;
+    for (u32 b = 0; b < dim / 32; ++b) {
+      const f32 v = x[b * 32 + lane], top = simd_max(g_abs(v));
+      const f32 d = simd_any(v != v) ? bits_f32(0x7FC00000u) : top / 127;
+      blocks[b].codes[lane] = (i8)medlar::formats::round_code(v * medlar::formats::inverse(d), 127);
+      if (lane == 0) blocks[b].d = (u16)f16_pair(d, 0.f);
+    }
+  }
+};
+
 template <class Format>
 FN void store_head(const CONSTANT StoreParams& p, const THREAD AttendIo& io, u32 h, u32 lane,
                    const DEVICE f32* x, DEVICE u8* cache) {
   DEVICE u8* to = cache + kv_offset(io.pages, io.position, h, p.row_bytes, p.page_bytes);
-  for (u32 b = lane; b < p.dim / Format::kLength; b += 32) Format::store_block(to, b, x);
+  HeadStore<Format>::store(to, p.dim, lane, x);
 }
 
 template <class K, class V>
@@ -37,10 +60,11 @@ FN void attend_head(const CONSTANT AttendParams& p, const THREAD AttendIo& io, u
   if (h < p.k.heads) {
     const HeadIo at = {io.k.x + h * p.k.dim, io.k.weight, io.k.inv_freq, io.k.position};
     finish_head(p.k, at, lane, head);
+    enum { kGrain = HeadStore<K>::kGrain };
     DEVICE f32* key = io.keys + h * p.k.dim;
     // A lane reads back only what it wrote.
-    for (u32 b = lane; b < p.k.dim / K::kLength; b += 32)
-      for (u32 i = b * K::kLength; i < (b + 1) * K::kLength; ++i) key[i] = head[i];
+    for (u32 b = lane; b < p.k.dim / kGrain; b += 32)
+      for (u32 i = b * kGrain; i < (b + 1) * kGrain; ++i) key[i] = head[i];
     return store_head<K>(p.key, io, h, lane, key, k_cache);
   }
   h -= p.k.heads;

@@ -34,19 +34,20 @@
 
 #define MEDLAR_GPU_ROWS(block) Rows<medlar::formats::block>
 
-#define MEDLAR_GPU_PLAIN_KERNELS(V)                    \
-  V("kernels/gpu/rms_norm.h", 256, rms_norm, )         \
-  V("kernels/gpu/prepare.h", 256, prepare, )           \
-  V("kernels/gpu/quantize.h", 256, quantize, )         \
-  V("kernels/gpu/elementwise.h", 256, glu, )           \
-  V("kernels/gpu/elementwise.h", 256, binary, )        \
-  V("kernels/gpu/elementwise.h", 256, unary, )         \
-  V("kernels/gpu/rows.h", 256, gather_rows, )          \
-  V("kernels/gpu/heads.h", 128, heads, )               \
-  V("kernels/gpu/route.h", 128, route, )               \
-  V("kernels/gpu/expert_pairs.h", 256, expert_pairs, ) \
-  V("kernels/gpu/expert_sum.h", 128, expert_sum, )     \
-  V("kernels/gpu/attention_combine.h", 128, attention_combine, )
+#define MEDLAR_GPU_PLAIN_KERNELS(V)                              \
+  V("kernels/gpu/rms_norm.h", 256, rms_norm, )                   \
+  V("kernels/gpu/prepare.h", 256, prepare, )                     \
+  V("kernels/gpu/quantize.h", 256, quantize, )                   \
+  V("kernels/gpu/elementwise.h", 256, glu, )                     \
+  V("kernels/gpu/elementwise.h", 256, binary, )                  \
+  V("kernels/gpu/elementwise.h", 256, unary, )                   \
+  V("kernels/gpu/rows.h", 256, gather_rows, )                    \
+  V("kernels/gpu/heads.h", 128, heads, )                         \
+  V("kernels/gpu/route.h", 128, route, )                         \
+  V("kernels/gpu/expert_pairs.h", 256, expert_pairs, )           \
+  V("kernels/gpu/expert_sum.h", 128, expert_sum, )               \
+  V("kernels/gpu/attention_combine.h", 128, attention_combine, ) \
+  V("kernels/gpu/flash_combine.h", 256, flash_combine, )
 
 #define MEDLAR_GPU_EMBED(V, f, block) \
   V("kernels/gpu/rows.h", 128, embed_##f, EMBED(embed_##f, MEDLAR_GPU_ROWS(block)))
@@ -129,6 +130,20 @@
   MEDLAR_GPU_ATTENTION(V, k, keys, q4_0, BlockQ4_0)
 #define MEDLAR_GPU_ATTENTION_KERNELS(V) MEDLAR_GPU_KV_FORMATS(MEDLAR_GPU_ATTENTION_KEYS, V)
 
+// For heads of up to so many values: few rows, whose simdgroups divide the keys, and tiles of rows.
+#define MEDLAR_GPU_FLASH(V, name, head, teams, team, resident, threads) \
+  V("kernels/gpu/flash_attention.h", threads, name,                     \
+    FLASH_ATTENTION(name, head, teams, team, resident, threads))
+#define MEDLAR_GPU_FLASH_KERNELS(V)                      \
+  MEDLAR_GPU_FLASH(V, flash_few_64, 64, 8, 1, 2, 256)    \
+  MEDLAR_GPU_FLASH(V, flash_few_128, 128, 4, 1, 3, 128)  \
+  MEDLAR_GPU_FLASH(V, flash_few_256, 256, 2, 1, 1, 64)   \
+  MEDLAR_GPU_FLASH(V, flash_few_512, 512, 1, 1, 1, 32)   \
+  MEDLAR_GPU_FLASH(V, flash_tile_64, 64, 1, 4, 4, 128)   \
+  MEDLAR_GPU_FLASH(V, flash_tile_128, 128, 1, 4, 3, 128) \
+  MEDLAR_GPU_FLASH(V, flash_tile_256, 256, 1, 4, 2, 128) \
+  MEDLAR_GPU_FLASH(V, flash_tile_512, 512, 1, 4, 1, 128)
+
 #define MEDLAR_GPU_ATTEND_HEADS(V, k, keys, v, values)         \
   V("kernels/gpu/attend_heads.h", 128, attend_heads_##k##_##v, \
     ATTEND_HEADS(attend_heads_##k##_##v, MEDLAR_GPU_ROWS(keys), MEDLAR_GPU_ROWS(values)))
@@ -156,4 +171,5 @@
   MEDLAR_GPU_LINEAR_FEW_KERNELS(V)     \
   MEDLAR_GPU_LINEAR_TILE_KERNELS(V)    \
   MEDLAR_GPU_EXPERT_KERNELS(V)         \
-  MEDLAR_GPU_ATTENTION_KERNELS(V)
+  MEDLAR_GPU_ATTENTION_KERNELS(V)      \
+  MEDLAR_GPU_FLASH_KERNELS(V)

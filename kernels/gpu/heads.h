@@ -22,11 +22,16 @@ FN void rotate_pair(TGMEM f32* head, u32 a, u32 b, f32 angle, f32 magnitude) {
 
 // Leaves the finished head in `head`, visible to all lanes of the simdgroup.
 FN void finish_head(const CONSTANT HeadParams& p, const THREAD HeadIo& io, u32 lane, TGMEM f32* head) {
+  f32 x[kMaxHeadDim / 32];  // all loads on their way at once
+  UNROLL for (u32 c = 0; c < kMaxHeadDim / 32; ++c) x[c] = c * 32 + lane < p.dim ? io.x[c * 32 + lane] : 0.f;
   f32 squares = 0.f;
-  for (u32 i = lane; i < p.dim; i += 32) squares = g_fma(io.x[i], io.x[i], squares);
+  UNROLL for (u32 c = 0; c < kMaxHeadDim / 32; ++c) squares = g_fma(x[c], x[c], squares);
   f32 scale = 1.f;
   if (p.norm) scale = g_rsqrt(simd_sum(squares) / (f32)p.dim + p.eps);
-  for (u32 i = lane; i < p.dim; i += 32) head[i] = io.x[i] * scale * (p.has_weight ? io.weight[i] : 1.f);
+  UNROLL for (u32 c = 0; c < kMaxHeadDim / 32; ++c) {
+    const u32 i = c * 32 + lane;
+    if (i < p.dim) head[i] = x[c] * scale * (p.has_weight ? io.weight[i] : 1.f);
+  }
   simd_fence();
   const u32 pairs = p.rope_dim / 2;
   const bool adjacent = p.rope_style == kRopeAdjacent;

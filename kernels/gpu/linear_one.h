@@ -188,7 +188,7 @@ FN void one_sums(const CONSTANT FewParams& p, const THREAD FewIo& io, const THRE
   OneCursor fill = one_cursor<Shape>(p, io, all, groups), take = fill;
   u32 g = groups.first, chunk = fill.chunk;
   ring_begin<Shape::kStages>(ring.flags, lane);
-  ROLLED for (u32 s = 0; s < Shape::kStages; ++s)
+  NO_UNROLL for (u32 s = 0; s < Shape::kStages; ++s)
       fill_stage<Shape>(p, io, all, fill, g + s < groups.end, ring, s, lane);
   wait_previous();
   simd_fence();  // one lane has set up the flags
@@ -201,7 +201,7 @@ FN void one_sums(const CONSTANT FewParams& p, const THREAD FewIo& io, const THRE
     if (p.norm) out.scale = Leaf::norm(io.x, p.k, p.eps, lane);
   }
   u32 stage = 0, parity = 0, until = (chunk + 1) * groups.in_chunk;
-  ROLLED for (; g < groups.end; ++g) {
+  NO_UNROLL for (; g < groups.end; ++g) {
     if (g == until) load_part<Leaf, Shape>(io, p.k, ++chunk, lane, part), until += groups.in_chunk;
     u32 offset[Shape::kRows];
     UNROLL for (u32 r = 0; r < Shape::kRows; ++r) offset[r] =

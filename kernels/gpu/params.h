@@ -15,6 +15,7 @@ struct StepCounts {
   i32 tokens;          // T
   i32 logit_rows;      // R
   i32 page_stride[4];  // of each group's page table
+  i32 runs;            // of tokens of one sequence each, one behind the other
 };
 
 // Which of the step's counts is the number of rows; numbered as kernels::RowCount.
@@ -159,6 +160,17 @@ struct AttentionParams {
   f32 scale, softcap;
   u32 window, group, has_sinks;
   u32 splits;  // parts that the keys are divided into; more than 1 needs attention_combine
+};
+
+enum { kKvF32 = 0, kKvF16 = 1, kKvBf16 = 2, kKvQ8_0 = 3, kKvQ4_0 = 4 };
+
+// Attention over the matrix unit (flash_attention.h).
+struct FlashParams {
+  AttentionParams attention;  // more than one split needs flash_combine
+  u32 shared_heads;           // query heads that share a KV head
+  f32 per_shared_head;        // 1 / shared_heads
+  u32 k_type, v_type;         // kKv...
+  u32 bytes, has_gamma;       // the result, times gamma, is also stored as rows of bytes
 };
 
 }  // namespace gpu

@@ -49,7 +49,7 @@ class Context {
   int capability() const {
     return 10 * attribute(cuda::Attribute::capability_major) + attribute(cuda::Attribute::capability_minor);
   }
-  int cores() const { return attribute(cuda::Attribute::multiprocessors); }
+  int cores() const { return attribute(cuda::Attribute::cores); }
   std::string name() const {
     std::array<char, 128> text{};
     driver_.check(driver_.device_name(text.data(), static_cast<int>(text.size()), device_), "name the GPU");
@@ -181,7 +181,7 @@ class Modules {
 
 class CudaDevice final : public gpu::Device {
  public:
-  explicit CudaDevice(int number)
+  explicit CudaDevice(int number = 0)
       : context_(driver_, number),
         name_(context_.name()),
         capability_(context_.capability()),

@@ -15,7 +15,7 @@ using Handle = struct Opaque*;  // CUcontext, CUmodule, CUfunction, CUstream, CU
 
 inline constexpr Result kOutOfMemory = 2;
 
-enum class Attribute : int { multiprocessors = 16, capability_major = 75, capability_minor = 76 };
+enum class Attribute : int { cores = 16, capability_major = 75, capability_minor = 76 };
 enum class FunctionAttribute : int { dynamic_shared_bytes = 8 };
 
 // CUDA_KERNEL_NODE_PARAMS

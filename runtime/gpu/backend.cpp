@@ -18,17 +18,18 @@ constexpr std::size_t kGuardBytes = 64;
 constexpr std::byte kGuard{0xA5};
 
 StepShape shape_of(const kernels::Step& step) {
-  StepShape s{step.tokens, step.logit_rows, 1};
+  StepShape s{step.tokens, step.logit_rows, 1, StepBuffer::runs(step)};
   for (std::int32_t t = 0; t < step.tokens; ++t) s.kv_tokens = std::max(s.kv_tokens, step.positions[t] + 1);
   return s;
 }
 
-// fn(plan) for steps of every size, with so many rows of logits and as many splits as there can be.
+// fn(plan) for steps of every size, with so many rows of logits, as many splits as there can be, and all or
+// no tokens of one sequence.
 template <class Fn>
 void each_size(const Lowering& lowering, const ProgramOptions& options, int logit_rows, Fn fn) {
   constexpr int kLongest = 1 << 30;
   for (int tokens = 1;; tokens *= 2) {
-    fn(lowering.plan(lowering.covering({tokens, logit_rows, kLongest})));
+    for (int runs : {1, tokens}) fn(lowering.plan(lowering.covering({tokens, logit_rows, kLongest, runs})));
     if (tokens >= options.max_tokens) return;
   }
 }

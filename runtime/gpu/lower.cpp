@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "formats/all.h"
 #include "kernels/gpu/params.h"
+#include "runtime/gpu/lower_attention.h"
 #include "runtime/gpu/lower_experts.h"
 #include "runtime/gpu/lower_few.h"
 #include "runtime/gpu/step_buffer.h"
@@ -238,43 +239,14 @@ class Emitter : public StepBuilder {
 
   void single(Value v, const ir::Attention& o) {
     const ir::KvWrite k{o.layer, ir::KvPart::key}, values{o.layer, ir::KvPart::value};
-    const KvPart &kp = part(k), &vp = part(values);
-    const std::int64_t window = g().kv_layers()[static_cast<std::size_t>(o.layer)].window;
-    const bool has_sinks = has_input(v, 3);
-    const std::int64_t heads = type(v).shape[0];
-    const AttentionParams p{.heads = u32_of(heads),
-                            .kv_heads = u32_of(kp.heads),
-                            .k_dim = u32_of(kp.dim),
-                            .v_dim = u32_of(vp.dim),
-                            .k_row_bytes = u32_of(kp.row_bytes),
-                            .v_row_bytes = u32_of(vp.row_bytes),
-                            .k_page_bytes = static_cast<std::uint64_t>(kp.page_bytes),
-                            .v_page_bytes = static_cast<std::uint64_t>(vp.page_bytes),
-                            .scale = o.scale,
-                            .softcap = o.softcap,
-                            .window = u32_of(window),
-                            .group = static_cast<std::uint32_t>(group_of(o.layer)),
-                            .has_sinks = has_sinks,
-                            .splits = splits(window)};
-    const Region q = value(in(v, 0)), sinks = has_sinks ? constant(in(v, 3)) : kCounts;
-    const std::size_t parts =
-        static_cast<std::size_t>(shape_.tokens * heads) * p.splits * (p.v_dim + 2) * sizeof(float);
-    const Region y = p.splits == 1 ? value(v) : temporary(parts);
-    emit(fmt::format("attention_{}_{}", format_name(kp.type), format_name(vp.type)), p,
-         {kCounts, step(StepField::positions), step(StepField::sequences),
-          step(StepField::pages, group_of(o.layer)), q, region(k), region(values), sinks},
-         {y}, {p.heads, u32_of(shape_.tokens), p.splits});
-    if (p.splits > 1)
-      emit("attention_combine", p, {kCounts, y, sinks}, {value(v)}, {p.heads, u32_of(shape_.tokens)});
-  }
-
-  // Long sequences are split when there are too few tokens to fill the device by themselves: a way that
-  // depends on the step.
-  std::uint32_t splits(std::int64_t window) const {
-    if (shape_.tokens > kVecRows || l_.options_.batch_invariant) return 1;
-    const std::int64_t keys =
-        window > 0 ? std::min<std::int64_t>(window, shape_.kv_tokens) : shape_.kv_tokens;
-    return u32_of(std::clamp<std::int64_t>(keys / l_.tuning_.keys_per_split, 1, l_.tuning_.max_splits));
+    emit_attention(*this, v,
+                   {.k = part(k),
+                    .v = part(values),
+                    .k_region = region(k),
+                    .v_region = region(values),
+                    .group = group_of(o.layer),
+                    .stored = few_.stored_bytes(v)},
+                   l_.tuning_);
   }
 
   const Lowering& l_;
@@ -302,9 +274,10 @@ StepShape Lowering::covering(const StepShape& shape) const {
     return static_cast<int>(std::bit_ceil(static_cast<unsigned>(std::max(n, 1))));
   };
   const int tokens = std::min(up(shape.tokens), options_.max_tokens);
-  // Only small steps divide the keys.
-  return {tokens, std::min(up(shape.logit_rows), options_.max_logit_rows),
-          tokens > kVecRows ? 1 : up(shape.kv_tokens)};
+  StepShape s{tokens, std::min(up(shape.logit_rows), options_.max_logit_rows), up(shape.kv_tokens),
+              tokens <= kVecRows ? tokens : std::min(up(shape.runs), tokens)};
+  if (!is_decoding(s)) s.kv_tokens = 1;  // nothing depends on it
+  return s;
 }
 
 StepPlan Lowering::plan(const StepShape& shape) const {

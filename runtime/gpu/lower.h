@@ -16,8 +16,12 @@ struct StepShape {
   int tokens = 1;
   int logit_rows = 1;
   int kv_tokens = 1;  // longest sequence, this step's tokens included
+  int runs = 1;       // of neighbouring tokens of one sequence
   friend auto operator<=>(const StepShape&, const StepShape&) = default;
 };
+
+// Whether most runs have few tokens: then attention divides the keys, not the rows.
+constexpr bool is_decoding(const StepShape& s) { return s.tokens <= 8 || s.runs * 4 > s.tokens; }
 
 struct LowerOptions {
   // Decoding divides a sequence's keys into parts of about this many, so that few heads keep many cores busy.

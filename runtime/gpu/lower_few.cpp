@@ -13,6 +13,7 @@ using ir::Value;
 namespace {
 
 constexpr std::size_t kMatrices = 3;
+constexpr std::int64_t kBytesGroup = 32;  // values with one scale (kernels/gpu/int8_rows.h)
 constexpr std::int64_t kMostPieces = kOneSums / (2 * kFewOutputs);  // of a row
 
 bool is_block(const ir::Graph& graph, Value linear) {
@@ -146,6 +147,18 @@ void FewProducts::store_bytes(Value result, Operands& o) {
   if (o.p.has_gamma) o.gamma = b_.constant(b_.in(reader->second, 1));
   o.bytes = bytes_of_rows(result);
   bytes_.insert_or_assign({b_.storage(result), reader->second.id}, o.bytes);
+}
+
+StoredBytes FewProducts::stored_bytes(Value attention) {
+  const ir::ValueType& t = b_.type(attention);
+  const auto reader = block_inputs_.find(b_.storage(attention));
+  if (!options_.bytes || b_.only_vec() || b_.max_rows(t.rows) > kVecRows || reader == block_inputs_.end() ||
+      t.shape.back() % kBytesGroup != 0)
+    return {};
+  StoredBytes stored{.bytes = bytes_of_rows(attention)};
+  if (reader->second) stored.gamma = b_.constant(b_.in(reader->second, 1));
+  bytes_.insert_or_assign({b_.storage(attention), reader->second.id}, *stored.bytes);
+  return stored;
 }
 
 // Room for a value as rows of bytes (kernels/gpu/int8_rows.h).

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/fuse.h"
+#include "runtime/gpu/lower_attention.h"
 #include "runtime/gpu/step_builder.h"
 
 namespace medlar::runtime::gpu {
@@ -30,6 +31,9 @@ class FewProducts {
   // Whether the group's products are of few rows, and may read them as bytes.
   bool take(const ir::LinearGroup& group) const;
   void emit(const ir::LinearGroup& group);
+  // Where what attention makes is to be stored as bytes as well, because a product reads it so; nowhere if
+  // none does, or heads are not whole groups of bytes.
+  StoredBytes stored_bytes(ir::Value attention);
 
  private:
   using Outs = std::vector<ir::LinearGroup::Out>;

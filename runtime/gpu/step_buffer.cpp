@@ -19,6 +19,10 @@ std::size_t used_sequences(const kernels::Step& step) {
   return static_cast<std::size_t>(last + 1);
 }
 
+bool starts_run(const kernels::Step& step, std::int32_t t) {
+  return t == 0 || step.sequences[t] != step.sequences[t - 1];
+}
+
 }  // namespace
 
 StepBuffer::Words StepBuffer::capacities(const ProgramOptions& options) {
@@ -26,6 +30,7 @@ StepBuffer::Words StepBuffer::capacities(const ProgramOptions& options) {
   words[index(StepField::counts)] = sizeof(medlar::gpu::StepCounts) / sizeof(std::int32_t);
   for (StepField f : {StepField::token_ids, StepField::positions, StepField::sequences})
     words[index(f)] = static_cast<std::size_t>(options.max_tokens);
+  words[index(StepField::runs)] = static_cast<std::size_t>(options.max_tokens) + 1;
   words[index(StepField::rows)] = static_cast<std::size_t>(options.max_logit_rows);
   for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g)
     words[index(StepField::pages) + g] =
@@ -66,6 +71,12 @@ std::span<std::int32_t> StepBuffer::field(std::size_t i) {
   return std::span(image_).subspan(offset_[i], capacity_[i]);
 }
 
+int StepBuffer::runs(const kernels::Step& step) {
+  int n = 0;
+  for (std::int32_t t = 0; t < step.tokens; ++t) n += starts_run(step, t);
+  return n;
+}
+
 bool StepBuffer::send(const kernels::Step& step) {
   const std::size_t sequences = used_sequences(step);
   bool moved = false;
@@ -81,12 +92,17 @@ bool StepBuffer::send(const kernels::Step& step) {
     std::copy_n(from, words, field(i).begin());
   };
   const auto tokens = static_cast<std::size_t>(step.tokens);
-  medlar::gpu::StepCounts counts{step.tokens, step.logit_rows, {}};
+  starts_.clear();
+  for (std::int32_t t = 0; t < step.tokens; ++t)
+    if (starts_run(step, t)) starts_.push_back(t);
+  medlar::gpu::StepCounts counts{step.tokens, step.logit_rows, {}, static_cast<std::int32_t>(starts_.size())};
+  starts_.push_back(step.tokens);
   for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g) counts.page_stride[g] = step.pages[g].stride;
   std::memcpy(field(index(StepField::counts)).data(), &counts, sizeof counts);
   put(index(StepField::token_ids), step.token_ids, tokens);
   put(index(StepField::positions), step.positions, tokens);
   put(index(StepField::sequences), step.sequences, tokens);
+  put(index(StepField::runs), starts_.data(), starts_.size());
   put(index(StepField::rows), step.rows, static_cast<std::size_t>(step.logit_rows));
   const std::size_t first_table = index(StepField::pages);
   device_.write(*buffer_, 0, std::as_bytes(std::span(image_).first(offset_[first_table])));

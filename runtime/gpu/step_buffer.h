@@ -17,6 +17,7 @@ enum class StepField : std::uint8_t {
   token_ids,
   positions,
   sequences,
+  runs,  // the first token of each run of tokens of one sequence, and the number of tokens
   rows,
   pages
 };  // pages + g: group g
@@ -27,6 +28,9 @@ class StepBuffer {
 
   // What it takes at first.
   static std::size_t bytes(const ProgramOptions& options);
+
+  // Runs of neighbouring tokens of one sequence.
+  static int runs(const kernels::Step& step);
 
   // Sends `step`. Returns whether the buffer moved, because page tables were longer than ever before: then
   // bindings that were taken before are stale.
@@ -46,7 +50,8 @@ class StepBuffer {
 
   Device& device_;
   Words capacity_, offset_{};
-  std::vector<std::int32_t> image_;  // of what precedes the page tables
+  std::vector<std::int32_t> starts_;  // of runs
+  std::vector<std::int32_t> image_;   // of what precedes the page tables
   std::unique_ptr<Buffer> buffer_;
 };
 

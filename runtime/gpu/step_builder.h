@@ -55,6 +55,8 @@ class StepBuilder {
 
   std::int64_t max_rows(ir::RowCount rows) const;
   std::uint32_t rows_of(ir::RowCount rows) const { return static_cast<std::uint32_t>(rows); }
+  const StepShape& shape() const { return shape_; }
+  bool batch_invariant() const { return options_.batch_invariant; }
   // No matrix unit: it takes f16, and small steps do not use it.
   bool only_vec() const { return options_.exact || options_.batch_invariant; }
 

@@ -1,4 +1,6 @@
 // Schedules of dispatches: barriers where there are hazards, and memory shared only across barriers.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "checkpoint/gguf.h"
@@ -128,9 +130,10 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
 // A token of a dense model: what each layer costs in dispatches, which small models wait for more than for
 // memory.
 TEST(GpuSchedule, LayersAreFewDispatches) {
-  const auto count = [](std::int64_t layers, int kv_tokens) {
+  const auto count = [](std::int64_t layers, int kv_tokens, std::int64_t head_dim = 32) {
     const testing::TemporaryFolder folder;
-    testing::write_tiny_model(folder / "m.gguf", {.type = DType::q8_0, .layers = layers});
+    testing::write_tiny_model(folder / "m.gguf",
+                              {.type = DType::q8_0, .layers = layers, .head_dim = head_dim});
     const gguf::File file = gguf::File::open(folder / "m.gguf");
     const models::Model model = models::build(file);
     const ProgramOptions options{.max_tokens = 1, .k_type = DType::f16, .v_type = DType::f16};
@@ -138,10 +141,37 @@ TEST(GpuSchedule, LayersAreFewDispatches) {
     return static_cast<int>(
         Lowering(model.graph, options, kv, {.bytes = true}).plan({1, 1, kv_tokens}).dispatches.size());
   };
-  // qkv, heads, attention, [its splits joined], bytes, output, gate and up, down.
-  EXPECT_EQ(count(3, 1) - count(2, 1), 7);
-  EXPECT_EQ(count(3, 4096) - count(2, 4096), 8);
-  EXPECT_EQ(count(2, 1), 2 * 7 + 5);  // embed, bytes; rows of logits, bytes, head
+  // qkv, heads, attention, [its splits joined], output, gate and up, down.
+  EXPECT_EQ(count(3, 1) - count(2, 1), 6);
+  EXPECT_EQ(count(3, 4096) - count(2, 4096), 7);
+  EXPECT_EQ(count(2, 1), 2 * 6 + 5);  // embed, bytes; rows of logits, bytes, head
+  // Heads of 16 are no whole groups of bytes: what attention has found is made bytes by itself.
+  EXPECT_EQ(count(3, 1, 16) - count(2, 1, 16), 7);
+}
+
+// Steps of a few tokens a sequence divide the keys, for as many cores as there are; prompts divide the rows.
+TEST(GpuPlan, AttentionFillsTheDevice) {
+  const testing::TemporaryFolder folder;
+  testing::write_tiny_model(folder / "m.gguf", {});
+  const gguf::File file = gguf::File::open(folder / "m.gguf");
+  const models::Model model = models::build(file);
+  const ProgramOptions options{.max_tokens = 512, .k_type = DType::f16, .v_type = DType::f16};
+  const std::vector<KvPart> kv = layout_kv(model.graph, options);
+  const auto attention = [&](const StepShape& shape, int cores) {
+    const StepPlan plan = Lowering(model.graph, options, kv, {.cores = cores}).plan(shape);
+    const auto found = std::ranges::find_if(
+        plan.dispatches, [](const PlannedDispatch& d) { return d.kernel->name.starts_with("flash_"); });
+    return std::pair{found->kernel->name, found->grid};
+  };
+  const auto [one, grid] = attention({1, 1, 4096, 1}, 132);
+  EXPECT_EQ(one, "flash_few_64");
+  EXPECT_EQ(grid.z, 32U);                                  // of 128 keys each
+  EXPECT_EQ(attention({1, 1, 4096, 1}, 8).second.z, 12U);  // two KV heads
+  EXPECT_EQ(attention({1, 1, 128, 1}, 132).second.z, 1U);
+  EXPECT_EQ(attention({128, 1, 4096, 128}, 132).first, "flash_few_64");
+  const auto [prompt, tiles] = attention({512, 1, 1, 2}, 132);
+  EXPECT_EQ(prompt, "flash_tile_64");
+  EXPECT_EQ(tiles.y, 512U * 2 / 64 + 1);  // two query heads of a KV head; each run may end within a tile
 }
 
 }  // namespace

@@ -98,6 +98,32 @@ void multiply(const void* const* in, void* const* out, std::uint64_t) {
       static_cast<float*>(out[lane])[e] = c[map.row[lane][e]][map.column[lane][e]];
 }
 
+// Rows in the order of their columns, whatever the map.
+template <class Combine>
+void by_rows(const void* const* in, void* const* out, Combine combine) {
+  const FragmentMap& map = fragment_map();
+  Tile tile;
+  for (std::uint32_t lane = 0; lane < kSimdWidth; ++lane)
+    for (std::size_t e = 0; e < kElements; ++e)
+      tile[map.row[lane][e]][map.column[lane][e]] = static_cast<const float*>(in[lane])[e];
+  float result[kTile];
+  for (std::size_t row = 0; row < kTile; ++row) {
+    result[row] = tile[row][0];
+    for (std::size_t column = 1; column < kTile; ++column)
+      result[row] = combine(result[row], tile[row][column]);
+  }
+  for (std::uint32_t lane = 0; lane < kSimdWidth; ++lane)
+    for (std::size_t e = 0; e < kElements; ++e) static_cast<float*>(out[lane])[e] = result[map.row[lane][e]];
+}
+
+void row_sums(const void* const* in, void* const* out, std::uint64_t) {
+  by_rows(in, out, [](float a, float b) { return a + b; });
+}
+
+void row_maxima(const void* const* in, void* const* out, std::uint64_t) {
+  by_rows(in, out, [](float a, float b) { return a > b || b != b ? a : b; });
+}
+
 }  // namespace
 
 float exchange(Collective what, int line, float value, std::uint32_t argument) {
@@ -109,6 +135,12 @@ float exchange(Collective what, int line, float value, std::uint32_t argument) {
 void multiply_tiles(int line, const float* a, const float* b, float* c) {
   const Operands operands{a, b};
   meet({Collective::matrix_multiply, line, multiply, 0}, &operands, c);
+}
+
+void reduce_rows(Collective what, int line, float* v) {
+  float result[kElements];
+  meet({what, line, what == Collective::max ? row_maxima : row_sums, 0}, v, result);
+  std::copy_n(result, kElements, v);
 }
 
 }  // namespace medlar::emulator

@@ -76,6 +76,9 @@ float exchange(Collective what, int line, float value, std::uint32_t argument = 
 // C += A B over 16x16 tiles, of which each lane holds 8 elements according to the fragment map.
 void multiply_tiles(int line, const float* a, const float* b, float* c);
 
+// v[e] of each lane becomes the sum, or the greatest, of those in its row of the fragment map.
+void reduce_rows(Collective what, int line, float* v);
+
 // Threadgroup memory: the same address for every thread of the group that passes the same id; 16-byte
 // aligned. It starts as NaN. Writing past `bytes` fails the launch.
 void* threadgroup_array(int id, std::size_t bytes);

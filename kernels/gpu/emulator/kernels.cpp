@@ -6,6 +6,7 @@
 #include "kernels/gpu/elementwise.h"
 #include "kernels/gpu/expert_pairs.h"
 #include "kernels/gpu/expert_sum.h"
+#include "kernels/gpu/flash_combine.h"
 #include "kernels/gpu/heads.h"
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/quantize.h"

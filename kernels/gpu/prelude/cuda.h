@@ -22,7 +22,8 @@ struct __align__(2) f16 {
 #define THREAD
 #define FN __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("unroll 1")  // a loop that shall stay one
+// A loop that is not copied.
+#define NO_UNROLL _Pragma("unroll 1")
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
 // With so few registers that a core can hold this many threadgroups.
 #define KERNEL_RESIDENT(threads, groups) extern "C" __global__ void __launch_bounds__(threads, groups)
@@ -91,12 +92,29 @@ FN u16 f32_to_bf16_bits(f32 v) {
 FN f32 to_f32(f16 h) { return f16_bits_to_f32(h.bits); }
 FN f16 to_f16(f32 v) { return f16{f32_to_f16_bits(v)}; }
 
+// Two neighbouring f16, the first in the low half.
+FN u32 f16_pair(f32 a, f32 b) {
+  u32 r;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(b), "f"(a));
+  return r;
+}
+// Four f16: (byte - bias) * scale, for a bias of up to 1023 and a scale that is an f16's bits.
+FN void f16_bytes(u32 bytes, u32 bias, u16 scale, u32* out) {
+  const u32 base = (0x6400u + bias) * 0x10001u, factor = scale * 0x10001u;  // 0x6400: 1024 as f16
+  UNROLL for (u32 i = 0; i < 2; ++i) {
+    u32 v = __byte_perm(bytes, 0x64646464u, i ? 0x4342 : 0x4140);
+    asm("sub.f16x2 %0, %0, %1;" : "+r"(v) : "r"(base));
+    asm("mul.f16x2 %0, %1, %2;" : "=r"(out[i]) : "r"(v), "r"(factor));
+  }
+}
+
 FN f32x4 ld_f32x4(const f32* p) { return *reinterpret_cast<const f32x4*>(p); }
 
 FN void ld_u32x4(const u8* p, u32* out) {
   const uint4 v = *reinterpret_cast<const uint4*>(p);
   out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
 }
+FN void st_u32x4(f16* p, const u32* v) { *reinterpret_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]); }
 // Weights: nobody writes them, so these may stand before wait_previous(); volatile and not as constants,
 // so that they stay there.
 FN void ld_weight_u32x4(const u8* p, u32* out) {
@@ -145,6 +163,13 @@ FN void ld_staged_words(const u8* p, u32* out, u32 n, u32 bytes) {
   const u8* at = p - ((u32)(u64)p & 3u);
   UNROLL for (u32 i = 0; i < n; ++i) out[i] = ld_staged_u32(at + i * 4);
 }
+// Copies of 16 aligned bytes to threadgroup memory, which are under way until this thread waits for them.
+struct Copies {};
+FN void copy16(Copies&, u8* to, const u8* from) {
+  const u32 at = (u32)__cvta_generic_to_shared(to);
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+}
+FN void wait_copies(Copies&) { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 FN i32 dot4_i8(u32 a, u32 b, i32 c) { return __dp4a((i32)a, (i32)b, c); }
 FN i32 dot4_u8(u32 a, u32 b, i32 c) {
@@ -157,7 +182,14 @@ FN u32 byte_permute(u32 a, u32 b, u32 selector) { return __byte_perm(a, b, selec
 FN f32 g_fma(f32 a, f32 b, f32 c) { return __fmaf_rn(a, b, c); }
 FN f32 g_rsqrt(f32 a) { return rsqrtf(a); }
 FN f32 g_exp(f32 a) { return expf(a); }
+FN f32 g_exp2(f32 a) {
+  f32 r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+  return r;
+}
 FN f32 g_tanh(f32 a) { return tanhf(a); }
+// By 1 - 2 / (exp(2 a) + 1).
+FN f32 g_tanh_fast(f32 a) { return 1.f - __fdividef(2.f, g_exp2(a * 2.88539008f) + 1.f); }
 FN f32 g_sin(f32 a) { return sinf(a); }
 FN f32 g_cos(f32 a) { return cosf(a); }
 FN f32 g_abs(f32 a) { return fabsf(a); }
@@ -172,6 +204,7 @@ FN f32 simd_max(f32 v) {
   return v;
 }
 
+FN bool simd_any(bool v) { return __any_sync(0xFFFFFFFFu, v); }
 FN f32 simd_shuffle_xor(f32 v, u32 mask) { return __shfl_xor_sync(0xFFFFFFFFu, v, mask); }
 
 // A simdgroup's ring of stages. From sm_90 on a lane starts bulk copies, and a stage's barrier in threadgroup
@@ -236,6 +269,7 @@ FN void ring_wait(u64*, u32, u32) {
   __syncwarp();
 }
 #endif
+
 // A 16x16x16 product as two mma.m16n8k16.
 struct MmaA {
   u32 r[4];
@@ -263,6 +297,12 @@ FN void mma_load_bt(MmaB& b, const f16* p, u32 ld, u32 lane) {
                : "=r"(b.r[0][0]), "=r"(b.r[0][1]), "=r"(b.r[1][0]), "=r"(b.r[1][1])
                : "r"(at));
 }
+FN void mma_load_b(MmaB& b, const f16* p, u32 ld, u32 lane) {
+  const u32 at = shared_address(p + (lane % 8 + lane / 8 % 2 * 8) * ld + lane / 16 * 8);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(b.r[0][0]), "=r"(b.r[0][1]), "=r"(b.r[1][0]), "=r"(b.r[1][1])
+               : "r"(at));
+}
 FN void mma(MmaC& c, MmaA& a, MmaB& b) {
   UNROLL for (u32 j = 0; j < 2; ++j) asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, "
@@ -273,3 +313,17 @@ FN void mma(MmaC& c, MmaA& a, MmaB& b) {
 FN u32 mma_row(u32 e, u32 lane) { return e / 2 % 2 * 8 + lane / 4; }
 FN u32 mma_col(u32 e, u32 lane) { return e / 4 * 8 + lane % 4 * 2 + e % 2; }
 FN f32 mma_get(MmaC& c, u32 e) { return c.r[e / 4][e % 4]; }
+FN void mma_set(MmaC& c, u32 e, f32 v) { c.r[e / 4][e % 4] = v; }
+#define MMA_ROWS 2
+FN u32 mma_slot(u32 e) { return e / 2 % 2; }
+FN void mma_row_max(f32* v) {
+  UNROLL for (u32 m = 1; m < 4; m *= 2) UNROLL for (u32 i = 0; i < MMA_ROWS; ++i) v[i] =
+      fmaxf(v[i], __shfl_xor_sync(0xFFFFFFFFu, v[i], m));
+}
+FN void mma_row_sum(f32* v) {
+  UNROLL for (u32 m = 1; m < 4; m *= 2) UNROLL for (u32 i = 0; i < MMA_ROWS; ++i) v[i] +=
+      __shfl_xor_sync(0xFFFFFFFFu, v[i], m);
+}
+FN void mma_to_a(MmaA& a, MmaC& c) {
+  UNROLL for (u32 i = 0; i < 4; ++i) a.r[i] = f16_pair(c.r[i / 2][i % 2 * 2], c.r[i / 2][i % 2 * 2 + 1]);
+}

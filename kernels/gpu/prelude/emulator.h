@@ -26,7 +26,7 @@
 #define THREAD
 #define FN inline
 #define UNROLL
-#define ROLLED
+#define NO_UNROLL
 #define KERNEL(threads) static void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const CONSTANT T& p
@@ -63,6 +63,16 @@ FN f32 f16_bits_to_f32(u16 v) { return medlar::formats::f16_bits_to_f32(v); }
 FN f32 to_f32(f16 h) { return medlar::formats::f16_bits_to_f32(static_cast<u16>(h)); }
 FN f16 to_f16(f32 v) { return static_cast<f16>(medlar::formats::f32_to_f16_bits(v)); }
 
+// Two neighbouring f16, the first in the low half.
+FN u32 f16_pair(f32 a, f32 b) { return (u32)to_f16(a) | (u32)to_f16(b) << 16; }
+// Four f16: (byte - bias) * scale, for a bias of up to 1023 and a scale that is an f16's bits.
+FN void f16_bytes(u32 bytes, u32 bias, u16 scale, THREAD u32* out) {
+  const f32 factor = f16_bits_to_f32(scale);
+  for (u32 i = 0; i < 2; ++i)
+    out[i] = f16_pair((f32)((i32)(bytes >> 16 * i & 255u) - (i32)bias) * factor,
+                      (f32)((i32)(bytes >> (16 * i + 8) & 255u) - (i32)bias) * factor);
+}
+
 FN f32x4 ld_f32x4(const DEVICE f32* p) { return f32x4{p[0], p[1], p[2], p[3]}; }
 
 FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
@@ -71,6 +81,9 @@ FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
   };
   const DEVICE Words* from = (const DEVICE Words*)p;
   for (u32 i = 0; i < 4; ++i) out[i] = from->w[i];
+}
+FN void st_u32x4(TGMEM f16* p, const THREAD u32* v) {
+  for (u32 i = 0; i < 8; ++i) p[i] = static_cast<f16>((u16)(v[i / 2] >> i % 2 * 16));
 }
 // Weights: nobody writes them, so these may stand before wait_previous().
 FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
@@ -103,6 +116,29 @@ FN void ld_staged_words(const TGMEM u8* p, THREAD u32* out, u32 n, u32 bytes) {
   }
 }
 
+// Copies of 16 aligned bytes to threadgroup memory, which are under way until this thread waits for them:
+// here they are made then.
+struct Copies {
+  struct {
+    TGMEM u8* to;
+    const DEVICE u8* from;
+  } pending[32];
+  u32 count = 0;
+};
+FN void wait_copies(THREAD Copies& copies) {
+  u32 words[4];
+  for (u32 i = 0; i < copies.count; ++i) {
+    ld_u32x4(copies.pending[i].from, words);
+    for (u32 b = 0; b < 16; ++b) copies.pending[i].to[b] = (u8)(words[b / 4] >> b % 4 * 8);
+  }
+  copies.count = 0;
+}
+FN void copy16(THREAD Copies& copies, TGMEM u8* to, const DEVICE u8* from) {
+  if (copies.count == 32) wait_copies(copies);
+  copies.pending[copies.count].to = to, copies.pending[copies.count].from = from;
+  ++copies.count;
+}
+
 FN i32 dot4_i8(u32 a, u32 b, i32 c) {
   UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
   return c;
@@ -125,7 +161,9 @@ FN f32 g_fma(f32 a, f32 b, f32 c) {
 }  // rounds twice: not every processor has the instruction
 FN f32 g_rsqrt(f32 a) { return 1.f / std::sqrt(a); }
 FN f32 g_exp(f32 a) { return std::exp(a); }
+FN f32 g_exp2(f32 a) { return std::exp2(a); }
 FN f32 g_tanh(f32 a) { return std::tanh(a); }
+FN f32 g_tanh_fast(f32 a) { return std::tanh(a); }
 FN f32 g_sin(f32 a) { return std::sin(a); }
 FN f32 g_cos(f32 a) { return std::cos(a); }
 FN f32 g_abs(f32 a) { return std::fabs(a); }
@@ -138,6 +176,9 @@ FN f32 simd_max(f32 v, GK_LINE) {
   return medlar::emulator::exchange(medlar::emulator::Collective::max, line, v);
 }
 
+FN bool simd_any(bool v, GK_LINE) {
+  return medlar::emulator::exchange(medlar::emulator::Collective::max, line, v ? 1.f : 0.f) > 0.f;
+}
 FN f32 simd_shuffle_xor(f32 v, u32 mask, GK_LINE) {
   return medlar::emulator::exchange(medlar::emulator::Collective::shuffle, line, v, mask);
 }
@@ -184,7 +225,23 @@ FN void mma_load_bt(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
   const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
   for (u32 e = 0; e < MMA_ELEMS; ++e) b.v[e] = to_f32(p[map.column[lane][e] * ld + map.row[lane][e]]);
 }
+FN void mma_load_b(THREAD MmaB& b, const TGMEM f16* p, u32 ld, u32 lane) {
+  const medlar::emulator::FragmentMap& map = medlar::emulator::fragment_map();
+  for (u32 e = 0; e < MMA_ELEMS; ++e) b.v[e] = to_f32(p[map.row[lane][e] * ld + map.column[lane][e]]);
+}
 FN void mma(THREAD MmaC& c, THREAD MmaA& a, THREAD MmaB& b, GK_LINE) {
   medlar::emulator::multiply_tiles(line, a.v, b.v, c.v);
 }
 FN f32 mma_get(THREAD MmaC& c, u32 e) { return c.v[e]; }
+FN void mma_set(THREAD MmaC& c, u32 e, f32 v) { c.v[e] = v; }
+#define MMA_ROWS 8
+FN u32 mma_slot(u32 e) { return e; }
+FN void mma_row_max(THREAD f32* v, GK_LINE) {
+  medlar::emulator::reduce_rows(medlar::emulator::Collective::max, line, v);
+}
+FN void mma_row_sum(THREAD f32* v, GK_LINE) {
+  medlar::emulator::reduce_rows(medlar::emulator::Collective::sum, line, v);
+}
+FN void mma_to_a(THREAD MmaA& a, THREAD MmaC& c) {
+  for (u32 e = 0; e < MMA_ELEMS; ++e) a.v[e] = to_f32(to_f16(c.v[e]));
+}

@@ -27,7 +27,7 @@ typedef float4 f32x4;
 #define THREAD __private
 #define FN inline
 #define UNROLL
-#define ROLLED
+#define NO_UNROLL
 #define KERNEL(threads) __kernel void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) const __constant T& p
@@ -59,14 +59,20 @@ f32 f16_bits_to_f32(u16);
 u16 f32_to_f16_bits(f32);
 f32 bf16_bits_to_f32(u16);
 u16 f32_to_bf16_bits(f32);
+u32 f16_pair(f32, f32);
+void f16_bytes(u32, u32, u16, THREAD u32*);
 f32x4 ld_f32x4(const DEVICE f32*);
 void ld_u32x4(const DEVICE u8*, THREAD u32*);
+void st_u32x4(TGMEM f16*, const THREAD u32*);
 void ld_weight_u32x4(const DEVICE u8*, THREAD u32*);
 u32 ld_weight_u16(const DEVICE u8*);
 u32 ld_weight_u32(const DEVICE u8*);
 void ld_weight_words(const DEVICE u8*, THREAD u32*, u32, u32);
 u32 weight_shift(const DEVICE u8*);
 u32 shifted_word(const THREAD u32*, u32);
+struct Copies {};
+void copy16(THREAD Copies&, TGMEM u8*, const DEVICE u8*);
+void wait_copies(THREAD Copies&);
 void ld_staged_u32x4(const TGMEM u8*, THREAD u32*);
 u32 ld_staged_u32(const TGMEM u8*);
 u32 ld_staged_u16(const TGMEM u8*);
@@ -78,13 +84,16 @@ u32 byte_permute(u32, u32, u32);
 f32 g_fma(f32, f32, f32);
 f32 g_rsqrt(f32);
 f32 g_exp(f32);
+f32 g_exp2(f32);
 f32 g_tanh(f32);
+f32 g_tanh_fast(f32);
 f32 g_sin(f32);
 f32 g_cos(f32);
 f32 g_abs(f32);
 f32 g_max(f32, f32);
 f32 simd_sum(f32);
 f32 simd_max(f32);
+bool simd_any(bool);
 f32 simd_shuffle_xor(f32, u32);
 u32 ring_offset(const DEVICE u8*);
 template <u32 kStages>
@@ -107,7 +116,14 @@ struct MmaC {
 void mma_zero(THREAD MmaC&);
 void mma_load_a(THREAD MmaA&, const TGMEM f16*, u32, u32);
 void mma_load_bt(THREAD MmaB&, const TGMEM f16*, u32, u32);
+void mma_load_b(THREAD MmaB&, const TGMEM f16*, u32, u32);
 void mma(THREAD MmaC&, THREAD MmaA&, THREAD MmaB&);
 u32 mma_row(u32, u32);
 u32 mma_col(u32, u32);
 f32 mma_get(THREAD MmaC&, u32);
+void mma_set(THREAD MmaC&, u32, f32);
+#define MMA_ROWS 2
+u32 mma_slot(u32);
+void mma_row_max(THREAD f32*);
+void mma_row_sum(THREAD f32*);
+void mma_to_a(THREAD MmaA&, THREAD MmaC&);

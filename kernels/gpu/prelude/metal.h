@@ -26,7 +26,7 @@ typedef float4 f32x4;
 #define THREAD thread
 #define FN inline
 #define UNROLL _Pragma("clang loop unroll(full)")
-#define ROLLED
+#define NO_UNROLL
 #define KERNEL(threads) [[kernel, max_total_threads_per_threadgroup(threads)]] void
 #define KERNEL_RESIDENT(threads, groups) KERNEL(threads)
 #define PARAMS(T, p) constant T& p [[buffer(0)]]
@@ -69,11 +69,26 @@ FN u16 f32_to_bf16_bits(f32 v) {
 FN f32 to_f32(f16 h) { return float(h); }
 FN f16 to_f16(f32 v) { return half(v); }
 
+// Two neighbouring f16, the first in the low half.
+FN u32 f16_pair(f32 a, f32 b) { return (u32)f32_to_f16_bits(a) | (u32)f32_to_f16_bits(b) << 16; }
+// Four f16: (byte - bias) * scale, for a bias of up to 1023 and a scale that is an f16's bits.
+FN void f16_bytes(u32 bytes, u32 bias, u16 scale, THREAD u32* out) {
+  const f32 factor = f16_bits_to_f32(scale);
+  UNROLL for (u32 i = 0; i < 2; ++i) out[i] =
+      f16_pair((f32)((i32)(bytes >> 16 * i & 255u) - (i32)bias) * factor,
+               (f32)((i32)(bytes >> (16 * i + 8) & 255u) - (i32)bias) * factor);
+}
+
 FN f32x4 ld_f32x4(const device f32* p) { return *(const device f32x4*)p; }
 
 FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
   const float4 v = *(const device float4*)p;
   out[0] = bits_u32(v.x), out[1] = bits_u32(v.y), out[2] = bits_u32(v.z), out[3] = bits_u32(v.w);
+}
+FN void st_u32x4(TGMEM f16* p, const THREAD u32* v) {
+  float4 r;
+  r.x = bits_f32(v[0]), r.y = bits_f32(v[1]), r.z = bits_f32(v[2]), r.w = bits_f32(v[3]);
+  *(threadgroup float4*)p = r;
 }
 // Weights: nobody writes them, so these may stand before wait_previous().
 FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
@@ -106,6 +121,13 @@ FN void ld_staged_words(const threadgroup u8* p, thread u32* out, u32 n, u32 byt
   }
 }
 
+// Copies of 16 aligned bytes to threadgroup memory, which are under way until this thread waits for them.
+struct Copies {};
+FN void copy16(THREAD Copies&, TGMEM u8* to, const DEVICE u8* from) {
+  *(threadgroup float4*)to = *(const device float4*)from;
+}
+FN void wait_copies(THREAD Copies&) {}
+
 FN i32 dot4_i8(u32 a, u32 b, i32 c) {
   UNROLL for (u32 i = 0; i < 4; ++i) c += (i32)(i8)(u8)(a >> 8 * i) * (i32)(i8)(u8)(b >> 8 * i);
   return c;
@@ -126,13 +148,16 @@ FN u32 byte_permute(u32 a, u32 b, u32 selector) {
 FN f32 g_fma(f32 a, f32 b, f32 c) { return fma(a, b, c); }
 FN f32 g_rsqrt(f32 a) { return precise::rsqrt(a); }
 FN f32 g_exp(f32 a) { return precise::exp(a); }
+FN f32 g_exp2(f32 a) { return fast::exp2(a); }
 FN f32 g_tanh(f32 a) { return precise::tanh(a); }
+FN f32 g_tanh_fast(f32 a) { return precise::tanh(a); }
 FN f32 g_sin(f32 a) { return precise::sin(a); }
 FN f32 g_cos(f32 a) { return precise::cos(a); }
 FN f32 g_abs(f32 a) { return fabs(a); }
 FN f32 g_max(f32 a, f32 b) { return fmax(a, b); }
 
 // simd_sum, simd_max and simd_shuffle_xor are Metal's own.
+FN bool simd_any(bool v) { return simd_max(v ? 1.f : 0.f) > 0.f; }
 
 // A simdgroup's ring of stages: copied at once.
 FN u32 ring_offset(const device u8*) { return 0; }
@@ -173,6 +198,10 @@ FN void mma_load_bt(thread MmaB& b, const threadgroup f16* p, u32 ld, u32 lane) 
   UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j)
       simdgroup_load(b.m[i][j], p + j * 8 * ld + i * 8, ld, 0, true);
 }
+FN void mma_load_b(thread MmaB& b, const threadgroup f16* p, u32 ld, u32 lane) {
+  UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j)
+      simdgroup_load(b.m[i][j], p + i * 8 * ld + j * 8, ld);
+}
 FN void mma(thread MmaC& c, thread MmaA& a, thread MmaB& b) {
   UNROLL for (short k = 0; k < 2; ++k) UNROLL for (short i = 0; i < 2; ++i)
       UNROLL for (short j = 0; j < 2; ++j)
@@ -183,3 +212,23 @@ FN void mma(thread MmaC& c, thread MmaA& a, thread MmaB& b) {
 FN u32 mma_row(u32 e, u32 lane) { return e / 4 * 8 + (lane / 4 & 4) + lane / 2 % 4; }
 FN u32 mma_col(u32 e, u32 lane) { return e / 2 % 2 * 8 + (lane / 4 & 2) * 2 + lane % 2 * 2 + e % 2; }
 FN f32 mma_get(thread MmaC& c, u32 e) { return c.m[e / 4][e / 2 % 2].thread_elements()[e % 2]; }
+FN void mma_set(thread MmaC& c, u32 e, f32 v) { c.m[e / 4][e / 2 % 2].thread_elements()[e % 2] = v; }
+#define MMA_ROWS 2
+FN u32 mma_slot(u32 e) { return e / 4; }
+FN void mma_row_max(thread f32* v) {
+  UNROLL for (short i = 0; i < MMA_ROWS; ++i) {
+    v[i] = fmax(v[i], simd_shuffle_xor(v[i], (ushort)1));
+    v[i] = fmax(v[i], simd_shuffle_xor(v[i], (ushort)8));
+  }
+}
+FN void mma_row_sum(thread f32* v) {
+  UNROLL for (short i = 0; i < MMA_ROWS; ++i) {
+    v[i] += simd_shuffle_xor(v[i], (ushort)1);
+    v[i] += simd_shuffle_xor(v[i], (ushort)8);
+  }
+}
+FN void mma_to_a(thread MmaA& a, thread MmaC& c) {
+  UNROLL for (short i = 0; i < 2; ++i) UNROLL for (short j = 0; j < 2; ++j)
+      UNROLL for (short e = 0; e < 2; ++e) a.m[i][j]
+          .thread_elements()[e] = half(c.m[i][j].thread_elements()[e]);
+}

@@ -138,7 +138,7 @@ Result cuDeviceGetName(char* name, int size, int) {
   return std::strncpy(name, "stub", std::size_t(size)), kOk;
 }
 Result cuDeviceGetAttribute(int* value, Attribute which, int) {
-  *value = which == Attribute::capability_major ? 9 : which == Attribute::multiprocessors ? 5 : 0;
+  *value = which == Attribute::capability_major ? 9 : which == Attribute::cores ? 5 : 0;
   return kOk;
 }
 Result cuDevicePrimaryCtxRetain(Handle* context, int) { return *context = handle(&gpu()), kOk; }

@@ -94,7 +94,18 @@ struct TestStep {
   i32 stride = 0;
 
   gpu::StepCounts counts() const {
-    return {static_cast<i32>(tokens()), static_cast<i32>(rows.size()), {stride, stride, stride, stride}};
+    return {static_cast<i32>(tokens()),
+            static_cast<i32>(rows.size()),
+            {stride, stride, stride, stride},
+            static_cast<i32>(starts().size()) - 1};
+  }
+  // The first token of each run of tokens of one sequence, and the number of tokens.
+  std::vector<i32> starts() const {
+    std::vector<i32> at;
+    for (std::size_t t = 0; t < sequences.size(); ++t)
+      if (t == 0 || sequences[t] != sequences[t - 1]) at.push_back(static_cast<i32>(t));
+    at.push_back(static_cast<i32>(tokens()));
+    return at;
   }
   std::size_t tokens() const { return std::max({token_ids.size(), positions.size(), explicit_tokens}); }
   kernels::Step host() const {

@@ -75,7 +75,8 @@ TEST(GpuCatalog, SourcesKeepTheRules) {
   for (const gpu::KernelInfo& kernel : gpu::kernels()) files.insert(kernel.file);
   for (const char* shared : {"kernels/gpu/common.h", "kernels/gpu/linear.h", "kernels/gpu/expert_linear.h",
                              "kernels/gpu/pages.h", "kernels/gpu/attention_parts.h", "kernels/gpu/few.h",
-                             "kernels/gpu/weights.h", "kernels/gpu/params.h"})
+                             "kernels/gpu/flash_result.h", "kernels/gpu/flash_rows.h",
+                             "kernels/gpu/flash_tile.h", "kernels/gpu/weights.h", "kernels/gpu/params.h"})
     files.insert(shared);
   for (const std::string_view file : files) {
     const std::string code =
