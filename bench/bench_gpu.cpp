@@ -190,7 +190,7 @@ class Bench {
     p.k = static_cast<std::uint32_t>(product.k);
     p.row_bytes = static_cast<std::uint32_t>(row);
     p.bytes = product.bytes;
-    const bool one = kernel.ring_bytes > 0;
+    const bool one = kernel.shared_bytes > 0;
     if (one) p.groups = gpu::one_groups(p, type_of(format), device_->cores());
     const std::uint32_t grid = one ? p.groups : static_cast<std::uint32_t>((product.n + 31) / 32);
     const gpu::Binding a{weights_.get(), at};

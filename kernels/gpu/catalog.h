@@ -37,6 +37,7 @@
 #define MEDLAR_GPU_PLAIN_KERNELS(V)                              \
   V("kernels/gpu/rms_norm.h", 256, rms_norm, )                   \
   V("kernels/gpu/prepare.h", 256, prepare, )                     \
+  V("kernels/gpu/linear_sum.h", 256, linear_sum, )               \
   V("kernels/gpu/quantize.h", 256, quantize, )                   \
   V("kernels/gpu/elementwise.h", 256, glu, )                     \
   V("kernels/gpu/elementwise.h", 256, binary, )                  \
@@ -101,8 +102,12 @@
   MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_8, V)
 
 #define MEDLAR_GPU_LINEAR_TILE(V, f, block) \
-  V("kernels/gpu/linear_tile.h", 128, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
+  V("kernels/gpu/linear_tile.h", 256, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_LINEAR_TILE_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_TILE, V)
+
+#define MEDLAR_GPU_UNPACK(V, f, block) \
+  V("kernels/gpu/unpack.h", 256, unpack_##f, UNPACK(unpack_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_UNPACK_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_UNPACK, V)
 
 // Pairs of an expert in one pass over its weights: 1 or up to 8.
 #define MEDLAR_GPU_EXPERT_VEC_1(V, f, block)             \
@@ -112,7 +117,7 @@
   V("kernels/gpu/expert_vec.h", 128, expert_vec_##f##_8, \
     EXPERT_VEC(expert_vec_##f##_8, MEDLAR_GPU_ROWS(block), 8))
 #define MEDLAR_GPU_EXPERT_TILE(V, f, block) \
-  V("kernels/gpu/expert_tile.h", 128, expert_tile_##f, EXPERT_TILE(expert_tile_##f, MEDLAR_GPU_ROWS(block)))
+  V("kernels/gpu/expert_tile.h", 256, expert_tile_##f, EXPERT_TILE(expert_tile_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_EXPERT_KERNELS(V)                    \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EXPERT_VEC_1, V) \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_EXPERT_VEC_8, V) \
@@ -170,6 +175,13 @@
   MEDLAR_GPU_LINEAR_VEC_KERNELS(V)     \
   MEDLAR_GPU_LINEAR_FEW_KERNELS(V)     \
   MEDLAR_GPU_LINEAR_TILE_KERNELS(V)    \
+  MEDLAR_GPU_UNPACK_KERNELS(V)         \
   MEDLAR_GPU_EXPERT_KERNELS(V)         \
   MEDLAR_GPU_ATTENTION_KERNELS(V)      \
   MEDLAR_GPU_FLASH_KERNELS(V)
+
+// Kernels in words that only some dialects have (prelude/wgmma.h), where others get no text. V(file, threads,
+// bytes of large threadgroup memory, name, instance)
+#define MEDLAR_GPU_NATIVE_KERNELS(V)                                                                   \
+  V("kernels/gpu/linear_wgmma.h", 384, 4 * 2 * 16384, linear_wgmma_1, LINEAR_WGMMA(linear_wgmma_1, 1)) \
+  V("kernels/gpu/linear_wgmma.h", 384, 4 * 3 * 16384, linear_wgmma_2, LINEAR_WGMMA(linear_wgmma_2, 2))

@@ -15,8 +15,11 @@ namespace {
 #define MEDLAR_ENTRY(file, threads, name, ...) KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads, 0},
 #define MEDLAR_RING(file, threads, name, ...) \
   KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads, kOneRingBytes},
-constexpr KernelInfo kKernels[] = {MEDLAR_GPU_RINGLESS_KERNELS(MEDLAR_ENTRY)
-                                       MEDLAR_GPU_RING_KERNELS(MEDLAR_RING)};
+#define MEDLAR_NATIVE(file, threads, shared, name, ...) \
+  KernelInfo{#name, file, MEDLAR_TEXT(__VA_ARGS__), threads, shared},
+constexpr KernelInfo kKernels[] = {MEDLAR_GPU_RINGLESS_KERNELS(MEDLAR_ENTRY) MEDLAR_GPU_RING_KERNELS(
+    MEDLAR_RING) MEDLAR_GPU_NATIVE_KERNELS(MEDLAR_NATIVE)};
+#undef MEDLAR_NATIVE
 #undef MEDLAR_RING
 #undef MEDLAR_ENTRY
 #undef MEDLAR_TEXT
@@ -33,7 +36,7 @@ std::string_view included(std::string_view line) {
 // emulator.
 bool host_only(std::string_view path) {
   return path == "formats/portable.h" || path == "formats/format.h" ||
-         path == "kernels/gpu/prelude/emulator.h";
+         path == "kernels/gpu/prelude/emulator.h" || path == "kernels/gpu/prelude/wgmma_emulator.h";
 }
 
 void append(std::string_view path, std::set<std::string_view>& seen, std::string& text) {

@@ -9,11 +9,11 @@
 namespace medlar::gpu {
 
 struct KernelInfo {
-  std::string_view name;         // "linear_vec_q4_k_1"
-  std::string_view file;         // where it is defined, from the repository's root
-  std::string_view instance;     // the text that defines it after `file`; empty: the file does
-  std::uint32_t threads;         // a threadgroup
-  std::uint32_t ring_bytes = 0;  // of threadgroup memory beside its arrays (TGRING)
+  std::string_view name;           // "linear_vec_q4_k_1"
+  std::string_view file;           // where it is defined, from the repository's root
+  std::string_view instance;       // the text that defines it after `file`; empty: the file does
+  std::uint32_t threads;           // a threadgroup
+  std::uint32_t shared_bytes = 0;  // of threadgroup memory beside its arrays (TGRING, TGLARGE)
 };
 
 std::span<const KernelInfo> kernels();

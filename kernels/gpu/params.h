@@ -43,7 +43,29 @@ struct PrepareParams {
   u32 rows, dim;
   u32 norm, has_weight;
   f32 eps;
-  u32 per_row;  // vectors a row
+  u32 per_row;   // vectors a row
+  u32 swizzled;  // as swizzled tiles; else as rows of a multiple of eight
+};
+
+// Operands of the products of many rows (swizzled_tiles.h).
+enum { kSwizzledRows = 128, kSwizzledColumns = 64, kSwizzledBytes = 16384 };
+
+// Rows of a matrix as swizzled tiles: `rows` of them from row `first` on.
+struct UnpackParams {
+  u32 rows, first;
+  u32 k, row_bytes;
+  u32 k_tiles;
+  u32 aligned;  // rows, to 16 bytes
+};
+
+// Products of many rows (linear_wgmma.h): outputs first, first + 1, ... of a matrix (n, k), `part` of them.
+struct WgmmaParams {
+  u32 rows;  // which count
+  u32 n, first, part;
+  u32 n_tiles, k_tiles;
+  u32 groups;  // of the grid
+  u32 glu, activation;
+  u32 has_bias, has_residual;
 };
 
 struct LinearParams {
@@ -51,6 +73,15 @@ struct LinearParams {
   u32 n, k;       // weight (n, k)
   u32 row_bytes;  // of the weight
   u32 has_bias, has_residual;
+};
+
+// A product by tiles (linear_tile.h), in parts of so many columns of its matrix each: a whole number of
+// blocks.
+struct TileParams {
+  LinearParams linear;
+  u32 parts, part_columns;
+  u32 part_rows;  // that a part's sums have room for
+  u32 aligned;    // rows of weights, to 16 bytes
 };
 
 enum { kMaxExperts = 4096 };

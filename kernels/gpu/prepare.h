@@ -1,9 +1,10 @@
 // Rows of activations as f16 for tile products, RMS-normalised first if asked. Each row is divided by a power
 // of two that puts its largest magnitude near 2^13: f16 alone overflows on models with large activations
-// (Gemma). One threadgroup a vector. Grid: (vectors).
+// (Gemma). A row becomes a row of the next multiple of eight values, or of swizzled tiles; zeros follow it.
+// One threadgroup a vector. Grid: (vectors).
 #pragma once
 
-#include "kernels/gpu/common.h"
+#include "kernels/gpu/swizzled_tiles.h"
 
 // The power of two s with 2^13 <= top / s < 2^14, within f32's exponents; 1 for a row of zeros.
 FN f32 row_scale(f32 top) {
@@ -11,26 +12,53 @@ FN f32 row_scale(f32 top) {
   return exponent == 0 ? 1.f : bits_f32((exponent > 13 ? exponent - 13 : 1u) << 23);
 }
 
+// Eight values of a row from i on, and zeros behind its end.
+FN void load_values(u32 dim, const DEVICE f32* x, u32 i, THREAD f32* out) {
+  if (dim % 8 == 0 && i < dim) {
+    UNROLL for (u32 j = 0; j < 8; j += 4) {
+      const f32x4 v = ld_f32x4(x + i + j);
+      out[j] = v.x, out[j + 1] = v.y, out[j + 2] = v.z, out[j + 3] = v.w;
+    }
+  } else {
+    UNROLL for (u32 j = 0; j < 8; ++j) out[j] = i + j < dim ? x[i + j] : 0.f;
+  }
+}
+
+// The same times the norm's weight, where there is one, which lies in the file at any multiple of four bytes.
+FN void apply_weight(const CONSTANT PrepareParams& p, const DEVICE f32* weight, u32 i, THREAD f32* v) {
+  if (!p.has_weight) return;
+  UNROLL for (u32 j = 0; j < 8; ++j) v[j] = i + j < p.dim ? v[j] * weight[i + j] : 0.f;
+}
+
 KERNEL(256)
-prepare(PARAMS(PrepareParams, p), IN(1, StepCounts, step), IN(2, f32, x), IN(3, f32, weight), OUT(4, f16, y),
+prepare(PARAMS(PrepareParams, p), IN(1, StepCounts, step), IN(2, f32, x), IN(3, f32, weight), OUT(4, u8, y),
         OUT(5, f32, scales) GRID) {
   GRID_BEGIN
   TGARRAY(f32, sums, 8);
   TGARRAY(f32, tops, 8);
-  if (gk_tgid.x >= row_count(step, p.rows) * p.per_row) return;
-  const u64 at = (u64)gk_tgid.x * p.dim;
-  f32 squares = 0.f, top = 0.f;
-  for (u32 i = gk_tid; i < p.dim; i += 256) {
-    const f32 v = x[at + i];
-    squares = g_fma(v, v, squares);
-    top = g_max(top, g_abs(p.has_weight ? v * weight[i] : v));
+  const u32 row = gk_tgid.x;
+  if (row >= row_count(step, p.rows) * p.per_row) return;
+  const DEVICE f32* from = x + (u64)row * p.dim;
+  f32 squares = 0.f, top = 0.f, v[8];
+  for (u32 i = gk_tid * 8; i < p.dim; i += 256 * 8) {
+    load_values(p.dim, from, i, v);
+    UNROLL for (u32 j = 0; j < 8; ++j) squares = g_fma(v[j], v[j], squares);
+    apply_weight(p, weight, i, v);
+    UNROLL for (u32 j = 0; j < 8; ++j) top = g_max(top, g_abs(v[j]));
   }
   f32 norm = 1.f;
   if (p.norm) norm = g_rsqrt(group_sum(squares, sums, 8, gk_lane, gk_sg) / (f32)p.dim + p.eps);
   const f32 scale = row_scale(group_max(top, tops, 8, gk_lane, gk_sg) * norm);
-  for (u32 i = gk_tid; i < p.dim; i += 256) {
-    const f32 v = x[at + i] * norm;
-    y[at + i] = to_f16((p.has_weight ? v * weight[i] : v) / scale);
+  const f32 factor = norm / scale;
+  const u32 k_tiles = ceil_div(p.dim, kSwizzledColumns);
+  const u32 stride = p.swizzled ? k_tiles * kSwizzledColumns : ceil_div(p.dim, 8) * 8;
+  for (u32 i = gk_tid * 8; i < stride; i += 256 * 8) {
+    load_values(p.dim, from, i, v);
+    apply_weight(p, weight, i, v);
+    UNROLL for (u32 j = 0; j < 8; ++j) v[j] *= factor;
+    u32 words[4];
+    f16_words(v, words);
+    st_u32x4(y + (p.swizzled ? swizzled_unit(row, i, k_tiles) : ((u64)row * stride + i) / 8) * 16, words);
   }
-  if (gk_tid == 0) scales[gk_tgid.x] = scale;
+  if (gk_tid == 0) scales[row] = scale;
 }

@@ -42,7 +42,9 @@ class Compilation {
   Compilation& operator=(const Compilation&) = delete;
 
   std::vector<std::byte> cubin(int capability) {
-    const std::string architecture = fmt::format("--gpu-architecture=sm_{}", capability);
+    // With what only this one has, of which prelude/wgmma.h is written.
+    const std::string architecture =
+        fmt::format("--gpu-architecture=sm_{}{}", capability, capability == 90 ? "a" : "");
     const std::array<const char*, 2> options{architecture.c_str(), "--std=c++17"};
     check(nvrtc_.compile(program_, static_cast<int>(options.size()), options.data()));
     std::size_t size = 0;

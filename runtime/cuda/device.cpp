@@ -26,6 +26,8 @@ constexpr int kLeastCapability = 80;  // mma.m16n8k16
 constexpr std::size_t kMarginShare = 32;
 constexpr std::size_t kCopyBytes = 16;  // ring_fill
 constexpr int kEarlyCapability = 90;    // griddepcontrol
+constexpr int kWgmmaCapability = 90;    // and no other
+constexpr int kWgmmaRows = 128;         // from so many rows on unpacking weights first pays
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -108,7 +110,7 @@ DevicePointer address(const gpu::Buffer& buffer, std::size_t offset) {
 
 struct Function {
   Handle handle = nullptr;
-  unsigned ring_bytes = 0;
+  std::uint32_t shared_bytes = 0;
 };
 
 class Graph final : public gpu::CommandList {
@@ -135,7 +137,7 @@ class Graph final : public gpu::CommandList {
                                 .grid_y = dispatch.grid.y,
                                 .grid_z = dispatch.grid.z,
                                 .block_x = dispatch.threads,
-                                .shared_bytes = function.ring_bytes,
+                                .shared_bytes = function.shared_bytes,
                                 .params = arguments.data()};
     Handle added = nullptr;
     const bool early = early_ && before_.size() == 1;
@@ -199,6 +201,9 @@ class CudaDevice final : public gpu::Device {
 
   std::string_view name() const override { return name_; }
   int cores() const override { return cores_; }
+  gpu::LowerOptions lowering() const {
+    return {.bytes = true, .wgmma_rows = capability_ == kWgmmaCapability ? kWgmmaRows : 0, .cores = cores_};
+  }
   // A margin is left for the driver and for others.
   DeviceMemory memory() const override {
     context_.enter();
@@ -244,12 +249,12 @@ class CudaDevice final : public gpu::Device {
       Handle function = nullptr;
       driver_.check(driver_.get_function(&function, module, std::string(kernel.name).c_str()),
                     "find a kernel");
-      if (kernel.ring_bytes)
-        driver_.check(driver_.set_attribute(function, cuda::FunctionAttribute::dynamic_shared_bytes,
-                                            static_cast<int>(kernel.ring_bytes)),
+      if (kernel.shared_bytes)
+        driver_.check(driver_.set_attribute(function, cuda::FunctionAttribute::shared_bytes,
+                                            static_cast<int>(kernel.shared_bytes)),
                       "give a kernel its memory");
       pipelines_[kernel.name] = static_cast<int>(functions_.size());
-      functions_.push_back({function, kernel.ring_bytes});
+      functions_.push_back({function, kernel.shared_bytes});
     }
   }
 
@@ -301,9 +306,9 @@ class CudaDevice final : public gpu::Device {
 std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
 
 std::unique_ptr<Backend> make_cuda_backend() {
-  std::unique_ptr<gpu::Device> device = make_cuda_device();
-  const int cores = device->cores();
-  return gpu::make_backend(std::move(device), {.bytes = true, .cores = cores});
+  auto device = std::make_unique<CudaDevice>(0);
+  const gpu::LowerOptions tuning = device->lowering();
+  return gpu::make_backend(std::move(device), tuning);
 }
 
 }  // namespace medlar::runtime

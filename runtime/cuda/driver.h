@@ -16,7 +16,7 @@ using Handle = struct Opaque*;  // CUcontext, CUmodule, CUfunction, CUstream, CU
 inline constexpr Result kOutOfMemory = 2;
 
 enum class Attribute : int { cores = 16, capability_major = 75, capability_minor = 76 };
-enum class FunctionAttribute : int { dynamic_shared_bytes = 8 };
+enum class FunctionAttribute : int { shared_bytes = 8 };  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 
 // CUDA_KERNEL_NODE_PARAMS
 struct KernelNode {

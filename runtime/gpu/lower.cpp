@@ -13,6 +13,7 @@
 #include "runtime/gpu/lower_attention.h"
 #include "runtime/gpu/lower_experts.h"
 #include "runtime/gpu/lower_few.h"
+#include "runtime/gpu/lower_tiles.h"
 #include "runtime/gpu/step_buffer.h"
 #include "runtime/gpu/step_builder.h"
 
@@ -71,8 +72,8 @@ class Emitter : public StepBuilder {
   void operator()(const ir::LinearGroup& group) {
     if (few_.take(group)) return few_.emit(group);
     const RowCount rows = type(group.input).rows;
-    const Input x =
-        max_rows(rows) > kVecRows && !only_vec() ? tile_input(group) : Input{{normed(group)}, false};
+    if (max_rows(rows) > kVecRows && !only_vec()) return emit_tiles(*this, group, l_.tuning_);
+    const Input x{{normed(group)}, false};
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {
       results.push_back(group.glu ? value(out.linear) : value(out.result));
@@ -109,16 +110,6 @@ class Emitter : public StepBuilder {
   }
 
   // --- products
-  Input tile_input(const ir::LinearGroup& group) {
-    const ir::ValueType& t = type(group.input);
-    PrepareParams p = plain_rows(t.rows, t.width(), 1);
-    Region weight = value(group.input);
-    if (group.norm)
-      p.norm = p.has_weight = 1, p.eps = op<ir::RmsNorm>(group.norm).eps,
-      weight = constant(in(group.norm, 1));
-    return prepare(p, value(group.input), weight);
-  }
-
   void linear(const ir::LinearGroup::Out& out, const Input& x, RowCount rows, Region y) {
     const Value weight = in(out.linear, 1);
     const bool has_bias = has_input(out.linear, 2);
@@ -136,14 +127,9 @@ class Emitter : public StepBuilder {
     reads.insert(reads.end(),
                  {w, has_bias ? constant(in(out.linear, 2)) : w, out.residual ? value(out.residual) : w});
     const std::int64_t m = max_rows(rows);
-    if (x.tiles) {
-      emit(fmt::format("linear_tile_{}", format_name(dtype)), p, std::move(reads), {y},
-           {ceil_div(shape[0], kTileSide), ceil_div(m, kTileSide)});
-    } else {
-      const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
-      emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
-           {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
-    }
+    const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
+    emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
+         {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
   }
 
   // --- heads

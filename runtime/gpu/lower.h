@@ -29,7 +29,9 @@ struct LowerOptions {
   int max_splits = 32;
   // Products of few rows read activations as bytes: for devices with dot products of bytes.
   bool bytes = false;
-  int cores = 1;  // that run threadgroups side by side
+  // Products of so many rows and more are those of linear_wgmma.h; 0: the device has no such matrix unit.
+  int wgmma_rows = 0;
+  int cores = 0;  // that run threadgroups side by side; 0: not known
 };
 
 // One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows.

@@ -51,12 +51,16 @@ PrepareParams StepBuilder::plain_rows(RowCount rows, std::int64_t dim, std::int6
           .norm = 0,
           .has_weight = 0,
           .eps = 0,
-          .per_row = u32_of(per_row)};
+          .per_row = u32_of(per_row),
+          .swizzled = 0};
 }
 
 Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
   const std::int64_t vectors = max_rows(static_cast<RowCount>(p.rows)) * p.per_row;
-  const Region x = temporary(static_cast<std::size_t>(vectors * p.dim) * sizeof(std::uint16_t));
+  const std::int64_t row_unit = p.swizzled ? medlar::gpu::kSwizzledRows : 1;
+  const std::int64_t unit = p.swizzled ? medlar::gpu::kSwizzledColumns : 8;
+  const std::int64_t values = ceil_div(vectors, row_unit) * row_unit * ceil_div(p.dim, unit) * unit;
+  const Region x = temporary(static_cast<std::size_t>(values) * sizeof(std::uint16_t));
   const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
   emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
   return {{x, scales}, true};

@@ -78,11 +78,12 @@ void clean(emulator::Machine& machine) {
   const std::vector<u8> weights(256 * 144, 1), cache(64 * 2 * 64 * 4);
   const gpu::NormParams norm{gpu::kRowsTokens, 1, 256, 1e-6F, 1, 0};
   launch(machine, "rms_norm", {40}, {&norm, &step, x.data(), x.data(), x.data(), y.data()});
-  const gpu::PrepareParams prepare{gpu::kRowsTokens, 256, 1, 1, 1e-6F, 1};
+  const gpu::PrepareParams prepare{gpu::kRowsTokens, 256, 1, 1, 1e-6F, 1, 0};
   launch(machine, "prepare", {40}, {&prepare, &step, x.data(), x.data(), halves.data(), scales.data()});
   const gpu::LinearParams linear{gpu::kRowsTokens, 256, 256, 144, 0, 0};
+  const gpu::TileParams tile{linear, 1, 256, 40, 0};
   launch(machine, "linear_tile_q4_k", {4, 1},
-         {&linear, &step, halves.data(), scales.data(), weights.data(), x.data(), x.data(), y.data()});
+         {&tile, &step, halves.data(), scales.data(), weights.data(), x.data(), x.data(), y.data()});
   launch(machine, "linear_vec_q4_k_8", {16, 5},
          {&linear, &step, x.data(), weights.data(), x.data(), x.data(), y.data()});
   experts(machine, weights, x, y);

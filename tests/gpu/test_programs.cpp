@@ -46,6 +46,25 @@ TEST_P(GpuPrograms, AgreeWithActivationsOfBytes) {
   }
 }
 
+// Products over unpacked weights, for steps of more than eight rows.
+TEST_P(GpuPrograms, AgreeOverUnpackedWeights) {
+  for (const testing::TinyModel& model :
+       {testing::TinyModel{.type = DType::q8_0}, {.architecture = "gemma3"}, {.architecture = "qwen2"}}) {
+    const Tiny tiny(model);
+    const auto backend =
+        make_emulator_backend({.machine = GetParam(), .tuning = {.wgmma_rows = 9, .cores = 2}});
+    for (bool fuse : {false, true})
+      expect_same(run(*backend, tiny.model.graph, options(false, fuse)), tiny.expected, 1e-2);
+  }
+}
+
+// A device of more cores than a product has tiles: the columns of its matrix are divided.
+TEST(GpuProgram, DividesProductsOfFewTiles) {
+  const Tiny tiny({.ffn = 1024});
+  const auto backend = make_emulator_backend({.tuning = {.cores = 16}});
+  expect_same(run(*backend, tiny.model.graph, options(false, true)), tiny.expected, 1e-2);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Orders, GpuPrograms,
     ::testing::Values(emulator::MachineOptions{.order = emulator::Order::forward,

@@ -8,6 +8,7 @@
 #include "kernels/gpu/expert_sum.h"
 #include "kernels/gpu/flash_combine.h"
 #include "kernels/gpu/heads.h"
+#include "kernels/gpu/linear_sum.h"
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/quantize.h"
 #include "kernels/gpu/rms_norm.h"
@@ -31,8 +32,9 @@ std::span<const EmulatedKernel> plain_kernels() {
 }
 
 const EmulatedKernel* find_kernel(std::string_view name) {
-  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_one_kernels(),
-                          linear_tile_kernels(), expert_kernels(), attention_kernels()})
+  for (const auto part :
+       {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_one_kernels(),
+        linear_tile_kernels(), linear_wgmma_kernels(), expert_kernels(), attention_kernels()})
     for (const EmulatedKernel& kernel : part)
       if (kernel.name == name) return &kernel;
   return nullptr;

@@ -49,6 +49,13 @@ struct Copy {
   std::size_t bytes;
 };
 
+// A barrier of phases, in the 8 bytes that a kernel has for it.
+struct Phase {
+  std::int32_t bytes = 0;  // still to come
+  std::uint8_t parity = 0, count = 0, missing = 0;
+};
+static_assert(sizeof(Phase) == sizeof(std::uint64_t));
+
 // Where the lanes of one simdgroup meet.
 struct MeetingPoint {
   std::uint32_t arrived = 0;
@@ -81,6 +88,10 @@ class Scheduler {
   void* threadgroup_array(int id, std::size_t bytes);
   void copy_later(const void* key, void* to, const void* from, std::size_t bytes);
   void wait_copies(const void* key, int line);
+  void* large_memory() { return memory_.large(launch_->large_bytes); }
+  void phase_arrive(Phase& phase, std::uint32_t arrivals, std::int32_t bytes);
+  void phase_wait(const Phase& phase, std::uint32_t parity, int line);
+  void check_copy(const void* to, const void* from, std::size_t bytes);
   [[noreturn]] void thread_main();
 
  private:
@@ -108,6 +119,7 @@ class Scheduler {
   Thread* current_ = nullptr;
   const Launch* launch_ = nullptr;
   std::uint32_t at_barrier_ = 0, ended_ = 0, waited_ = 0;
+  std::size_t idle_ = 0;  // threads in a row that found their phase not ended
   int barrier_line_ = 0;
   std::multimap<const void*, Copy> copies_;
   LaunchCounts counts_;
@@ -137,6 +149,7 @@ void copy_later(const void* key, void* to, const void* from, std::size_t bytes) 
   running->copy_later(key, to, from, bytes);
 }
 void wait_copies(const void* key, int line) { running->wait_copies(key, line); }
+void* large_threadgroup_memory() { return running->large_memory(); }
 
 std::vector<std::uint32_t> Scheduler::ordered(std::uint32_t count) {
   std::vector<std::uint32_t> order(count);
@@ -147,7 +160,7 @@ std::vector<std::uint32_t> Scheduler::ordered(std::uint32_t count) {
 
 LaunchCounts Scheduler::run(const Launch& launch) {
   MEDLAR_ASSERT(launch.threads > 0 && launch.threads <= kMaxThreads && launch.threads % kSimdWidth == 0);
-  MEDLAR_ASSERT(!running);
+  MEDLAR_ASSERT(!running && launch.large_bytes <= kLargeBytes);
   launch_ = &launch;
   counts_ = {};
   host_ = {};
@@ -184,6 +197,7 @@ void Scheduler::start_threads(Extent group) {
   for (MeetingPoint& m : meetings_) m.arrived = 0;
   at_barrier_ = ended_ = waited_ = 0;
   copies_.clear();
+  idle_ = 0;
   ready_.clear();
   wake(0, thread_count());
 }
@@ -341,6 +355,56 @@ void Scheduler::wait_copies(const void* key, int line) {
     running->copies_.erase(first, last);
   };
   meet({Collective::copies, line, finish}, key, nullptr);
+}
+
+void Scheduler::phase_arrive(Phase& phase, std::uint32_t arrivals, std::int32_t bytes) {
+  must_have_waited("an arrival");
+  if (arrivals > phase.missing) stop("more arrivals in a phase than it counts");
+  tsan_release(&phase);
+  idle_ = 0;
+  phase.bytes += bytes;
+  phase.missing = static_cast<std::uint8_t>(phase.missing - arrivals);
+  if (phase.missing == 0 && phase.bytes == 0) phase.parity ^= 1, phase.missing = phase.count;
+}
+
+// Asked again after the others have run; when all of them only ask, nobody will answer.
+void Scheduler::phase_wait(const Phase& phase, std::uint32_t parity, int line) {
+  must_have_waited("a wait");
+  constexpr std::size_t kPatience = 64;
+  while (phase.parity == parity) {
+    if (++idle_ > kPatience * thread_count())
+      stop(fmt::format("nobody ends the phase waited for in line {}", line));
+    ready_.insert(ready_.begin(), current_->at.index);
+    suspend();
+  }
+  idle_ = 0;
+  tsan_acquire(const_cast<Phase*>(&phase));
+}
+
+void Scheduler::check_copy(const void* to, const void* from, std::size_t bytes) {
+  constexpr std::uintptr_t kUnit = 16;
+  if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from) | bytes) % kUnit != 0)
+    stop("a copy that is not of whole 16-byte units");
+  must_have_waited("a copy");
+}
+
+static Phase& phase_at(std::uint64_t* at) { return *reinterpret_cast<Phase*>(at); }
+void phase_init(std::uint64_t* at, std::uint32_t count) {
+  MEDLAR_ASSERT(count > 0 && count < 256);
+  phase_at(at) = {.bytes = 0,
+                  .parity = 0,
+                  .count = static_cast<std::uint8_t>(count),
+                  .missing = static_cast<std::uint8_t>(count)};
+}
+void phase_arrive(std::uint64_t* at, std::uint32_t arrivals, std::int32_t bytes) {
+  running->phase_arrive(phase_at(at), arrivals, bytes);
+}
+void phase_wait(std::uint64_t* at, std::uint32_t parity, int line) {
+  running->phase_wait(phase_at(at), parity, line);
+}
+void copy_aligned(void* to, const void* from, std::size_t bytes) {
+  running->check_copy(to, from, bytes);
+  std::memcpy(to, from, bytes);
 }
 
 Machine::Machine(const MachineOptions& options) : scheduler_(std::make_unique<Scheduler>(options)) {}

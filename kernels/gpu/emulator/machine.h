@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "kernels/gpu/emulator/group.h"
+#include "kernels/gpu/emulator/phases.h"
 
 namespace medlar::emulator {
 
@@ -40,6 +41,7 @@ struct Launch {
   // wait_previous(): in between, earlier dispatches may still run, and the caller hides their memory. Then it
   // is a fault to meet others, or to end, without having waited.
   std::function<void(bool)> previous = nullptr;
+  std::size_t large_bytes = kLargeBytes;  // of large threadgroup memory, as the host would give it
 };
 
 struct LaunchCounts {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/gpu/emulator/phases.h"
 #include "kernels/gpu/emulator/sanitizers.h"
 
 namespace medlar::emulator {
@@ -32,6 +33,25 @@ void ThreadgroupMemory::reset() {
   std::memset(memory_.data(), kNan, end_);
   arrays_.clear();
   used_ = end_ = 0;
+  large_bytes_ = 0;
+}
+
+// A page starts at a multiple of kLargeAlignment.
+void* ThreadgroupMemory::large(std::size_t bytes) {
+  if (large_bytes_ == bytes) return large_.data();
+#ifdef MEDLAR_EMULATOR_TSAN
+  large_ = {};
+#endif
+  if (large_.size() == 0) large_ = PageMemory(kLargeBytes + kFenceBytes);
+  large_bytes_ = bytes;
+#ifdef MEDLAR_EMULATOR_ASAN
+  __asan_unpoison_memory_region(large_.data(), large_.size());
+  __asan_poison_memory_region(large_.data() + bytes, large_.size() - bytes);
+#else
+  std::fill_n(large_.data() + bytes, kFenceBytes, kFence);
+#endif
+  std::memset(large_.data(), kNan, bytes);
+  return large_.data();
 }
 
 void* ThreadgroupMemory::array(int id, std::size_t bytes) {
@@ -59,6 +79,9 @@ int ThreadgroupMemory::find_overrun() const {
     if (std::any_of(fence, fence + kFenceBytes, [](std::byte b) { return b != kFence; }))
       return static_cast<int>(i);
   }
+  const std::byte* fence = large_.data() + large_bytes_;
+  if (large_bytes_ && std::any_of(fence, fence + kFenceBytes, [](std::byte b) { return b != kFence; }))
+    return static_cast<int>(arrays_.size());
 #endif
   return -1;
 }

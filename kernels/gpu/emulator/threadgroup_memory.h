@@ -22,6 +22,8 @@ class ThreadgroupMemory {
   void reset();
   // The array of this id, made on first sight, 16-byte aligned; null when it does not fit the limit.
   void* array(int id, std::size_t bytes);
+  // Memory beside the arrays, of the same size until the next reset, at most kLargeBytes (phases.h).
+  void* large(std::size_t bytes);
   // Bytes of all arrays.
   std::size_t used() const { return used_; }
   // Position of an array whose fence is broken, in the order they were made; -1: none. Under AddressSanitizer
@@ -36,6 +38,8 @@ class ThreadgroupMemory {
   std::size_t limit_, used_ = 0, end_ = 0;
   PageMemory memory_;
   std::vector<Array> arrays_;
+  PageMemory large_;
+  std::size_t large_bytes_ = 0;  // 0: nobody asked since the last reset
 };
 
 }  // namespace medlar::emulator

@@ -44,7 +44,7 @@ struct __align__(2) f16 {
 #define TGARRAY(T, name, n)                                      \
   __shared__ float4 name##_storage[(sizeof(T) * (n) + 15) / 16]; \
   T* const name = reinterpret_cast<T*>(name##_storage)
-// KernelInfo::ring_bytes of memory. The compiler shall not compute its address again and again.
+// KernelInfo::shared_bytes of memory. The compiler shall not compute its address again and again.
 #define TGRING(name, bytes)                         \
   extern __shared__ float4 name##_storage[];        \
   u8* name = reinterpret_cast<u8*>(name##_storage); \
@@ -115,6 +115,7 @@ FN void ld_u32x4(const u8* p, u32* out) {
   out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
 }
 FN void st_u32x4(f16* p, const u32* v) { *reinterpret_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]); }
+FN void st_u32x4(u8* p, const u32* v) { *reinterpret_cast<uint4*>(p) = make_uint4(v[0], v[1], v[2], v[3]); }
 // Weights: nobody writes them, so these may stand before wait_previous(); volatile and not as constants,
 // so that they stay there.
 FN void ld_weight_u32x4(const u8* p, u32* out) {

@@ -85,6 +85,13 @@ FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
 FN void st_u32x4(TGMEM f16* p, const THREAD u32* v) {
   for (u32 i = 0; i < 8; ++i) p[i] = static_cast<f16>((u16)(v[i / 2] >> i % 2 * 16));
 }
+FN void st_u32x4(DEVICE u8* p, const THREAD u32* v) {
+  struct alignas(16) Words {
+    u32 w[4];
+  };
+  DEVICE Words* to = (DEVICE Words*)p;
+  for (u32 i = 0; i < 4; ++i) to->w[i] = v[i];
+}
 // Weights: nobody writes them, so these may stand before wait_previous().
 FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
 FN u32 ld_weight_u16(const DEVICE u8* p) { return *(const DEVICE u16*)p; }

@@ -64,6 +64,7 @@ void f16_bytes(u32, u32, u16, THREAD u32*);
 f32x4 ld_f32x4(const DEVICE f32*);
 void ld_u32x4(const DEVICE u8*, THREAD u32*);
 void st_u32x4(TGMEM f16*, const THREAD u32*);
+void st_u32x4(DEVICE u8*, const THREAD u32*);
 void ld_weight_u32x4(const DEVICE u8*, THREAD u32*);
 u32 ld_weight_u16(const DEVICE u8*);
 u32 ld_weight_u32(const DEVICE u8*);

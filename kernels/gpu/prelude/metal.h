@@ -85,11 +85,13 @@ FN void ld_u32x4(const DEVICE u8* p, THREAD u32* out) {
   const float4 v = *(const device float4*)p;
   out[0] = bits_u32(v.x), out[1] = bits_u32(v.y), out[2] = bits_u32(v.z), out[3] = bits_u32(v.w);
 }
-FN void st_u32x4(TGMEM f16* p, const THREAD u32* v) {
-  float4 r;
-  r.x = bits_f32(v[0]), r.y = bits_f32(v[1]), r.z = bits_f32(v[2]), r.w = bits_f32(v[3]);
-  *(threadgroup float4*)p = r;
+FN float4 four_words(const THREAD u32* v) {
+  float4 f;
+  f.x = bits_f32(v[0]), f.y = bits_f32(v[1]), f.z = bits_f32(v[2]), f.w = bits_f32(v[3]);
+  return f;
 }
+FN void st_u32x4(DEVICE u8* p, const THREAD u32* v) { *(device float4*)p = four_words(v); }
+FN void st_u32x4(TGMEM f16* p, const THREAD u32* v) { *(threadgroup float4*)p = four_words(v); }
 // Weights: nobody writes them, so these may stand before wait_previous().
 FN void ld_weight_u32x4(const DEVICE u8* p, THREAD u32* out) { ld_u32x4(p, out); }
 FN u32 ld_weight_u16(const DEVICE u8* p) { return *(const device ushort*)p; }

@@ -19,6 +19,7 @@
 
 #include "kernels/gpu/emulator/kernels.h"
 #include "kernels/gpu/emulator/machine.h"
+#include "kernels/gpu/emulator/phases.h"
 #include "kernels/gpu/kernels.h"
 
 namespace {
@@ -42,6 +43,7 @@ struct Node {
   std::vector<std::byte> params;
   std::vector<const void*> args;
   medlar::emulator::Extent grid;
+  unsigned shared_bytes = 0;
   bool early = false;  // may start before the node before it has ended
 };
 
@@ -50,7 +52,7 @@ struct Gpu {
   std::map<void*, std::size_t> pinned, memory;
   std::size_t total = std::getenv("STUB_GPU_BYTES") ? std::stoull(std::getenv("STUB_GPU_BYTES")) : kMemory;
   std::size_t used = 0;
-  std::map<Handle, unsigned> shared_bytes;  // that a kernel may be launched with
+  std::map<const EmulatedKernel*, unsigned> shared;  // bytes that a kernel may be given
   medlar::emulator::Machine machine;
 };
 
@@ -113,6 +115,7 @@ bool run(const std::vector<Node>& nodes) {
       running = node.kernel->name.data();  // ends in 0: it is a literal
       medlar::emulator::Launch launch{node.kernel->name, node.kernel->run, node.args.data(), node.grid,
                                       node.kernel->threads};
+      launch.large_bytes = node.shared_bytes;
       if (node.early) launch.previous = hide;
       gpu().machine.run(launch);
     }
@@ -220,9 +223,9 @@ Result cuModuleGetFunction(Handle* function, Handle module, const char* name) {
   return kOk;
 }
 
-Result cuFuncSetAttribute(Handle function, FunctionAttribute which, int value) {
-  if (which != FunctionAttribute::dynamic_shared_bytes || value < 0) return kInvalid;
-  gpu().shared_bytes[function] = static_cast<unsigned>(value);
+Result cuFuncSetAttribute(Handle function, FunctionAttribute which, int bytes) {
+  if (which != FunctionAttribute::shared_bytes || bytes > int(medlar::emulator::kLargeBytes)) return kInvalid;
+  gpu().shared[object<const EmulatedKernel>(function)] = unsigned(bytes);
   return kOk;
 }
 
@@ -233,16 +236,16 @@ Result cuGraphAddKernelNode(Handle* added, Handle graph, const Handle* before, s
   auto& nodes = *object<std::vector<Node>>(graph);
   const auto* kernel = object<const EmulatedKernel>(node->function);
   if (node->block_x != kernel->threads) return kInvalid;
-  if (node->shared_bytes != medlar::gpu::find_kernel(kernel->name)->ring_bytes) return kInvalid;
-  if (node->shared_bytes > kSharedBytes && node->shared_bytes > gpu().shared_bytes[node->function])
-    return kInvalid;
+  if (node->shared_bytes != medlar::gpu::find_kernel(kernel->name)->shared_bytes) return kInvalid;
+  if (node->shared_bytes > gpu().shared[kernel]) return kInvalid;
   for (std::size_t i = 0; i < count; ++i)
     if (reinterpret_cast<std::uintptr_t>(before[i]) > nodes.size()) return kInvalid;
   const auto* params = static_cast<const std::byte*>(node->params[0]);
   Node copy{.kernel = kernel,
             .params = {params, params + kernel->parameter_bytes},
             .args = {nullptr},
-            .grid = {node->grid_x, node->grid_y, node->grid_z}};
+            .grid = {node->grid_x, node->grid_y, node->grid_z},
+            .shared_bytes = node->shared_bytes};
   for (std::size_t i = 1; i <= kernel->buffers; ++i)
     copy.args.push_back(pointer(*static_cast<const DevicePointer*>(node->params[i])));
   nodes.push_back(std::move(copy));

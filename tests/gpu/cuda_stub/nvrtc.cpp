@@ -11,7 +11,7 @@ int nvrtcCreateProgram(std::string** program, const char* text, const char*, int
   return 0;
 }
 int nvrtcCompileProgram(std::string* program, int, const char* const* options) {
-  if (std::strcmp(options[0], "--gpu-architecture=sm_90") != 0) return 5;
+  if (std::strcmp(options[0], "--gpu-architecture=sm_90a") != 0) return 5;
   return program->find("KERNEL(") == std::string::npos ? 6 : 0;
 }
 int nvrtcGetProgramLogSize(std::string*, std::size_t* size) { return *size = 1, 0; }

@@ -17,6 +17,7 @@
 
 #include "formats/all.h"
 #include "kernels/gpu/emulator/kernels.h"
+#include "kernels/gpu/kernels.h"
 #include "kernels/gpu/params.h"
 #include "kernels/step.h"
 
@@ -138,7 +139,9 @@ class Launcher {
     EXPECT_EQ(kernel->buffers, buffers.size()) << name;
     std::vector<const void*> args = {&params};
     args.insert(args.end(), buffers);
-    return machine_.run({name, kernel->run, args.data(), grid, kernel->threads});
+    emulator::Launch launch{name, kernel->run, args.data(), grid, kernel->threads};
+    launch.large_bytes = gpu::find_kernel(name)->shared_bytes;
+    return machine_.run(launch);
   }
 
  private:

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernels/gpu/common.h"
 #include "kernels/gpu/emulator/bind.h"
+#include "kernels/gpu/prelude/wgmma.h"
 #include "tests/kernels/gpu/harness.h"
 
 // --- kernels for the tests, some of them wrong on purpose
@@ -131,6 +132,36 @@ COPY_BY_RING(ring_right, Ring::right)
 COPY_BY_RING(ring_never_waits, Ring::never_waits)
 COPY_BY_RING(ring_no_fence, Ring::no_fence)
 COPY_BY_RING(ring_leaves, Ring::leaves)
+// One thread brings y[0..31] by copies, the others wait for each phase; or make a mistake of theirs.
+FN void phases(u32 n, DEVICE f32* y, TGMEM u8* stage, TGMEM u64* full, TGMEM u64* empty, u32 tid) {
+  if (tid == 0) phase_init(full, 1), phase_init(empty, 1), phases_ready();
+  tg_barrier();
+  for (u32 i = 0; i < 3; ++i) {
+    if (tid == 0) {
+      phase_wait(empty, ~i & 1u);
+      phase_expect(full, 64);
+      if (n == 3) phase_expect(full, 64);
+      if (n != 1) bulk_copy(stage, (const DEVICE u8*)(y + 16 * i) + (n == 2 ? 4 : 0), 64, full);
+    } else if (tid < 17) {
+      phase_wait(full, i & 1u);
+      y[1024 + i * 16 + tid - 1] = ((TGMEM f32*)stage)[tid - 1];
+    }
+    simd_fence();
+    if (tid == 1) phase_arrive(empty);
+  }
+}
+KERNEL(32) copies_in_phases(PARAMS(TestParams, p), OUT(1, f32, y) GRID) {
+  GRID_BEGIN
+  TGLARGE(u8, stage);
+  TGARRAY(u64, flags, 2);
+  phases(p.n, y, stage, flags, flags + 1, gk_tid);
+}
+KERNEL(32) overruns_large_memory(PARAMS(TestParams, p), OUT(1, f32, y) GRID) {
+  GRID_BEGIN
+  TGLARGE(u8, large);
+  if (gk_tid == 0) large[medlar::emulator::kLargeBytes + p.n] = 1;
+  y[gk_tid] = 1.f;
+}
 
 // Sums what it never set.
 KERNEL(32) uninitialised(PARAMS(TestParams, p), OUT(1, f32, y) GRID) {
@@ -267,6 +298,23 @@ TEST_P(Emulator, NamesThreadsThatDoNotWait) {
     }
   }
 }
+
+TEST_P(Emulator, PhasesOrderCopies) {
+  std::vector<float> y(4096);
+  for (std::size_t i = 0; i < 48; ++i) y[i] = static_cast<float>(i);
+  run<&copies_in_phases>(32, 0, {y.data()});
+  EXPECT_TRUE(std::equal(y.begin(), y.begin() + 48, y.begin() + 1024));
+}
+TEST_P(Emulator, NamesMistakesWithPhases) {
+  EXPECT_THAT(fault<&copies_in_phases>(32, 1), HasSubstr("nobody ends the phase waited for in line"));
+  EXPECT_THAT(fault<&copies_in_phases>(32, 2), HasSubstr("a copy that is not of whole 16-byte units"));
+  EXPECT_THAT(fault<&copies_in_phases>(32, 3), HasSubstr("more arrivals in a phase than it counts"));
+}
+#if !defined(__SANITIZE_ADDRESS__)  // which reports the access itself
+TEST_P(Emulator, NamesOverrunsOfLargeMemory) {
+  EXPECT_THAT(fault<&overruns_large_memory>(32, 3), HasSubstr("was written past its end"));
+}
+#endif
 
 TEST_P(Emulator, BarriersOrderThreadgroupMemory) { EXPECT_TRUE(reverses(true)); }
 TEST_P(Emulator, MissingBarrierGivesWrongResults) { EXPECT_FALSE(reverses(false)); }

@@ -204,11 +204,11 @@ struct Products {
              {pairs.blocks.data(), pairs.rows.data(), x.data(), stack.bytes.data(), y.data()});
       return {y.data(), y.data() + y.size()};
     }
-    Guarded<u16> halves(x.size());
     const std::int64_t per_row = gather ? 1 : m.used;
+    Guarded<u16> halves(static_cast<std::size_t>(m.tokens * per_row * ceil_div(stack.k, 8) * 8));
     Guarded<float> scales(static_cast<std::size_t>(m.tokens * per_row));
     launch("prepare", {to_u32(m.tokens * per_row) + 1},
-           gpu::PrepareParams{gpu::kRowsTokens, to_u32(stack.k), 0, 0, 0, to_u32(per_row)},
+           gpu::PrepareParams{gpu::kRowsTokens, to_u32(stack.k), 0, 0, 0, to_u32(per_row), 0},
            {&pairs.counts, x.data(), x.data(), halves.data(), scales.data()});
     launch(
         fmt::format("expert_tile_{}", format), grid, params,

@@ -49,6 +49,9 @@ struct Product {
     return {gpu::kRowsTokens, to_u32(shape.n), to_u32(shape.k), to_u32(row_bytes(type, shape.k)),
             extras,           extras};
   }
+  u32 aligned() const {
+    return reinterpret_cast<std::uintptr_t>(weight.data()) % 16 == 0 && row_bytes(type, shape.k) % 16 == 0;
+  }
   void check(const Guarded<float>& y, bool extras, double relative, const std::string& what) {
     std::vector<float> expected = want;
     std::vector<double> bound;
@@ -86,6 +89,25 @@ TEST_P(GpuLinear, FewRows) {
   }
 }
 
+// x as prepare makes it ready.
+struct Prepared {
+  Guarded<u16> x;
+  Guarded<float> scales;
+
+  Prepared(Launcher& launch, const Product& p, const gpu::StepCounts& counts, std::int64_t rows,
+           std::int64_t columns)
+      : x(static_cast<std::size_t>(ceil_div(p.shape.rows, rows) * rows * ceil_div(p.shape.k, columns) *
+                                   columns)),
+        scales(static_cast<std::size_t>(p.shape.rows)) {
+    launch("prepare", {to_u32(p.shape.rows)},
+           gpu::PrepareParams{gpu::kRowsTokens, to_u32(p.shape.k), 0, 0, 0, 1, rows > 1},
+           {&counts, p.x.data(), p.x.data(), x.data(), scales.data()});
+  }
+};
+
+// Both factors are rounded to f16's eleven bits.
+double tile_error(const Product& p) { return 0x1p-10 + (static_cast<double>(p.shape.k) + 16) * 0x1p-24; }
+
 TEST_P(GpuLinear, Tiles) {
   for (DType type : weight_types()) {
     const FormatInfo& info = format_info(type);
@@ -95,25 +117,167 @@ TEST_P(GpuLinear, Tiles) {
                                {33, 130, block == 1 ? 64 : block * 2}}) {
       Product p(type, shape, random);
       const auto counts = tokens_only(static_cast<std::size_t>(shape.rows)).counts();
-      Guarded<u16> x(p.x.size());
-      Guarded<float> scales(static_cast<std::size_t>(shape.rows));
-      launch("prepare", {to_u32(shape.rows)},
-             gpu::PrepareParams{gpu::kRowsTokens, to_u32(shape.k), 0, 0, 0, 1},
-             {&counts, p.x.data(), p.x.data(), x.data(), scales.data()});
+      Prepared x(launch, p, counts, 1, 8);
       for (bool extras : {false, true}) {
         Guarded<float> y(p.want.size(), NAN);
         const std::string name = fmt::format("linear_tile_{}", info.name);
-        launch(
-            name, {ceil_div(shape.n, 64), ceil_div(shape.rows, 64) + 1}, p.params(extras),
-            {&counts, x.data(), scales.data(), p.weight.data(), p.bias.data(), p.residual.data(), y.data()});
-        // Both factors are rounded to f16's eleven bits.
-        const double chain = static_cast<double>(shape.k) + 16;
-        p.check(y, extras, 0x1p-10 + chain * 0x1p-24, name);
+        launch(name, {ceil_div(shape.n, 64), ceil_div(shape.rows, 64) + 1},
+               gpu::TileParams{p.params(extras), 1, to_u32(shape.k), to_u32(shape.rows), p.aligned()},
+               {&counts, x.x.data(), x.scales.data(), p.weight.data(), p.bias.data(), p.residual.data(),
+                y.data()});
+        p.check(y, extras, tile_error(p), name);
       }
     }
   }
 }
 
+TEST_P(GpuLinear, TilesInParts) {
+  for (const auto& [type, k] : {std::pair{DType::q4_k, 768}, {DType::f16, 1003}}) {
+    Product p(type, {9, 70, k}, random);
+    const auto counts = tokens_only(9).counts();
+    Prepared x(launch, p, counts, 1, 8);
+    for (bool extras : {false, true}) {
+      const gpu::TileParams params{p.params(extras), ceil_div(k, 256), 256, 16, p.aligned()};
+      Guarded<float> sums(params.parts * 16UL * 70, NAN), y(p.want.size(), NAN);
+      launch(fmt::format("linear_tile_{}", format_info(type).name), {2, 1, params.parts}, params,
+             {&counts, x.x.data(), x.scales.data(), p.weight.data(), p.bias.data(), p.residual.data(),
+              sums.data()});
+      launch("linear_sum", {1, 16}, params,
+             {&counts, sums.data(), p.bias.data(), p.residual.data(), y.data()});
+      p.check(y, extras, tile_error(p), "parts");
+    }
+  }
+}
+
+// The columns of a row in swizzled tiles, as this test understands them.
+std::size_t swizzled(std::int64_t row, std::int64_t k, std::int64_t k_tiles) {
+  const std::int64_t tile = row / 128 * k_tiles + k / 64, r = row % 128, c = k % 64;
+  return static_cast<std::size_t>(tile * 8192 + r * 64 + (c / 8 ^ r % 8) * 8 + c % 8);
+}
+
+TEST_P(GpuLinear, UnpacksToSwizzledTiles) {
+  for (DType type : weight_types()) {
+    const FormatInfo& info = format_info(type);
+    const std::int64_t k = info.block_length == 1 ? 71 : info.block_length, first = 3, n = 133;
+    const Product p(type, {1, first + n, k}, random);
+    const std::int64_t k_tiles = ceil_div(k, 64);
+    Guarded<u16> y(static_cast<std::size_t>(2 * k_tiles) * 8192);
+    launch(fmt::format("unpack_{}", info.name), {ceil_div(n, 8)},
+           gpu::UnpackParams{to_u32(n), to_u32(first), to_u32(k), p.params(false).row_bytes, to_u32(k_tiles),
+                             p.aligned()},
+           {p.weight.data(), y.data()});
+    std::vector<float> w(static_cast<std::size_t>(k_tiles * 64));
+    for (std::int64_t j = 0; j < n; ++j) {
+      decode_row(type, p.weight.data() + (first + j) * row_bytes(type, k), w.data(), k);
+      for (std::int64_t i = 0; i < k_tiles * 64; ++i)
+        ASSERT_EQ(y[swizzled(j, i, k_tiles)], formats::f32_to_f16_bits(w[static_cast<std::size_t>(i)]))
+            << info.name << ", row " << j << ", column " << i;
+    }
+  }
+}
+
+// `n` outputs of a matrix from `first` on, unpacked.
+struct Unpacked {
+  Guarded<u16> w;
+
+  Unpacked(Launcher& launch, const Product& p, std::int64_t first, std::int64_t n)
+      : w(static_cast<std::size_t>(ceil_div(n, 256) * 2 * ceil_div(p.shape.k, 64)) * 8192) {
+    launch(fmt::format("unpack_{}", format_info(p.type).name), {ceil_div(n, 8)},
+           gpu::UnpackParams{to_u32(n), to_u32(first), to_u32(p.shape.k), p.params(false).row_bytes,
+                             ceil_div(p.shape.k, 64), p.aligned()},
+           {p.weight.data(), w.data()});
+  }
+};
+
+struct WgmmaCase {
+  Shape3 shape;
+  std::int64_t first;  // output
+  u32 groups;
+  u32 halves;
+};
+
+class GpuWgmma : public OnEmulator {
+ protected:
+  void SetUp() override {
+    if (!emulator::find_kernel("linear_wgmma_1")) GTEST_SKIP() << "Metal's text has no such kernels";
+  }
+  gpu::WgmmaParams params(const Product& p, const WgmmaCase& c, bool glu) {
+    const std::int64_t part = p.shape.n - c.first;
+    return {.rows = gpu::kRowsTokens,
+            .n = to_u32(p.shape.n),
+            .first = to_u32(c.first),
+            .part = to_u32(part),
+            .n_tiles = ceil_div(part, glu ? 128 : c.halves * 128),
+            .k_tiles = ceil_div(p.shape.k, 64),
+            .groups = c.groups,
+            .glu = glu,
+            .activation = glu ? u32{gpu::kActivationSilu} : 0,
+            .has_bias = 0,
+            .has_residual = 0};
+  }
+};
+
+// Fewer threadgroups than tiles, more rows and outputs than whole tiles, odd widths, stages that come round
+// again.
+constexpr WgmmaCase kWgmmaCases[] = {
+    {{3, 5, 40}, 0, 1, 1}, {{130, 257, 71}, 0, 3, 2}, {{9, 270, 391}, 128, 1, 1}};
+
+TEST_P(GpuWgmma, AgreesWithTheReference) {
+  for (const WgmmaCase& c : kWgmmaCases) {
+    Product p(DType::f16, c.shape, random);
+    const auto counts = tokens_only(static_cast<std::size_t>(c.shape.rows)).counts();
+    Prepared x(launch, p, counts, 128, 64);
+    const Unpacked w(launch, p, c.first, c.shape.n - c.first);
+    for (bool extras : {false, true}) {
+      gpu::WgmmaParams params = this->params(p, c, false);
+      params.has_bias = params.has_residual = extras;
+      Guarded<float> y(p.want.size(), NAN);
+      launch(fmt::format("linear_wgmma_{}", c.halves), {c.groups}, params,
+             {&counts, x.x.data(), x.scales.data(), w.w.data(), w.w.data(), p.bias.data(), p.residual.data(),
+              y.data()});
+      for (std::int64_t i = 0; i < static_cast<std::int64_t>(y.size()); ++i)
+        if (i % c.shape.n < c.first) {  // another part's
+          float& other = y[static_cast<std::size_t>(i)];
+          EXPECT_TRUE(std::isnan(other));
+          other = p.want[static_cast<std::size_t>(i)] +
+                  (extras ? p.bias[static_cast<std::size_t>(i % c.shape.n)] +
+                                p.residual[static_cast<std::size_t>(i)]
+                          : 0);
+        }
+      p.check(y, extras, tile_error(p), "linear_wgmma");
+    }
+  }
+}
+
+// The first 131 outputs are the gate, the others are what it lets through.
+TEST_P(GpuWgmma, GatesItsHalves) {
+  constexpr std::int64_t kRows = 5, kWidth = 131;
+  Product p(DType::q8_0, {kRows, 2 * kWidth, 160}, random);
+  const auto counts = tokens_only(kRows).counts();
+  Prepared x(launch, p, counts, 128, 64);
+  const Unpacked gate(launch, p, 0, kWidth), up(launch, p, kWidth, kWidth);
+  gpu::WgmmaParams params = this->params(p, {p.shape, 0, 2, 2}, true);
+  params.n = params.part = kWidth, params.n_tiles = 2;
+  Guarded<float> y(kRows * kWidth, NAN);
+  launch("linear_wgmma_2", {2}, params,
+         {&counts, x.x.data(), x.scales.data(), gate.w.data(), up.w.data(), p.bias.data(), p.residual.data(),
+          y.data()});
+  std::vector<float> want;
+  std::vector<double> bound;
+  for (std::size_t i = 0; i < kRows; ++i)
+    for (std::size_t j = 0; j < kWidth; ++j) {
+      const std::size_t at = i * 2 * kWidth + j;
+      const double g = p.want[at], u = p.want[at + kWidth], silu = g / (1 + std::exp(-g));
+      const double g_error = tile_error(p) * p.magnitude[at],
+                   u_error = tile_error(p) * p.magnitude[at + kWidth];
+      want.push_back(static_cast<float>(silu * u));
+      // The slope of silu is below 1.1.
+      bound.push_back(1.1 * g_error * (std::abs(u) + u_error) + std::abs(silu) * u_error + 1e-6);
+    }
+  expect_within(y.span(), want, bound, "gate and up");
+}
+
+MEDLAR_EVERY_ORDER(GpuWgmma);
 MEDLAR_EVERY_ORDER(GpuLinear);
 
 }  // namespace

@@ -43,17 +43,17 @@ TEST_P(GpuNorm, NormalisesEveryShape) {
 
 // Rows of f16 times their scale are the normalised rows, whatever their magnitude.
 TEST_P(GpuNorm, PreparesRowsOfAnyMagnitude) {
-  constexpr std::size_t kRows = 4, kDim = 300;
+  constexpr std::size_t kRows = 4, kDim = 300, kStride = 304;
   constexpr float kScales[kRows] = {1, 3e6F, 1e-7F, 0};
   for (bool norm : {false, true}) {
     std::vector<float> values = random_floats(kRows * kDim, random);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] *= kScales[i / kDim];
     const Guarded<float> x(values), w(random_floats(kDim, random));
-    Guarded<u16> y(kRows * kDim);
+    Guarded<u16> y(kRows * kStride);
     Guarded<float> scales(kRows);
     const TestStep step = tokens_only(kRows);
     const auto counts = step.counts();
-    launch("prepare", {kRows}, gpu::PrepareParams{gpu::kRowsTokens, kDim, norm, norm, 1e-6F, 1},
+    launch("prepare", {kRows}, gpu::PrepareParams{gpu::kRowsTokens, kDim, norm, norm, 1e-6F, 1, 0},
            {&counts, x.data(), w.data(), y.data(), scales.data()});
     std::vector<float> want = values;
     const RmsNormArgs args{.x = x.data(),
@@ -69,12 +69,13 @@ TEST_P(GpuNorm, PreparesRowsOfAnyMagnitude) {
       float top = 0;
       for (std::size_t i = 0; i < kDim; ++i) top = std::max(top, std::abs(want[r * kDim + i]));
       for (std::size_t i = 0; i < kDim; ++i) {
-        const float got = formats::f16_bits_to_f32(y[r * kDim + i]) * scales[r],
+        const float got = formats::f16_bits_to_f32(y[r * kStride + i]) * scales[r],
                     expected = want[r * kDim + i];
         // Half a unit of f16's eleven bits, or of its smallest step below the row's top.
         ASSERT_NEAR(got, expected, std::abs(expected) * 0x1.1p-11 + static_cast<double>(top) * 0x1p-36)
             << "row " << r << ", element " << i;
       }
+      for (std::size_t i = kDim; i < kStride; ++i) EXPECT_EQ(y[r * kStride + i], 0);
     }
   }
 }

@@ -1,0 +1,22 @@
+// The linear_wgmma kernels and those that make their operands, compiled for the emulator.
+#include "kernels/gpu/catalog.h"
+#include "kernels/gpu/emulator/kernels.h"
+#include "kernels/gpu/linear_wgmma.h"
+#include "kernels/gpu/unpack.h"
+
+#define NATIVE_DEFINE(file, threads, shared, name, ...) \
+  MEDLAR_EMULATOR_DEFINE(file, threads, name, __VA_ARGS__)
+#define NATIVE_BIND(file, threads, shared, name, ...) MEDLAR_EMULATOR_BIND(file, threads, name, __VA_ARGS__)
+
+MEDLAR_GPU_UNPACK_KERNELS(MEDLAR_EMULATOR_DEFINE)
+MEDLAR_GPU_NATIVE_KERNELS(NATIVE_DEFINE)
+
+namespace medlar::emulator {
+
+std::span<const EmulatedKernel> linear_wgmma_kernels() {
+  static constexpr EmulatedKernel kKernels[] = {MEDLAR_GPU_UNPACK_KERNELS(MEDLAR_EMULATOR_BIND)
+                                                    MEDLAR_GPU_NATIVE_KERNELS(NATIVE_BIND)};
+  return kKernels;
+}
+
+}  // namespace medlar::emulator
