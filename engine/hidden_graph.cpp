@@ -1,8 +1,7 @@
 #include "engine/hidden_graph.h"
 
-#include <vector>
-
 #include "base/error.h"
+#include "ir/cut.h"
 
 namespace medlar {
 namespace {
@@ -19,40 +18,8 @@ Value head_input(const ir::Graph& graph) {
   return graph[at].inputs[0];
 }
 
-std::vector<bool> needed_for(const ir::Graph& graph, Value result) {
-  std::vector<bool> needed(graph.nodes().size(), false);
-  needed[static_cast<std::size_t>(result.id)] = true;
-  for (std::size_t i = graph.nodes().size(); i-- > 0;)
-    if (needed[i])
-      for (const Value input : graph.nodes()[i].inputs) needed[static_cast<std::size_t>(input.id)] = true;
-  return needed;
-}
-
 }  // namespace
 
-ir::Graph hidden_graph(const ir::Graph& graph) {
-  const Value hidden = head_input(graph);
-  const std::vector<bool> needed = needed_for(graph, hidden);
-  ir::Graph result;
-  for (const ir::KvLayer& layer : graph.kv_layers()) result.add_kv_layer(layer);
-  std::vector<Value> place(graph.nodes().size());
-  for (std::size_t i = 0; i < place.size(); ++i) {
-    if (!needed[i]) continue;
-    const ir::Node& node = graph.nodes()[i];
-    if (const auto* weight = std::get_if<ir::Weight>(&node.op)) {
-      const ir::NamedTensor& named = graph.weights()[static_cast<std::size_t>(weight->index)];
-      place[i] = result.weight(named.name, named.tensor);
-    } else if (const auto* table = std::get_if<ir::Table>(&node.op)) {
-      place[i] = result.table(graph.tables()[static_cast<std::size_t>(table->index)]);
-    } else {
-      std::vector<Value> inputs;
-      for (const Value input : node.inputs) inputs.push_back(place[static_cast<std::size_t>(input.id)]);
-      place[i] = result.add(node.op, std::move(inputs));
-    }
-  }
-  result.set_output(place[static_cast<std::size_t>(hidden.id)]);
-  result.verify();
-  return result;
-}
+ir::Graph hidden_graph(const ir::Graph& graph) { return ir::extract(graph, head_input(graph)); }
 
 }  // namespace medlar

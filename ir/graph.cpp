@@ -55,22 +55,27 @@ Value Graph::table(std::vector<float> values) {
   return {static_cast<std::int32_t>(nodes_.size() - 1)};
 }
 
-int Graph::add_kv_layer(KvLayer layer) {
-  auto it = std::find(group_windows_.begin(), group_windows_.end(), layer.window);
+int Graph::add_kv_group(std::int64_t window) {
+  auto it = std::find(group_windows_.begin(), group_windows_.end(), window);
   if (it == group_windows_.end()) {
     if (group_windows_.size() == kernels::kMaxKvGroups)
       fail(ErrorKind::unsupported, "the model has more than {} different attention windows",
            kernels::kMaxKvGroups);
-    it = group_windows_.insert(it, layer.window);
+    it = group_windows_.insert(it, window);
   }
-  layer.group = static_cast<int>(it - group_windows_.begin());
+  return static_cast<int>(it - group_windows_.begin());
+}
+
+int Graph::add_kv_layer(KvLayer layer) {
+  layer.group = add_kv_group(layer.window);
   kv_layers_.push_back(layer);
   return static_cast<int>(kv_layers_.size() - 1);
 }
 
-void Graph::set_output(Value logits) {
-  expect((*this)[logits].type.rows == RowCount::logit_rows, "output", "(logit_rows, vocab)");
-  output_ = logits;
+void Graph::set_output(Value rows) {
+  const ValueType& type = (*this)[rows].type;
+  expect(type.storage == Storage::rows && type.rows != RowCount::one, "output", "a row for each token");
+  output_ = rows;
 }
 
 std::int64_t Graph::weight_bytes() const {

@@ -40,7 +40,9 @@ class Graph {
   Value table(std::vector<float> values);
   // Returns the layer's index. Throws Error(unsupported) past kMaxKvGroups different windows.
   int add_kv_layer(KvLayer layer);
-  void set_output(Value logits);  // (logit_rows, vocab)
+  // The group of layers with this window, which may be in it later.
+  int add_kv_group(std::int64_t window);
+  void set_output(Value rows);  // (logit_rows, vocab), or what the next part of the model receives
 
   std::span<const Node> nodes() const { return nodes_; }
   const Node& operator[](Value v) const { return nodes_[static_cast<std::size_t>(v.id)]; }

@@ -29,12 +29,15 @@ struct ProgramOptions {
   // A token's results do not depend, to the bit, on what else is in its steps, nor on how its text was cut
   // into steps. Slower: no matrix unit, and one row costs what several do.
   bool batch_invariant = false;
+  // The result is for the program that follows this one: run() does not wait for it, logits() does.
+  bool handed_on = false;
   bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };
 
 // The memory in which a device keeps a program: its weights, cache and activations.
 struct DeviceMemory {
   bool apart = false;          // its own; else the machine's
+  int number = 0;              // of the device among those with memory of their own
   std::int64_t available = 0;  // bytes of it that a program may take now; 0: as many as the machine has
 };
 
@@ -68,8 +71,12 @@ class Program {
   virtual ~Program() = default;
   // Runs the batch and waits for it. Pointers in `step` must stay valid during the call.
   virtual void run(const kernels::Step& step) = 0;
-  // (R, vocab) of the last step, f32, on the host.
+  // (R, vocab) of the last step, f32, on the host; of a part of a model (T, width).
   virtual std::span<const float> logits() const = 0;
+  // What the graph has as ir::Received are the rows that `before` made in the same step; it outlives this.
+  virtual void follow(const Program& before) = 0;
+  // The programs that this one runs one after the other, each on its own device.
+  virtual std::vector<const Program*> parts() const { return {this}; }
   virtual const MemoryPlan& memory() const = 0;
   // Copies the keys and values of a page of the cache to another of its group, in every layer.
   virtual void copy_page(int group, std::int32_t from, std::int32_t to) = 0;
@@ -97,6 +104,11 @@ class Backend {
   // Throws Error(unsupported) naming the operation or type that has no kernel here.
   virtual std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) = 0;
   virtual MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) = 0;
+  // The same of each device that programs are spread over, in the order of Program::parts().
+  virtual std::vector<DeviceMemory> memories() const { return {memory()}; }
+  virtual std::vector<MemoryPlan> plans(const ir::Graph& graph, const ProgramOptions& options) {
+    return {plan(graph, options)};
+  }
 };
 
 }  // namespace medlar::runtime

@@ -9,6 +9,7 @@
 #include "ir/ops/experts.h"
 #include "ir/ops/gather_rows.h"
 #include "ir/ops/linear.h"
+#include "ir/ops/received.h"
 #include "ir/ops/reshape.h"
 #include "ir/ops/rms_norm.h"
 #include "ir/ops/rope.h"
@@ -17,6 +18,6 @@
 namespace medlar::ir {
 
 using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Route, Experts,
-                        Reshape, Rope, KvWrite, Attention>;
+                        Reshape, Rope, KvWrite, Attention, Received>;
 
 }  // namespace medlar::ir

@@ -21,7 +21,7 @@ class CpuProgram final : public Program {
  public:
   CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table,
              std::shared_ptr<Team> team)
-      : team_(std::move(team)), kv_(layout_kv(graph, options)), vocab_(graph[graph.output()].type.width()) {
+      : team_(std::move(team)), kv_(layout_kv(graph, options)), result_(graph[graph.output()].type) {
     Lowering lowering(graph, options, table, team_->size());
     ArenaBuilder arena(options.guard ? kGuardBytes : 0);
     lowering.emit(arena, kv_, nullptr);
@@ -30,6 +30,7 @@ class CpuProgram final : public Program {
     arena.set_base(arena_.data());
     calls_ = lowering.emit(arena, kv_, kv_memory_.data());
     logits_ = lowering.output();
+    input_ = lowering.input();
     for (const StepCall& call : calls_)
       if (call.entry->scratch)
         scratch_bytes_ = std::max(scratch_bytes_, call.entry->scratch(call.arguments(), options.max_tokens));
@@ -42,7 +43,8 @@ class CpuProgram final : public Program {
   }
 
   void run(const kernels::Step& step) override {
-    rows_ = step.logit_rows;
+    rows_ = kernels::resolve(result_.rows, step);
+    if (before_) std::ranges::copy(before_->logits(), input_);
     std::ranges::fill(taken_, 0);
     const Clock::time_point start = observer_ ? Clock::now() : Clock::time_point();
     team_->run([&](int index) {
@@ -62,8 +64,9 @@ class CpuProgram final : public Program {
   }
 
   std::span<const float> logits() const override {
-    return {logits_, static_cast<std::size_t>(rows_) * static_cast<std::size_t>(vocab_)};
+    return {logits_, static_cast<std::size_t>(rows_ * result_.width())};
   }
+  void follow(const Program& before) override { before_ = &before; }
   const MemoryPlan& memory() const override { return memory_; }
 
   void copy_page(int group, std::int32_t from, std::int32_t to) override {
@@ -144,8 +147,10 @@ class CpuProgram final : public Program {
   std::vector<std::int32_t> taken_;  // of each call, for Slice
   std::vector<std::span<std::byte>> guards_;
   const float* logits_ = nullptr;
-  std::int64_t vocab_ = 0;
-  std::int32_t rows_ = 0;
+  const ir::ValueType result_;
+  std::int64_t rows_ = 0;  // of the last step's result
+  float* input_ = nullptr;
+  const Program* before_ = nullptr;
   StepObserver observer_;
   std::vector<std::chrono::nanoseconds> ends_;
   MemoryPlan memory_;

@@ -280,6 +280,7 @@ struct Emitter {
   void single(Value, const ir::Weight&) {}
   void single(Value, const ir::Table&) {}
   void single(Value, const ir::Reshape&) {}
+  void single(Value v, const ir::Received&) { l.input_ = buffer(v, 0); }
   void single(Value v, const ir::Embed& o) {
     const Value table = in(v, 0);
     call(KernelOp::embed, type(table).dtype,

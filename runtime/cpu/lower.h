@@ -83,6 +83,8 @@ class Lowering {
   std::vector<StepCall> emit(ArenaBuilder& arena, const KvLayout& kv, std::byte* kv_base);
   // The logits' buffer of the last emit.
   const float* output() const { return output_; }
+  // Where it reads its ir::Received; null: it has none.
+  float* input() const { return input_; }
 
  private:
   friend struct Emitter;
@@ -96,6 +98,7 @@ class Lowering {
   std::vector<int> storage_;  // buffer of each value: its own, or that of the value it shares with
   std::vector<const ir::LinearGroup*> only_reader_;  // of each value, where that is all that reads it
   const float* output_ = nullptr;
+  float* input_ = nullptr;
 };
 
 }  // namespace medlar::runtime::cpu

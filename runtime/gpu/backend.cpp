@@ -86,17 +86,24 @@ class GpuProgram final : public Program {
     if (step_.send(step)) lists_.clear();
     List& list = list_for(shape_of(step));
     last_ = &list;
+    rows_ = kernels::resolve(graph_[graph_.output()].type.rows, step);
     if (options_.guard) write_guards(list);
+    if (before_) receive(list);
     if (observer_)
       run_timed(step, list);
     else
       device_.submit(*list.commands[0]);
-    logits_.resize(static_cast<std::size_t>(step.logit_rows) *
-                   static_cast<std::size_t>(graph_[graph_.output()].type.width()));
-    device_.read(*arena_, list.output, std::as_writable_bytes(std::span(logits_)));
+    if (!options_.handed_on) fetch();
   }
 
-  std::span<const float> logits() const override { return logits_; }
+  std::span<const float> logits() const override {
+    if (options_.handed_on) fetch();
+    return logits_;
+  }
+  void follow(const Program& before) override {
+    before_ = &before;
+    peer_ = dynamic_cast<const GpuProgram*>(&before);
+  }
   const MemoryPlan& memory() const override { return memory_; }
 
   void copy_page(int group, std::int32_t from, std::int32_t to) override {
@@ -175,9 +182,25 @@ class GpuProgram final : public Program {
   struct List {
     std::vector<std::unique_ptr<CommandList>> commands;  // one; a dispatch each while somebody observes
     std::vector<std::size_t> kernels;                    // of each dispatch, in kernels_
-    std::size_t output = 0;                              // offset of the logits in the arena
-    std::vector<std::size_t> guards;                     // offsets of guard bytes
+    std::size_t input = 0, output = 0;  // offsets of what is received and of the logits in the arena
+    std::vector<std::size_t> guards;    // offsets of guard bytes
   };
+
+  std::size_t result_values() const {
+    return static_cast<std::size_t>(rows_ * graph_[graph_.output()].type.width());
+  }
+  void fetch() const {
+    logits_.resize(result_values());
+    device_.read(*arena_, last_->output, std::as_writable_bytes(std::span(logits_)));
+  }
+
+  // From one GPU to another directly, where they can; else by way of the host.
+  void receive(const List& list) {
+    if (peer_ && device_.copy(peer_->device_, *peer_->arena_, peer_->last_->output, *arena_, list.input,
+                              peer_->result_values() * sizeof(float)))
+      return;
+    device_.write(*arena_, list.input, std::as_bytes(before_->logits()));
+  }
 
   // Dispatches one at a time, told as if a step did all of one kernel's before the next kernel's.
   void run_timed(const kernels::Step& step, const List& list) {
@@ -214,6 +237,7 @@ class GpuProgram final : public Program {
       dispatches.push_back(std::move(out));
     }
     List list{.output = placed.offsets[static_cast<std::size_t>(plan.output.id)]};
+    if (plan.input.id >= 0) list.input = placed.offsets[static_cast<std::size_t>(plan.input.id)];
     for (const PlannedDispatch& d : plan.dispatches)
       list.kernels.push_back(
           static_cast<std::size_t>(std::ranges::find(kernels_, d.kernel) - kernels_.begin()));
@@ -257,7 +281,10 @@ class GpuProgram final : public Program {
   std::unique_ptr<Buffer> arena_, kv_;
   std::map<StepShape, List> lists_;
   const List* last_ = nullptr;
-  std::vector<float> logits_;
+  std::int64_t rows_ = 0;  // of the last step's result
+  const Program* before_ = nullptr;
+  const GpuProgram* peer_ = nullptr;  // the same, if it is on a GPU as well
+  mutable std::vector<float> logits_;
   MemoryPlan memory_;
   StepObserver observer_;
   std::mutex running_;

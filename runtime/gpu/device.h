@@ -75,6 +75,11 @@ class Device {
   virtual void write(Buffer& to, std::size_t offset, std::span<const std::byte> bytes) = 0;
   // Waits for submitted lists.
   virtual void read(const Buffer& from, std::size_t offset, std::span<std::byte> bytes) = 0;
+  // Between two devices: ordered with the lists of both. False: this one cannot, and nothing happened.
+  virtual bool copy(Device& other, const Buffer& from, std::size_t from_offset, Buffer& to,
+                    std::size_t to_offset, std::size_t bytes) {
+    return false;
+  }
   // The bytes are not needed any more; whole pages may go back to the system and read as anything until they
   // are written again.
   virtual void discard(Buffer& buffer, std::size_t offset, std::size_t bytes) = 0;

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "formats/all.h"
+#include "ir/cut.h"
 #include "kernels/gpu/params.h"
 #include "runtime/gpu/lower_attention.h"
 #include "runtime/gpu/lower_experts.h"
@@ -186,6 +187,7 @@ class Emitter : public StepBuilder {
   void single(Value, const ir::Weight&) {}
   void single(Value, const ir::Table&) {}
   void single(Value, const ir::Reshape&) {}
+  void single(Value, const ir::Received&) {}
   void single(Value v, const ir::Embed& o) {
     const ir::ValueType& table = type(in(v, 0));
     emit(fmt::format("embed_{}", format_name(table.dtype)),
@@ -270,6 +272,7 @@ StepPlan Lowering::plan(const StepShape& shape) const {
   StepPlan plan;
   Emitter emitter(*this, shape, plan);
   for (const ir::Group& group : groups_) std::visit(emitter, group);
+  if (const Value received = ir::received(graph_)) plan.input = emitter.value(received);
   plan.output = emitter.value(graph_.output());
   return plan;
 }

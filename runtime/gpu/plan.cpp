@@ -34,11 +34,12 @@ Schedule schedule(const StepPlan& plan, std::size_t guard_bytes) {
   Wave wave;
   int number = 0;  // of the wave
   const auto touch = [&](const Region& region) {
-    if (region.kind != RegionKind::activation) return;
+    if (region.kind != RegionKind::activation || region.id < 0) return;
     ir::Lifetime& l = lifetimes[static_cast<std::size_t>(region.id)];
     if (l.first < 0) l.first = number;
     l.last = number;
   };
+  touch(plan.input);
   for (const PlannedDispatch& d : plan.dispatches) {
     const bool barrier = wave.conflicts(d);
     if (barrier) wave = {}, ++number;

@@ -35,7 +35,8 @@ struct PlannedDispatch {
 struct StepPlan {
   std::vector<PlannedDispatch> dispatches;
   std::vector<std::size_t> activation_bytes;
-  Region output;  // read by the host afterwards
+  Region input;   // written before, where the graph has an ir::Received; else none
+  Region output;  // read afterwards
 };
 
 struct Schedule {
