@@ -23,7 +23,7 @@ constexpr std::size_t kLongestMessage = 2000;
 
 // Names of more than one letter behind a single dash, which people's fingers know.
 constexpr std::pair<std::string_view, std::string_view> kFamiliarNames[] = {
-    {"-ctk", "--kv-k"}, {"-ctv", "--kv-v"}, {"-pg", "--n-prompt-gen"}};
+    {"-ctk", "--kv-k"}, {"-ctv", "--kv-v"}, {"-ngl", "--gpu-layers"}, {"-pg", "--n-prompt-gen"}};
 
 std::string familiar(std::string_view argument) {
   for (const auto& [known, name] : kFamiliarNames) {

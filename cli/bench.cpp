@@ -60,7 +60,8 @@ std::vector<std::pair<std::int64_t, std::int64_t>> parse_pairs(const std::vector
 }
 
 struct BenchCommand {
-  std::string model, synthetic, device = "auto", format = "md";
+  std::string model, synthetic, format = "md";
+  DeviceFlags device;
   std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"512"}, threads{"0"};
   std::vector<std::string> kv_k{""}, kv_v{""};
   int repetitions = 5;
@@ -110,7 +111,8 @@ struct BenchCommand {
   }
 
   void use_tuned(const std::filesystem::path& path, tune::BenchOptions& what, const Console& console) const {
-    const EngineOptions given{.device = what.device, .exact = what.exact};
+    EngineOptions given{.exact = what.exact};
+    device.apply(given);
     const EngineOptions o = tuned.apply(given, tuned_model(path), console);
     if (open.threads) what.threads = {o.threads};
     if (open.batch) what.batches = {o.batch};
@@ -141,6 +143,8 @@ struct BenchCommand {
     const tune::BenchTest& test = r.setting.test;
     if (test.prompt > 0 && test.gen > 0) return;
     const bool reads = test.prompt > 0;
+    EngineOptions placed;
+    device.apply(placed);
     record_speed({.path = path,
                   .model = name,
                   .options = {.context = std::max<std::int64_t>(test.depth + test.tokens(), r.setting.batch),
@@ -148,7 +152,9 @@ struct BenchCommand {
                               .v_type = r.setting.v_type,
                               .threads = r.setting.threads,
                               .batch = r.setting.batch,
-                              .device = parse_device(device),
+                              .device = placed.device,
+                              .gpu_layers = placed.gpu_layers,
+                              .gpus = placed.gpus,
                               .exact = exact},
                   .of = reads ? host::SpeedOf::prompt : host::SpeedOf::decode,
                   .workload = {.prompt = reads ? test.prompt : std::max<std::int64_t>(test.gen / 2, 1),
@@ -158,6 +164,8 @@ struct BenchCommand {
   }
 
   tune::BenchOptions options() const {
+    EngineOptions placed;
+    device.apply(placed);
     return {.prompts = parse_numbers<std::int64_t>("-p", prompts, 0),
             .gens = parse_numbers<std::int64_t>("-n", gens, 0),
             .depths = parse_numbers<std::int64_t>("-d", depths, 0),
@@ -169,7 +177,9 @@ struct BenchCommand {
             .repetitions = repetitions,
             .profile = profile || !trace.empty(),
             .limits = !no_limit,
-            .device = parse_device(device),
+            .device = placed.device,
+            .gpu_layers = placed.gpu_layers,
+            .gpus = placed.gpus,
             .exact = exact};
   }
 
@@ -188,6 +198,8 @@ struct BenchCommand {
                                    .threads = only("-t", o.threads),
                                    .batch = only("-b", o.batches),
                                    .device = o.device,
+                                   .gpu_layers = o.gpu_layers,
+                                   .gpus = o.gpus,
                                    .exact = o.exact}}};
   }
 
@@ -261,9 +273,7 @@ void add_settings(CLI::App& command, BenchCommand& o) {
   list("-t,--threads", o.threads, "Threads; 0: one for each performance core");
   list("--kv-k", o.kv_k, "Types of the cached keys (also -ctk); q8_0 if not given")->type_name("TYPE,...");
   list("--kv-v", o.kv_v, "Types of the cached values (also -ctv); q8_0 if not given")->type_name("TYPE,...");
-  command.add_option("--device", o.device, "Where to run")
-      ->type_name("auto|cpu|cuda|metal|emulator")
-      ->group("Model and machine");
+  o.device.add_to(command);
   command.add_flag("--exact", o.exact, "Activations and KV cache in f32: slower, for comparing")
       ->group("Model and machine");
 }

@@ -57,9 +57,7 @@ void EngineFlags::add_to(CLI::App& command) {
   command.add_option("--kv-v", kv_v, "Type of the cached values alone (also -ctv)")
       ->type_name(types)
       ->group(group);
-  command.add_option("--device", device, "Where to run")
-      ->type_name("auto|cpu|cuda|metal|emulator")
-      ->group(group);
+  device.add_to(command);
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 
@@ -68,9 +66,9 @@ EngineOptions EngineFlags::options() const {
                   .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
                   .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
                   .threads = threads,
-                  .device = parse_device(device),
                   .exact = exact};
   if (batch > 0) o.batch = batch;
+  device.apply(o);
   return o;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/device_flags.h"
 #include "engine/engine.h"
 
 namespace medlar::cli {
@@ -24,7 +25,7 @@ struct EngineFlags {
   int threads = 0;
   int batch = 0;
   std::string kv_type, kv_k, kv_v;
-  std::string device = "auto";
+  DeviceFlags device;
   bool exact = false;
 
   void add_to(CLI::App& command);

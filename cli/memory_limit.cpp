@@ -56,6 +56,8 @@ MemoryFlag::Loaded MemoryFlag::load(host::AdmissionRequest request,
     std::shared_ptr<Engine> engine;
   };
   const auto kept = std::make_shared<Kept>(lease, std::move(mapping), std::move(admission).load());
+  if (const std::string_view where = kept->engine->placement(); !where.empty())
+    console.message(styled(console.messages, Style::dim, visible(std::string(where))));
   const runtime::MemoryPlan& plan = kept->engine->memory_plan();
   kept->mapping.resize(static_cast<std::uint64_t>(plan.weights));
   return {std::shared_ptr<Engine>(kept, kept->engine.get()), admission.options};
@@ -65,8 +67,10 @@ MemoryFlag::Loaded MemoryFlag::load(host::AdmissionRequest request, const Progra
                                     const Console& console) const {
   const auto lease = join({.file = program.home / host::kLeaseFileName, .name = program.name});
   Loaded loaded = load(std::move(request), lease, console);
-  const runtime::MemoryPlan& plan = loaded.engine->memory_plan();
-  lease->hold(static_cast<std::uint64_t>(plan.kv + plan.activations + plan.scratch));
+  // Not what is in a GPU's own memory, nor the file's pages.
+  const Ledger::Snapshot books = loaded.engine->ledger().snapshot();
+  lease->hold(books[MemoryUse::kv].held + books[MemoryUse::activations].held +
+              books[MemoryUse::scratch].held);
   return loaded;
 }
 

@@ -57,10 +57,32 @@ boost::json::object to_json(const host::Configuration& c) {
 }
 
 boost::json::object device_json(const PlanReport& r) {
+  const host::MemoryNeed& need = r.need;
+  std::int64_t needed = need.devices.empty() ? need.weights_resident + need.kv + need.activations : 0;
+  std::int64_t available = 0;
+  for (const host::MemoryNeed::OnDevice& device : need.devices)
+    needed += device.needed, available += device.room.available;
   return {{"name", to_string(r.plan.options.device)},
-          {"own_memory", r.need.device.apart},
-          {"needed", r.need.on_device},
-          {"available", r.need.device.available}};
+          {"own_memory", need.apart > 0},
+          {"needed", needed},
+          {"available", available},
+          {"gpus", r.plan.options.gpus},
+          {"gpu_layers", *r.plan.options.gpu_layers}};
+}
+
+// Which layers are where, in their order.
+boost::json::array placement_json(const PlanReport& r) {
+  boost::json::array parts;
+  for (const ModelPlan::Part& part : r.plan.parts)
+    parts.push_back({{"device", to_string(part.device)},
+                     {"number", part.room.number},
+                     {"name", part.name},
+                     {"layers", part.layers},
+                     {"weights", part.memory.weights},
+                     {"kv", part.memory.kv},
+                     {"activations", part.memory.activations},
+                     {"available", part.room.available}});
+  return parts;
 }
 
 struct Line {
@@ -100,13 +122,18 @@ std::vector<Line> memory_lines(const PlanReport& r) {
   add("draft model", r.need.draft, "all of it");
   add("cache", r.need.cache, "of prefixes");
   add("overhead", r.need.overhead, "the program, vocabulary, page tables");
-  const bool apart = r.need.device.apart;
+  const bool apart = r.need.apart > 0;
   lines.push_back({"needed", size(r.need.total()), apart ? "in the machine's memory" : ""});
   lines.push_back({"there is", size(r.limit.bytes), r.limit.reason});
-  if (r.need.device.available == 0) return lines;
-  const std::string device = fmt::format("device {}", to_string(r.plan.options.device));
-  lines.push_back({"needed", size(r.need.on_device), fmt::format("on {}", device)});
-  lines.push_back({"there is", size(r.need.device.available), fmt::format("what {} has for it", device)});
+  const bool several = r.plan.parts.size() > 1;
+  for (const host::MemoryNeed::OnDevice& d : r.need.devices) {
+    std::string device = fmt::format("device {}", to_string(d.device));
+    if (several) device += fmt::format(" {}", d.room.number);
+    const std::string layers =
+        several ? fmt::format(", with {} of {} layers", d.layers, r.plan.work.layers) : "";
+    lines.push_back({"needed", size(d.needed), fmt::format("on {}{}", device, layers)});
+    lines.push_back({"there is", size(d.room.available), fmt::format("what {} has for it", device)});
+  }
   return lines;
 }
 
@@ -129,6 +156,7 @@ boost::json::object to_json(const PlanReport& r) {
           {"total_bytes", r.need.total()},
           {"bytes", to_json(r.need)},
           {"device", device_json(r)},
+          {"placement", placement_json(r)},
           {"settings", to_json(r.plan.options)},
           {"predict",
            {{"prompt_tps", r.prediction.prompt_tps},
@@ -142,8 +170,7 @@ std::string to_text(const PlanReport& r) {
   std::string text = visible(fmt::format("{} on {}\n", r.model, r.machine.name));
   for (const std::string& note : r.notes) text += visible(fmt::format("({})\n", note));
   text += fmt::format("\n{}\n", table(memory_lines(r)));
-  const std::int64_t missing = std::max(
-      r.need.total() - r.limit.bytes, r.need.fits_device() ? 0 : r.need.on_device - r.need.device.available);
+  const std::int64_t missing = std::max(r.need.total() - r.limit.bytes, r.need.fullest().second);
   text += r.fits() ? "fits: yes\n" : fmt::format("fits: no, {} too much\n", size(missing));
   const std::string speed = fmt::format("reads {} tokens at {}/s, first token after {:.2g} s, writes at {}/s",
                                         r.workload.prompt, format_rate(r.prediction.prompt_tps),

@@ -67,14 +67,14 @@ struct ServeCommand {
     engine_options.batch_invariant = batch_invariant;
     const host::Limit limit = memory.value();  // a size that is none is told of at once
     engine_options.ledger = Ledger::make(static_cast<std::uint64_t>(limit.bytes));
-    engine_options.device_ledger = Ledger::make();
+    engine_options.device_ledgers = std::make_shared<DeviceLedgers>();
     listen.limits.body_bytes = static_cast<std::size_t>(body_megabytes) << 20;
     listen.drain = std::chrono::seconds(drain_seconds);
     server::ServeOptions options{.listen = listen,
                                  .access = access,
                                  .log = Logger::to_stderr(parse_level(log)),
                                  .ledger = engine_options.ledger,
-                                 .device_ledger = engine_options.device_ledger,
+                                 .device_ledgers = engine_options.device_ledgers,
                                  .queue_timeout = queue_timeout};
     store::Store store = open_store();
     // Its share is the ceiling, which moves as other programs come and leave.

@@ -1,8 +1,6 @@
 #include "engine/backends.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <utility>
 
 #include "base/assert.h"
 #include "base/cpu_features.h"
@@ -25,10 +23,10 @@ kernels::CpuTable best_table() {
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
-std::unique_ptr<runtime::Backend> make(const EngineOptions& options, int threads) {
-  switch (options.device) {
+std::unique_ptr<runtime::Backend> make(Device device, const Processor& processor, int number) {
+  switch (device) {
     case Device::cuda:
-      return runtime::make_cuda_backend();
+      return runtime::make_cuda_backend(number);
     case Device::metal:
       return runtime::make_metal_backend();
     case Device::emulator:
@@ -38,36 +36,35 @@ std::unique_ptr<runtime::Backend> make(const EngineOptions& options, int threads
       break;
   }
   return runtime::make_cpu_backend(
-      options.team ? options.team : std::make_shared<Team>(TeamOptions{.threads = threads}), best_table());
+      processor.team ? processor.team : std::make_shared<Team>(TeamOptions{.threads = processor.threads}),
+      best_table());
 }
 
 }  // namespace
 
-runtime::Backend* Backends::find(Device device, int threads) {
-  const auto found = std::ranges::find_if(entries_, [&](const Entry& e) {
-    return e.device == device && (device != Device::cpu || e.threads == threads);
+std::shared_ptr<runtime::Backend> Backends::get(Device device, const Processor& processor, int number) {
+  MEDLAR_ASSERT(device != Device::automatic);
+  const int threads = device == Device::cpu ? processor.threads : 0;
+  for (const Entry& e : entries_)
+    if (e.device == device && e.number == number && e.threads == threads) return e.backend;
+  std::erase_if(entries_, [&](const Entry& e) {  // with other threads
+    return e.device == device && e.number == number;
   });
-  if (found == entries_.end()) return nullptr;
-  std::rotate(found, found + 1, entries_.end());
-  return entries_.back().backend.get();
+  entries_.push_back({device, number, threads, make(device, processor, number)});
+  return entries_.back().backend;
 }
 
-runtime::Backend& Backends::get(const EngineOptions& options, int threads) {
-  MEDLAR_ASSERT(options.device != Device::automatic);
-  if (runtime::Backend* const known = find(options.device, threads)) return *known;
-  std::erase_if(entries_, [&](const Entry& e) { return e.device == options.device; });  // with other threads
-  entries_.push_back({options.device, threads, make(options, threads)});
-  return *entries_.back().backend;
+int Backends::count(Device device) {
+  constexpr int kEmulators = 8;  // as many as a machine of GPUs has
+  return device == Device::cuda ? runtime::cuda_device_count() : device == Device::emulator ? kEmulators : 1;
 }
-
-std::unique_ptr<runtime::Backend> Backends::take() && { return std::move(entries_.back().backend); }
 
 std::vector<Device> Backends::automatic() {
   std::vector<Device> devices;
   for (const Device device : kAutomatic) {
     if (unavailable_.contains(device)) continue;
     try {
-      get({.device = device}, 1);
+      get(device);
       devices.push_back(device);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::device) throw;

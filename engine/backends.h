@@ -10,25 +10,30 @@
 
 namespace medlar {
 
+// Who runs what is on the processor.
+struct Processor {
+  int threads = 1;
+  std::shared_ptr<Team> team;  // null: threads of its own, so many
+};
+
 class Backends {
  public:
-  // `options.device` is not automatic. Throws Error(device) where it cannot be used.
-  runtime::Backend& get(const EngineOptions& options, int threads);
-  // The one that get() gave last, for keeps.
-  std::unique_ptr<runtime::Backend> take() &&;
+  // `device` is not automatic; `number`: which of its kind. Throws Error(device) where it cannot be used.
+  std::shared_ptr<runtime::Backend> get(Device device, const Processor& processor = {}, int number = 0);
+  // How many of a kind there are. Throws Error(device) where none can be used.
+  int count(Device device);
   // What Device::automatic may mean here, the best first; the processor, which is always there, is the last.
   std::vector<Device> automatic();
 
  private:
   struct Entry {
     Device device;
+    int number;
     int threads;  // of the processor
-    std::unique_ptr<runtime::Backend> backend;
+    std::shared_ptr<runtime::Backend> backend;
   };
-  // The device's entry, moved to the end; null: none yet.
-  runtime::Backend* find(Device device, int threads);
 
-  std::vector<Entry> entries_;    // the last is the one that was used last
+  std::vector<Entry> entries_;
   std::set<Device> unavailable_;  // of those that automatic() would take
 };
 

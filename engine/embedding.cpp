@@ -86,7 +86,8 @@ struct Embedder::Impl {
         : graph(hidden_graph(engine.model.graph)),
           program(engine.backend->lower(graph, options(engine))),
           groups(static_cast<int>(graph.group_windows().size())),
-          charges(*engine.options.ledger, engine.device_ledger(), *program, 0, groups),
+          charges(engine.ledgers(), *program,
+                  {.memories = engine.backend->memories(), .groups = groups, .weights = false}),
           tree(Timeline::tree_options(
               graph, *program, engine.kv_pages(sequences(engine), engine.context),
               {.sequences = static_cast<std::int32_t>(sequences(engine)), .positions = engine.context})),

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 
+#include "base/assert.h"
 #include "base/host.h"
 #include "engine/impl.h"
 #include "formats/all.h"
@@ -131,12 +132,8 @@ void Engine::Impl::load(const EngineOptions& o, Backends backends) {
   if (!description.chat_template.empty())
     chat_template.emplace(make_chat_template(description.chat_template, *tokenizer, file.name()));
   settle(o);
-  choose_backend(backends);
-  backend = std::move(backends).take();
-  const runtime::DeviceMemory room = backend->memory();
-  program = backend->lower(model.graph, program_options());
-  charge(room);
-  if (room.apart) release_file();
+  lower(backends);
+  if (std::ranges::any_of(backend->memories(), &runtime::DeviceMemory::apart)) release_file();
   load_ms += milliseconds_since(start);
 }
 
@@ -153,19 +150,44 @@ void Engine::Impl::settle(const EngineOptions& o) {
       std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
 }
 
-runtime::Backend& Engine::Impl::choose_backend(Backends& backends) {
-  if (options.device != Device::automatic) return backends.get(options, threads);
-  for (const Device device : backends.automatic()) {
-    options.device = device;
-    if (device == Device::cpu) break;
+Placement Engine::Impl::choose_placement(Backends& backends) {
+  const runtime::ProgramOptions program = program_options();
+  const Placing what = placing(program);
+  const std::vector<EngineOptions> all = choices(options, backends);
+  for (const EngineOptions& choice : all) {
+    const bool last = &choice == &all.back();
     try {
-      runtime::Backend& gpu = backends.get(options, threads);
-      if (gpu.plan(model.graph, program_options()).fits(gpu.memory())) return gpu;
+      Placement placement = place(what, choice, backends);
+      if (!last && !placement.fits(what)) continue;
+      options = choice;
+      return placement;
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::unsupported) throw;
+      if (last || error.kind() != ErrorKind::unsupported) throw;
     }
   }
-  return backends.get(options, threads);
+  MEDLAR_ASSERT(!"there is a last one");
+  return {};
+}
+
+void Engine::Impl::lower(Backends& backends) {
+  const bool open =
+      options.gpu_layers == kFittingLayers || (options.device == Device::automatic && !options.gpu_layers);
+  for (;;) {
+    const Placement placement = choose_placement(backends);
+    backend = placement.backend;
+    const std::vector<runtime::DeviceMemory> rooms = backend->memories();
+    try {
+      program = backend->lower(model.graph, program_options());
+      charge(rooms);
+      return;
+    } catch (const Error& error) {
+      const auto layers = static_cast<int>(placement.gpu_layers());
+      if (error.kind() != ErrorKind::out_of_memory || !open || layers == 0) throw;
+      // Others took of the memory that there was. An eighth fewer are tried then, at last none.
+      charges.reset(), program.reset();
+      options.gpu_layers = layers - (layers + 7) / 8;
+    }
+  }
 }
 
 runtime::ProgramOptions Engine::Impl::program_options() const {
@@ -181,14 +203,17 @@ runtime::ProgramOptions Engine::Impl::program_options() const {
 }
 
 // A program has only reserved its memory so far.
-void Engine::Impl::charge(const runtime::DeviceMemory& room) {
+void Engine::Impl::charge(const std::vector<runtime::DeviceMemory>& rooms) {
   if (!options.ledger) options.ledger = Ledger::make();
-  if (room.apart && !options.device_ledger) options.device_ledger = Ledger::make();
-  Ledger& place = device_ledger();
-  if (room.apart)
-    place.set_ceiling(place.snapshot().total().held + static_cast<std::uint64_t>(room.available));
-  charges.emplace(*options.ledger, place, *program, model.graph.weight_bytes(),
-                  static_cast<int>(model.graph.group_windows().size()));
+  if (!options.device_ledgers) options.device_ledgers = std::make_shared<DeviceLedgers>();
+  for (const runtime::DeviceMemory& room : rooms)
+    if (room.apart) {
+      Ledger& place = ledgers().of(room);
+      place.set_ceiling(place.snapshot().total().held + static_cast<std::uint64_t>(room.available));
+    }
+  charges.emplace(ledgers(), *program,
+                  ProgramCharges::Shape{.memories = rooms,
+                                        .groups = static_cast<int>(model.graph.group_windows().size())});
   const auto made = static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
   tables = options.ledger->charge(MemoryUse::tables, made);
   tables.set_used(made);
@@ -277,6 +302,9 @@ std::int64_t Engine::context() const { return impl_->context; }
 int Engine::batch() const { return impl_->options.batch; }
 int Engine::threads() const { return impl_->threads; }
 std::string_view Engine::device() const { return impl_->backend->name(); }
+std::string_view Engine::placement() const {
+  return impl_->program->parts().size() > 1 ? impl_->backend->name() : std::string_view();
+}
 double Engine::load_ms() const { return impl_->load_ms; }
 DType Engine::k_type() const {
   return kv_type(impl_->options, impl_->options.k_type, impl_->model.config.head_dim);
@@ -289,7 +317,7 @@ const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
 void Engine::rest() {
   impl_->program->rest();
   impl_->release_file();
-  if (!impl_->backend->memory().apart) impl_->charges->rest();
+  impl_->charges->rest();
 }
 std::vector<runtime::CallInfo> Engine::calls() const { return impl_->program->calls(); }
 void Engine::observe(runtime::StepObserver observer) const { impl_->program->observe(std::move(observer)); }

@@ -14,6 +14,7 @@
 
 #include "base/ledger.h"
 #include "base/team.h"
+#include "engine/device_ledgers.h"
 #include "engine/reply_plan.h"
 #include "engine/sampler/options.h"
 #include "engine/sampler/sampler.h"
@@ -38,21 +39,28 @@ struct EngineOptions {
   int batch = 512;         // tokens read at once
   int sequences = 1;       // timelines at once, each of up to `context` tokens (scheduler.h)
   std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
-  // automatic: a GPU that is here, that has kernels for the model and memory for all of it; else the CPU.
+  // automatic: a GPU that is here, that has kernels for the model and memory for it, or for enough of its
+  // layers to make it faster; else the CPU.
   Device device = Device::automatic;
+  // So many of the model's layers, the last ones, run on the GPU, and the others on the CPU; kFittingLayers:
+  // as many as there is room for. Unset: all of them, and where `device` is automatic kFittingLayers if all
+  // have no room.
+  std::optional<int> gpu_layers;
+  int gpus = 0;        // that the model is spread over, by layers; 0: as few as hold it
   bool exact = false;  // f32 activations and f32 KV: slower, for comparing
   bool fuse = true;
   // An answer does not depend on what else is answered at the same time (runtime::ProgramOptions).
   bool batch_invariant = false;
   // What it takes is charged here; null: to an account of its own.
   std::shared_ptr<Ledger> ledger;
-  // The same for memory of a device's own. Its ceiling is set to what the device has for this process.
-  std::shared_ptr<Ledger> device_ledger;
+  // The same for memory of devices' own. Ceilings are set to what each device has for this process.
+  std::shared_ptr<DeviceLedgers> device_ledgers;
   // Runs the steps, those of other engines in turn; null: threads of its own, `threads` of them.
   std::shared_ptr<Team> team;
 };
 
 inline constexpr std::int64_t kDefaultContext = 32768;
+inline constexpr int kFittingLayers = -1;
 
 // What a model file says about itself.
 struct ModelDescription {
@@ -162,6 +170,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   int threads() const;
   int batch() const;  // tokens read at once
   std::string_view device() const;
+  // Which layers are on which device, where they are on several: "24 of 32 layers on NVIDIA H200, 8 on the
+  // CPU"; else empty.
+  std::string_view placement() const;
   double load_ms() const;
   DType k_type() const;  // of the KV cache
   DType v_type() const;

@@ -18,15 +18,19 @@ std::vector<Gpu> find_gpus() {
   std::vector<Gpu> found;
   Backends backends;
   for (const Device kind : kKinds) {
-    Gpu gpu{.device = kind};
-    try {
-      const runtime::Backend& backend = backends.get({.device = kind}, 1);
-      gpu.name = backend.name();
-      gpu.memory = backend.memory();
-    } catch (const Error& error) {
-      gpu.problem = error.what(), gpu.to_do = error.hint();
+    int count = 1;
+    for (int number = 0; number < count; ++number) {
+      Gpu gpu{.device = kind};
+      try {
+        count = backends.count(kind);
+        const auto backend = backends.get(kind, {}, number);
+        gpu.name = backend->name();
+        gpu.memory = backend->memory();
+      } catch (const Error& error) {
+        gpu.problem = error.what(), gpu.to_do = error.hint();
+      }
+      found.push_back(std::move(gpu));
     }
-    found.push_back(std::move(gpu));
   }
   return found;
 }

@@ -15,7 +15,8 @@ struct Gpu {
   std::string problem, to_do;  // why it cannot be used; empty: it can
 };
 
-// One of each kind that this system may have, used or not. Takes a fraction of a second where there is one.
+// All of each kind that this system may have, and one that cannot be used where there is none. Takes a
+// fraction of a second where there is one.
 std::vector<Gpu> find_gpus();
 
 }  // namespace medlar

@@ -9,6 +9,7 @@
 #include "checkpoint/gguf.h"
 #include "engine/backends.h"
 #include "engine/engine.h"
+#include "engine/placement.h"
 #include "engine/program_charges.h"
 #include "engine/timeline.h"
 #include "models/model.h"
@@ -26,7 +27,7 @@ struct Engine::Impl {
   int threads = 1;
   int score_rows = 1;  // tokens whose logits one step can give
   double load_ms = 0;
-  std::unique_ptr<runtime::Backend> backend;
+  std::shared_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
   std::optional<ProgramCharges> charges;  // whoever runs keeps them true
   Ledger::Charge tables;
@@ -39,11 +40,17 @@ struct Engine::Impl {
   explicit Impl(const std::filesystem::path& path);
   // Makes the whole engine of it. Throws Error: bad_file, unsupported, out_of_memory, device.
   void load(const EngineOptions& options, Backends backends = {});
+  // Lowers the model's program; where a device's memory goes meanwhile, with the next choice.
+  void lower(Backends& backends);
   // Settles what `options` leave open: the context, threads, the size of a step.
   void settle(const EngineOptions& options);
-  // The backend to run on, of `backends`: for Device::automatic the first that holds the whole model, and
-  // options.device then says which. Throws Error(device).
-  runtime::Backend& choose_backend(Backends& backends);
+  // What options.device and its like come to: for Device::automatic, the first of its choices that has room.
+  // They then say which. Throws what place() does.
+  Placement choose_placement(Backends& backends);
+  // What place() is asked for.
+  Placing placing(const runtime::ProgramOptions& program) const {
+    return {model.graph, program, {.threads = threads, .team = options.team}};
+  }
   // Whoever runs steps is the only one. Throws Error(limit) when there is one.
   void claim();
   // Of all sequences, for the program's pages.
@@ -55,10 +62,9 @@ struct Engine::Impl {
   runtime::ProgramOptions program_options() const;
   // What the bytes of a page depend on beside its tokens.
   std::string identity() const;
-  // Charges what the program takes, for which the device has `room`. Throws Error(out_of_memory).
-  void charge(const runtime::DeviceMemory& room);
-  // Where what the device takes is charged.
-  Ledger& device_ledger() const { return backend->memory().apart ? *options.device_ledger : *options.ledger; }
+  // Charges what the program takes, for which its devices have `rooms`. Throws Error(out_of_memory).
+  void charge(const std::vector<runtime::DeviceMemory>& rooms);
+  Ledgers ledgers() const { return {options.ledger, options.device_ledgers}; }
   // The mapped pages of the file go back to the system, which reads them again when they are needed.
   void release_file() const;
   // Throws Error(io) when the mapped file was truncated or overwritten.

@@ -49,18 +49,37 @@ void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWo
   }
 }
 
-// Weights but those that only give a row for each token.
-std::int64_t resident_weights(const ir::Graph& graph) {
+// Bytes of weights that only give a row for each token.
+std::int64_t embedded_weights(const ir::Graph& graph, bool whole) {
   std::set<int> embedded, used;
   for (const ir::Node& node : graph.nodes())
     for (const ir::Value v : node.inputs)
       if (const auto* weight = graph.get_if<ir::Weight>(v))
         (std::holds_alternative<ir::Embed>(node.op) ? embedded : used).insert(weight->index);
-  std::int64_t bytes = graph.weight_bytes();
+  std::int64_t bytes = 0;
   for (const int index : embedded)
-    if (!used.contains(index))
-      bytes -= std::ssize(graph.weights()[static_cast<std::size_t>(index)].tensor.bytes);
+    if (!whole || !used.contains(index))
+      bytes += std::ssize(graph.weights()[static_cast<std::size_t>(index)].tensor.bytes);
   return bytes;
+}
+
+// `memories`: as the program has them. The head, which may share its weights with the embedding, is on the
+// device of the last part.
+std::vector<ModelPlan::Part> parts_of(const Placement& placement, const ir::Graph& graph,
+                                      std::vector<runtime::MemoryPlan> memories) {
+  const std::vector<runtime::DeviceMemory> rooms = placement.backend->memories();
+  std::vector<ModelPlan::Part> parts;
+  for (std::size_t i = 0; i < placement.parts.size(); ++i) {
+    const Placement::Part& p = placement.parts[i];
+    parts.push_back({.device = p.device,
+                     .name = p.name,
+                     .layers = p.layers,
+                     .memory = memories[i],
+                     .room = rooms[i],
+                     .weights_resident = memories[i].weights});
+  }
+  parts.front().weights_resident -= embedded_weights(graph, parts.size() == 1);
+  return parts;
 }
 
 // Positions seen by a token at `depth`.
@@ -114,24 +133,33 @@ std::int64_t Planner::weight_bytes_as(DType type) const {
 ModelPlan Planner::plan(const EngineOptions& options) {
   Engine::Impl& engine = *impl_->engine;
   engine.settle(options);
-  runtime::Backend& backend = engine.choose_backend(impl_->backends);
+  const Placement placement = engine.choose_placement(impl_->backends);
   const runtime::ProgramOptions program = engine.program_options();
+  const ir::Graph& graph = engine.model.graph;
   ModelPlan plan{.options = engine.options,
-                 .memory = backend.plan(engine.model.graph, program),
-                 .device = backend.memory(),
-                 .weights_resident = resident_weights(engine.model.graph),
+                 .parts = parts_of(placement, graph, placement.backend->plans(graph, program)),
                  .table_bytes = models::tokenizer_bytes(engine.file.metadata())};
+  for (const ModelPlan::Part& part : plan.parts) {
+    plan.memory.kv += part.memory.kv, plan.memory.activations += part.memory.activations;
+    plan.memory.scratch += part.memory.scratch;
+  }
+  plan.memory.weights = graph.weight_bytes();
+  plan.weights_resident = plan.memory.weights - embedded_weights(graph, true);
+  plan.options.gpu_layers = static_cast<int>(placement.gpu_layers());
+  plan.options.gpus = placement.gpus();
   plan.directory_bytes = engine.description.file_bytes;
   for (const ModelDescription::Type& type : engine.description.types) plan.directory_bytes -= type.bytes;
   plan.options.context = engine.context;
   plan.options.threads = engine.threads;
   plan.options.k_type = program.k_type, plan.options.v_type = program.v_type;
-  count_products(engine.model.graph, plan.work);
-  count_attention(engine.model.graph, program.k_type, program.v_type, plan.work);
+  count_products(graph, plan.work);
+  count_attention(graph, program.k_type, program.v_type, plan.work);
   return plan;
 }
 
-std::vector<Device> Planner::automatic_devices() { return impl_->backends.automatic(); }
+std::vector<EngineOptions> Planner::choices(const EngineOptions& options) {
+  return medlar::choices(options, impl_->backends);
+}
 
 std::shared_ptr<Engine> Planner::load(const EngineOptions& options) && {
   impl_->engine->load(options, std::move(impl_->backends));

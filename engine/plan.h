@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/engine.h"
@@ -35,9 +36,18 @@ struct ModelWork {
 };
 
 struct ModelPlan {
+  // What is on one device.
+  struct Part {
+    Device device = Device::cpu;
+    std::string name;         // as it calls itself
+    std::int64_t layers = 0;  // the first part has the embedding as well, the last the head
+    runtime::MemoryPlan memory;
+    runtime::DeviceMemory room;
+    std::int64_t weights_resident = 0;
+  };
   EngineOptions options;       // nothing left open
-  runtime::MemoryPlan memory;  // of the program
-  runtime::DeviceMemory device;
+  runtime::MemoryPlan memory;  // of the program, on all devices
+  std::vector<Part> parts;     // in the order of the layers
   ModelWork work;
   std::int64_t weights_resident = 0;  // bytes of weights that every token reads, or may read
   std::int64_t table_bytes = 0;       // of the tokenizer
@@ -61,8 +71,9 @@ class Planner {
   // What Engine::load() with these options would hold, and throws what it would: Error(unsupported) where
   // there is no kernel or the cache's type does not suit the model.
   ModelPlan plan(const EngineOptions& options);
-  // What Device::automatic may mean here, the best first and the CPU last.
-  std::vector<Device> automatic_devices();
+  // The ways in which `options` can be met here, the best first: where Device::automatic is a GPU, where that
+  // has some of the layers, and the CPU.
+  std::vector<EngineOptions> choices(const EngineOptions& options);
   // The engine itself, of the file as it is open. Throws what Engine::load() throws.
   std::shared_ptr<Engine> load(const EngineOptions& options) &&;
 

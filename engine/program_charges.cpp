@@ -1,6 +1,7 @@
 #include "engine/program_charges.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace medlar {
 namespace {
@@ -9,36 +10,54 @@ std::uint64_t count(std::int64_t bytes) { return static_cast<std::uint64_t>(byte
 
 }  // namespace
 
-ProgramCharges::ProgramCharges(Ledger& ledger, Ledger& device, const runtime::Program& program,
-                               std::int64_t weights, int groups)
-    : weight_bytes_(weights),
-      activation_bytes_(program.memory().activations),
-      scratch_bytes_(program.memory().scratch),
-      weights_(device.charge(MemoryUse::weights, count(weight_bytes_))),
-      kv_(device.charge(MemoryUse::kv, count(program.memory().kv))),
-      cache_(device.charge(MemoryUse::cache, 0)),
-      activations_(device.charge(MemoryUse::activations, count(activation_bytes_))),
-      scratch_(ledger.charge(MemoryUse::scratch, count(scratch_bytes_))) {
-  for (int g = 0; g < groups; ++g) page_bytes_.push_back(static_cast<std::int64_t>(program.page_bytes(g)));
+ProgramCharges::ProgramCharges(const Ledgers& ledgers, const runtime::Program& program, const Shape& shape) {
+  const std::vector<const runtime::Program*> programs = program.parts();
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    const runtime::MemoryPlan& takes = programs[i]->memory();
+    Ledger& place = ledgers.of(shape.memories[i]);
+    Part part{.apart = shape.memories[i].apart,
+              .weight_bytes = shape.weights ? takes.weights : 0,
+              .activation_bytes = takes.activations,
+              .scratch_bytes = takes.scratch};
+    part.weights = place.charge(MemoryUse::weights, count(part.weight_bytes));
+    part.kv = place.charge(MemoryUse::kv, count(takes.kv));
+    part.cache = place.charge(MemoryUse::cache, 0);
+    part.activations = place.charge(MemoryUse::activations, count(part.activation_bytes));
+    part.scratch = ledgers.machine->charge(MemoryUse::scratch, count(part.scratch_bytes));
+    for (int g = 0; g < shape.groups; ++g)
+      part.page_bytes.push_back(static_cast<std::int64_t>(programs[i]->page_bytes(g)));
+    parts_.push_back(std::move(part));
+  }
 }
 
 void ProgramCharges::note(const PageTree& tree) {
   note_pages(tree);
-  weights_.set_used(count(weight_bytes_));
-  activations_.set_used(count(activation_bytes_));
-  scratch_.set_used(count(scratch_bytes_));
+  for (Part& part : parts_) {
+    part.weights.set_used(count(part.weight_bytes));
+    part.activations.set_used(count(part.activation_bytes));
+    part.scratch.set_used(count(part.scratch_bytes));
+  }
 }
 
 void ProgramCharges::note_pages(const PageTree& tree) {
+  for (Part& part : parts_) part.note_pages(tree);
+}
+
+void ProgramCharges::rest() {
+  for (Part& part : parts_)
+    if (!part.apart) part.weights.set_used(0);
+}
+
+void ProgramCharges::Part::note_pages(const PageTree& tree) {
   std::int64_t bytes = 0, most = 1;
-  for (std::size_t g = 0; g < page_bytes_.size(); ++g) {
+  for (std::size_t g = 0; g < page_bytes.size(); ++g) {
     const std::int64_t pages = tree.touched(static_cast<int>(g));
-    bytes += pages * page_bytes_[g];
+    bytes += pages * page_bytes[g];
     most = std::max(most, pages);
   }
   const std::int64_t used = bytes / most * std::min(tree.usage().used, most);
-  kv_.set_used(count(used));
-  cache_.set_used(count(bytes - used));
+  kv.set_used(count(used));
+  cache.set_used(count(bytes - used));
 }
 
 }  // namespace medlar

@@ -29,16 +29,33 @@ const Configuration& choose(const std::vector<Configuration>& fitting, const Mod
   return fitting.front();
 }
 
+// "cuda", or which of several.
+std::string device_text(const MemoryNeed& need, const MemoryNeed::OnDevice& device) {
+  return need.devices.size() > 1 ? fmt::format("{} {}", to_string(device.device), device.room.number)
+                                 : std::string(to_string(device.device));
+}
+
+// What to type so that a GPU has as many layers as it has room for; empty: nothing helps.
+std::string fewer_layers(Planner& planner, EngineOptions options) {
+  try {
+    options.gpu_layers = kFittingLayers;
+    return fmt::format("; --gpu-layers {} leaves the other layers to the processor",
+                       *planner.plan(options).options.gpu_layers);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 // What does not fit, where, and what would.
-Error too_large(const AdmissionRequest& request, const ModelPlan& plan, std::string hint) {
+Error too_large(Planner& planner, const AdmissionRequest& request, const ModelPlan& plan, std::string hint) {
   const MemoryNeed need = memory_need(plan);
   const std::string what = printable(request.reference);
-  if (!need.fits_device())
+  if (const auto [device, lacks] = need.fullest(); lacks > 0)
     return {ErrorKind::out_of_memory,
             fmt::format("{} needs {} of memory on device {}, which has {} for it", what,
-                        bytes_text(need.on_device), to_string(plan.options.device),
-                        bytes_text(need.device.available)),
-            hint + "; --device cpu runs it on the processor"};
+                        bytes_text(device->needed), device_text(need, *device),
+                        bytes_text(device->room.available)),
+            hint + fewer_layers(planner, plan.options) + "; --device cpu runs it on the processor"};
   return {ErrorKind::out_of_memory,
           fmt::format("{} needs {} of memory, but {} is {}", what, bytes_text(need.total()),
                       request.limit.reason, bytes_text(request.limit.bytes)),
@@ -54,7 +71,7 @@ Error too_large(const AdmissionRequest& request, const ModelPlan& plan, std::str
   for (const Configuration& c : nearest_configurations(planner, wanted, request.reference))
     offers.push_back(offer(c));
   throw too_large(
-      request, whole,
+      planner, request, whole,
       offers.empty() ? "choose a smaller model" : fmt::format("these fit: {}", fmt::join(offers, ", ")));
 }
 
@@ -73,7 +90,8 @@ std::optional<Fitting> fitting(Planner& planner, const Wanted& wanted, const Adm
                                const ModelPlan& whole) {
   const MemoryNeed need = memory_need(whole);
   EngineOptions options = request.options;
-  options.device = whole.options.device;
+  options.device = wanted.options.device, options.gpus = wanted.options.gpus;
+  options.gpu_layers = wanted.options.gpu_layers;
   if (need.fits(wanted.limit)) return Fitting{.options = options, .bytes = need.total()};
   if (!request.may_reduce) return std::nullopt;
   const std::vector<Configuration> settings = fitting_settings(planner, wanted);
@@ -82,10 +100,11 @@ std::optional<Fitting> fitting(Planner& planner, const Wanted& wanted, const Adm
   options.context = best.options.context;
   options.k_type = best.options.k_type, options.v_type = best.options.v_type;
   options.sequences = best.options.sequences;
+  const auto [device, lacks] = need.fullest();
   const std::string room =
-      need.fits_device()
+      lacks <= 0
           ? fmt::format("{} is {}", request.limit.reason, bytes_text(request.limit.bytes))
-          : fmt::format("device {} has {}", to_string(options.device), bytes_text(need.device.available));
+          : fmt::format("device {} has {}", device_text(need, *device), bytes_text(device->room.available));
   return Fitting{.options = options,
                  .note = fmt::format("{}, so that {} instead of {} are enough ({})", best.change,
                                      bytes_text(best.bytes), bytes_text(need.everywhere()), room),
@@ -122,18 +141,17 @@ Admission admit(const AdmissionRequest& request) {
                 .may = {.context = o.context == 0,
                         .kv_type = !o.k_type && !o.v_type && !o.exact,
                         .parallel = request.parallel_is_open}};
-  if (o.device == Device::automatic) {
-    for (const Device device : planner.automatic_devices()) {
-      wanted.options.device = device;
-      if (device == Device::cpu) break;
-      if (std::optional<Fitting> found = fitting_on_gpu(planner, wanted, request))
-        return std::move(*found).with(std::move(planner));
-    }
+  const std::vector<EngineOptions> choices = planner.choices(o);
+  for (const EngineOptions& choice : choices) {
+    wanted.options = choice;
+    if (&choice == &choices.back()) break;
+    if (std::optional<Fitting> found = fitting_on_gpu(planner, wanted, request))
+      return std::move(*found).with(std::move(planner));
   }
   const ModelPlan whole = planner.plan(wanted.options);
   if (std::optional<Fitting> found = fitting(planner, wanted, request, whole))
     return std::move(*found).with(std::move(planner));
-  if (!request.may_reduce) throw too_large(request, whole, "a smaller context may do");
+  if (!request.may_reduce) throw too_large(planner, request, whole, "a smaller context may do");
   refuse(planner, wanted, request, whole);
 }
 

@@ -124,12 +124,14 @@ Findings check_python(const Patient& patient) {
 
 Findings check_gpu(const Patient& patient) {
   Findings findings;
+  const bool several = std::ranges::count(patient.gpus, std::string(), &Gpu::problem) > 1;
   for (const Gpu& gpu : patient.gpus) {
     if (!gpu.problem.empty()) {
       findings.push_back(finding(Severity::note, "models run on the processor: " + gpu.problem));
       continue;
     }
     std::string what = fmt::format("{}, --device {}", gpu.name, to_string(gpu.device));
+    if (several) what += fmt::format(", number {}", gpu.memory.number);
     if (gpu.memory.available > 0)
       what += fmt::format(", has {:.1f} GB for models",
                           gigabytes(static_cast<std::uint64_t>(gpu.memory.available)));

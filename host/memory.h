@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/plan.h"
 
@@ -19,25 +22,34 @@ struct MemoryNeed {
   std::int64_t cache = 0;     // prefixes kept in memory beside the KV cache
   std::int64_t overhead = 0;  // the program itself, vocabulary, page tables, slack of the allocator
 
-  std::int64_t on_device = 0;  // of a GPU that has room for only so much: weights, cache and activations
-  runtime::DeviceMemory device;
+  // What a GPU that has room for only so much holds: weights, cache and activations.
+  struct OnDevice {
+    Device device = Device::cuda;
+    std::string name;
+    std::int64_t layers = 0;
+    std::int64_t weights = 0, needed = 0;
+    runtime::DeviceMemory room;
+  };
+  std::vector<OnDevice> devices;
+  std::int64_t apart = 0;  // of weights_resident, kv, state and activations, those in devices' own memory
 
   // What the machine must have: everything but the weights that are mapped and not read, and what is in a
   // device's own memory.
   std::int64_t total() const {
-    return (device.apart ? 0 : weights_resident + kv + state + activations) + scratch + draft + cache +
-           overhead;
+    return weights_resident + kv + state + activations - apart + scratch + draft + cache + overhead;
   }
-  // That, and what is in a device's own memory.
-  std::int64_t everywhere() const { return total() + (device.apart ? on_device : 0); }
+  // That, and what is in devices' own memory.
+  std::int64_t everywhere() const;
   // Whether there is room, with `more` bytes of weights than the model's own, in `limit` bytes of the
   // machine.
-  bool fits(std::int64_t limit, std::int64_t more = 0) const {
-    return total() + (device.apart ? 0 : more) <= limit && fits_device(more);
-  }
-  bool fits_device(std::int64_t more = 0) const {
-    return device.available == 0 || on_device + more <= device.available;
-  }
+  bool fits(std::int64_t limit, std::int64_t more = 0) const;
+  bool fits_devices(std::int64_t more = 0) const { return fullest(more).second <= 0; }
+  // The device that lacks most, or has least to spare, and how many bytes it lacks; null: there is none.
+  std::pair<const OnDevice*, std::int64_t> fullest(std::int64_t more = 0) const;
+
+ private:
+  // Of `more` bytes of weights, as many as a place has of each that there are.
+  std::int64_t share(std::int64_t more, std::int64_t weights) const;
 };
 
 // `draft`: that of a second model which runs beside it; null: none.

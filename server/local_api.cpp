@@ -49,7 +49,8 @@ struct LocalApi::Impl {
   Api api;
 
   Impl(std::unique_ptr<Model> model, Logger log)
-      : service(std::move(log), Ledger::make(), Ledger::make()), api(service, Access({}, "127.0.0.1")) {
+      : service(std::move(log), Ledger::make(), std::make_shared<DeviceLedgers>()),
+        api(service, Access({}, "127.0.0.1")) {
     service.shelf.add(std::move(model), {}, std::nullopt);
     service.started();
   }

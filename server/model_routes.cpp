@@ -177,7 +177,7 @@ json::object shares_report(const host::MemoryLease& lease) {
   return shares;
 }
 
-// What the models take of a GPU's own memory.
+// What the models take of one GPU's own memory.
 json::object device_report(const Ledger::Snapshot& books) {
   json::object categories, held;
   for (const MemoryUse use : {MemoryUse::weights, MemoryUse::kv, MemoryUse::cache, MemoryUse::activations}) {
@@ -189,6 +189,18 @@ json::object device_report(const Ledger::Snapshot& books) {
           {"held", std::move(held)},
           {"held_total", books.total().held},
           {"held_peak", books.peak}};
+}
+
+// What the models take of GPUs' own memory.
+json::array devices_report(const DeviceLedgers& ledgers) {
+  json::array devices;
+  for (const auto& [number, books] : ledgers.snapshots())
+    if (books.total().held > 0) {
+      json::object device = device_report(books);
+      device["number"] = number;
+      devices.push_back(std::move(device));
+    }
+  return devices;
 }
 
 // The ledger, and what the system says of the process.
@@ -215,8 +227,8 @@ json::object memory_report(Service& service) {
       {"kv_capacity", books[MemoryUse::kv].held},
       {"process",
        {{"resident", process.resident}, {"anonymous", process.anonymous}, {"file", process.file}}}};
-  if (const Ledger::Account device = service.device_ledger->snapshot().total(); device.held > 0)
-    report["device"] = device_report(service.device_ledger->snapshot());
+  if (json::array devices = devices_report(*service.device_ledgers); !devices.empty())
+    report["devices"] = std::move(devices);
   if (service.governor) report["governor"] = governor_report(*service.governor);
   if (service.memory_lease) report["shares"] = shares_report(*service.memory_lease);
   return report;

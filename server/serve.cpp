@@ -26,7 +26,7 @@ struct Rooms {
   std::optional<host::Governor> governor;
 
   explicit Rooms(const ServeOptions& options)
-      : service(options.log, options.ledger, options.device_ledger),
+      : service(options.log, options.ledger, options.device_ledgers),
         caretaker(service, options.team),
         models(service, options.models),
         history(options.history, options.log),

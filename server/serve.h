@@ -21,7 +21,8 @@ struct ServeOptions {
   AccessOptions access;
   Logger log;
   std::shared_ptr<Ledger> ledger = Ledger::make();
-  std::shared_ptr<Ledger> device_ledger = Ledger::make();  // of a GPU's own memory
+  // Of GPUs' own memory.
+  std::shared_ptr<DeviceLedgers> device_ledgers = std::make_shared<DeviceLedgers>();
   host::MemoryLease* memory_lease = nullptr;  // that sets the ledger's ceiling; null: nobody does
   double queue_timeout = 0;                   // seconds that a request may wait for its turn; 0: without end
   // Loaded on a thread of its own while the server already answers 503; "": none.

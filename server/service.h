@@ -38,9 +38,9 @@ struct NotInMemory {
 // Any thread.
 class Service {
  public:
-  // `device_account`: of what is in a GPU's own memory.
-  Service(Logger logger, std::shared_ptr<Ledger> account, std::shared_ptr<Ledger> device_account)
-      : log(std::move(logger)), ledger(std::move(account)), device_ledger(std::move(device_account)) {}
+  // `device_accounts`: of what is in GPUs' own memory.
+  Service(Logger logger, std::shared_ptr<Ledger> account, std::shared_ptr<DeviceLedgers> device_accounts)
+      : log(std::move(logger)), ledger(std::move(account)), device_ledgers(std::move(device_accounts)) {}
 
   // The model of this name, "" for whichever was used last. Throws NotInMemory; ApiError: 503 until the first
   // one is loaded, 404 where none was asked for and there is none.
@@ -61,7 +61,8 @@ class Service {
   Priority priority_of(std::string_view client) const;
 
   const Logger log;
-  const std::shared_ptr<Ledger> ledger, device_ledger;
+  const std::shared_ptr<Ledger> ledger;
+  const std::shared_ptr<DeviceLedgers> device_ledgers;
   Metrics metrics;
   Shelf shelf;
   Caretaker* caretaker = nullptr;             // null: nobody watches the machine

@@ -215,6 +215,8 @@ void bench(const std::filesystem::path& model, const BenchOptions& options,
                                   .threads = threads,
                                   .batch = batch,
                                   .device = options.device,
+                                  .gpu_layers = options.gpu_layers,
+                                  .gpus = options.gpus,
                                   .exact = options.exact});
           for (const BenchTest& t : tests) on_result(setting.measure(t, options));
         }

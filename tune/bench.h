@@ -36,6 +36,8 @@ struct BenchOptions {
   bool profile = false;  // of every test, without the depth
   bool limits = true;    // measure what the machine allows, too
   Device device = Device::automatic;
+  std::optional<int> gpu_layers;  // as in EngineOptions
+  int gpus = 0;
   bool exact = false;
 };
 

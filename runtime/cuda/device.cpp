@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -32,7 +33,7 @@ constexpr int kWgmmaRows = 128;         // from so many rows on unpacking weight
 // A GPU's primary context, current in the thread that made it.
 class Context {
  public:
-  Context(const Driver& driver, int number) : driver_(driver) {
+  Context(const Driver& driver, int number) : driver_(driver), number_(number) {
     int count = 0;
     driver.check(driver.device_count(&count), "count the GPUs");
     if (number >= count)
@@ -48,6 +49,16 @@ class Context {
 
   // In each thread that calls the driver.
   void enter() const { driver_.check(driver_.set_context(context_), "use the GPU"); }
+  Handle handle() const { return context_; }
+  int number() const { return number_; }
+  // What this GPU's kernels and copies may then read of the other's memory directly. Where they cannot, the
+  // driver copies by way of the host.
+  void reach(const Context& other) const {
+    int can = 0;
+    if (driver_.can_access(&can, device_, other.device_) != 0 || !can) return;
+    enter();
+    driver_.enable_access(other.context_, 0);  // fails if it was enabled before
+  }
   int capability() const {
     return 10 * attribute(cuda::Attribute::capability_major) + attribute(cuda::Attribute::capability_minor);
   }
@@ -66,8 +77,22 @@ class Context {
   }
 
   const Driver& driver_;
+  const int number_;
   int device_ = 0;
   Handle context_ = nullptr;
+};
+
+struct Event {
+  explicit Event(const Driver& d) : driver(d) {
+    constexpr unsigned kNoTiming = 2;
+    driver.check(driver.create_event(&handle, kNoTiming), "create an event");
+  }
+  ~Event() { driver.destroy_event(handle); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  const Driver& driver;
+  Handle handle = nullptr;
 };
 
 struct Stream {
@@ -189,6 +214,7 @@ class CudaDevice final : public gpu::Device {
         capability_(context_.capability()),
         cores_(context_.cores()),
         stream_(driver_),
+        done_(driver_),
         staging_(driver_, stream_.handle),
         modules_(driver_) {
     if (capability_ < kLeastCapability)
@@ -210,7 +236,9 @@ class CudaDevice final : public gpu::Device {
     std::size_t free = 0, total = 0;
     driver_.check(driver_.memory(&free, &total), "ask for the GPU's memory");
     const std::size_t margin = std::min(free, total / kMarginShare);
-    return {.apart = true, .available = checked_cast<std::int64_t>(free - margin, "the GPU's memory")};
+    return {.apart = true,
+            .number = context_.number(),
+            .available = checked_cast<std::int64_t>(free - margin, "the GPU's memory")};
   }
 
   std::unique_ptr<gpu::Buffer> allocate(std::size_t bytes) override {
@@ -234,6 +262,21 @@ class CudaDevice final : public gpu::Device {
     MEDLAR_ASSERT(offset + bytes.size() <= from.size());
     context_.enter();
     staging_.copy_out(bytes, address(from, offset));
+  }
+  bool copy(gpu::Device& other, const gpu::Buffer& from, std::size_t from_offset, gpu::Buffer& to,
+            std::size_t to_offset, std::size_t bytes) override {
+    auto* const peer = dynamic_cast<CudaDevice*>(&other);
+    if (!peer) return false;
+    MEDLAR_ASSERT(from_offset + bytes <= from.size() && to_offset + bytes <= to.size());
+    if (reached_.insert(peer->context_.number()).second) context_.reach(peer->context_);
+    peer->context_.enter();
+    driver_.check(driver_.record_event(peer->done_.handle, peer->stream_.handle), "record an event");
+    context_.enter();
+    driver_.check(driver_.stream_wait(stream_.handle, peer->done_.handle, 0), "wait for the other GPU");
+    driver_.check(driver_.copy_peer(address(to, to_offset), context_.handle(), address(from, from_offset),
+                                    peer->context_.handle(), bytes, stream_.handle),
+                  "copy between GPUs");
+    return true;
   }
   // Memory of the GPU is one piece; nothing goes back before the whole buffer does.
   void discard(gpu::Buffer&, std::size_t, std::size_t) override {}
@@ -294,6 +337,8 @@ class CudaDevice final : public gpu::Device {
   const std::string name_;
   const int capability_, cores_;
   const Stream stream_;
+  const Event done_;  // what was submitted before a copy to another GPU
+  std::set<int> reached_;
   cuda::Staging staging_;
   Modules modules_;
   bool early_ = driver_.add_edges && capability_ >= kEarlyCapability;
@@ -305,10 +350,17 @@ class CudaDevice final : public gpu::Device {
 
 std::unique_ptr<gpu::Device> make_cuda_device(int number) { return std::make_unique<CudaDevice>(number); }
 
-std::unique_ptr<Backend> make_cuda_backend() {
-  auto device = std::make_unique<CudaDevice>(0);
+std::unique_ptr<Backend> make_cuda_backend(int number) {
+  auto device = std::make_unique<CudaDevice>(number);
   const gpu::LowerOptions tuning = device->lowering();
   return gpu::make_backend(std::move(device), tuning);
+}
+
+int cuda_device_count() {
+  const Driver driver;
+  int count = 0;
+  driver.check(driver.device_count(&count), "count the GPUs");
+  return count;
 }
 
 }  // namespace medlar::runtime

@@ -30,9 +30,10 @@ void Driver::check(Result result, const char* doing) const {
   const char* text = nullptr;
   if (error_string(result, &text) != 0 || !text) text = "unknown error";
   const ErrorKind kind = result == kOutOfMemory ? ErrorKind::out_of_memory : ErrorKind::device;
-  throw Error(
-      kind, fmt::format("CUDA: cannot {}: {} ({})", doing, text, result),
-      kind == ErrorKind::out_of_memory ? "use a smaller context (--ctx) or model, or --device cpu" : "");
+  throw Error(kind, fmt::format("CUDA: cannot {}: {} ({})", doing, text, result),
+              kind == ErrorKind::out_of_memory
+                  ? "use a smaller context (--ctx) or model, fewer --gpu-layers, or --device cpu"
+                  : "");
 }
 
 }  // namespace medlar::runtime::cuda

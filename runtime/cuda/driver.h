@@ -57,6 +57,11 @@ struct EdgeData {
   F(set_bytes, "cuMemsetD8Async", Result(DevicePointer, unsigned char, std::size_t, Handle))  \
   F(copy_in, "cuMemcpyHtoDAsync_v2", Result(DevicePointer, const void*, std::size_t, Handle)) \
   F(copy_out, "cuMemcpyDtoHAsync_v2", Result(void*, DevicePointer, std::size_t, Handle))      \
+  F(can_access, "cuDeviceCanAccessPeer", Result(int*, int, int))                              \
+  F(enable_access, "cuCtxEnablePeerAccess", Result(Handle, unsigned))                         \
+  F(copy_peer, "cuMemcpyPeerAsync",                                                           \
+    Result(DevicePointer, Handle, DevicePointer, Handle, std::size_t, Handle))                \
+  F(stream_wait, "cuStreamWaitEvent", Result(Handle, Handle, unsigned))                       \
   F(create_stream, "cuStreamCreate", Result(Handle*, unsigned))                               \
   F(destroy_stream, "cuStreamDestroy_v2", Result(Handle))                                     \
   F(wait_stream, "cuStreamSynchronize", Result(Handle))                                       \

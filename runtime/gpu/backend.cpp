@@ -318,7 +318,7 @@ class GpuBackend final : public Backend {
     throw Error(ErrorKind::out_of_memory,
                 fmt::format("this needs {} MB, and device {} has {} MB for it", takes.on_device() / kMega,
                             device_->name(), memory.available / kMega),
-                "use a smaller context (--ctx) or model, or --device cpu");
+                "use a smaller context (--ctx) or model, fewer --gpu-layers, or --device cpu");
   }
 
   std::unique_ptr<Device> device_;

@@ -96,6 +96,9 @@ TEST_F(DoctorTest, Gpus) {
   EXPECT_EQ(found[0].what, "Test GPU, --device cuda, has 12.0 GB for models");
   EXPECT_EQ(found[1].severity, Severity::note);
   EXPECT_THAT(found[1].what, HasSubstr("there is no such thing"));
+  patient_.gpus[1] = {.name = "Other GPU", .memory = {.apart = true, .number = 1, .available = 8 * kGB}};
+  EXPECT_EQ(all("gpu")[0].what, "Test GPU, --device cuda, number 0, has 12.0 GB for models");
+  EXPECT_EQ(all("gpu")[1].what, "Other GPU, --device cuda, number 1, has 8.0 GB for models");
 }
 
 TEST_F(DoctorTest, Swap) {

@@ -86,11 +86,11 @@ def test_the_server_tells_what_is_on_the_gpu(medlar, tiny, stubs):
     with Server(medlar, tiny("llama"), env=stubs) as server:
         server.json("/v1/completions", {"prompt": "x", "max_tokens": 2})
         memory = server.json("/v1/memory")
-        assert memory["device"]["categories"]["weights"] == memory["device"]["held"]["weights"] > 0
-        assert memory["device"]["held"]["kv"] > 0 and memory["held"]["kv"] == memory["held"]["weights"] == 0
-        assert memory["device"]["held_total"] <= memory["device"]["ceiling"]
+        assert memory["devices"][0]["categories"]["weights"] == memory["devices"][0]["held"]["weights"] > 0
+        assert memory["devices"][0]["held"]["kv"] > 0 and memory["held"]["kv"] == memory["held"]["weights"] == 0
+        assert memory["devices"][0]["held_total"] <= memory["devices"][0]["ceiling"]
         server.json("/v1/embeddings", {"input": "x"})
-        assert server.json("/v1/memory")["device"]["held"]["weights"] == memory["device"]["held"]["weights"]
+        assert server.json("/v1/memory")["devices"][0]["held"]["weights"] == memory["devices"][0]["held"]["weights"]
 
 
 def test_without_a_driver_it_says_so(medlar, tiny):
