@@ -225,6 +225,9 @@ class CudaDevice final : public gpu::Device {
           "use --device cpu");
   }
 
+  // What is released is this GPU's, whichever was used last.
+  ~CudaDevice() override { driver_.set_context(context_.handle()); }
+
   std::string_view name() const override { return name_; }
   int cores() const override { return cores_; }
   gpu::LowerOptions lowering() const {
