@@ -147,7 +147,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
   options.batch = std::max(options.batch, options.sequences);
   // Enough rows to score quickly, within a few MB of logits.
   score_rows = static_cast<int>(
-      std::min<std::int64_t>(options.batch, std::clamp<std::int64_t>((2 << 20) / model.config.vocab, 4, 32)));
+      std::min<std::int64_t>(options.batch, std::max<std::int64_t>((2 << 20) / model.config.vocab, 4)));
 }
 
 Placement Engine::Impl::choose_placement(Backends& backends) {
