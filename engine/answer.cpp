@@ -76,7 +76,7 @@ void Answer::prompt_read(std::int64_t cached) {
   evaluated_ = std::ssize(timeline_) - cached;
 }
 
-std::optional<std::int32_t> Answer::next(std::span<const float> logits) {
+std::optional<std::int32_t> Answer::next(const RowLogits& logits) {
   const std::int32_t token = choose(logits);
   last_ = Clock::now();
   if (!first_) first_ = last_;
@@ -98,7 +98,7 @@ void Answer::drop(std::int64_t begin, std::int64_t count) {
   timeline_.erase(first, first + count);
 }
 
-std::int32_t Answer::choose(std::span<const float> logits) {
+std::int32_t Answer::choose(const RowLogits& logits) {
   if (options_.max_tokens >= 0 && std::ssize(out_.tokens) >= options_.max_tokens) {
     end(FinishReason::length, fmt::format("the answer reached its limit of {} tokens", options_.max_tokens));
     return -1;
@@ -122,7 +122,7 @@ std::optional<std::int32_t> Answer::forced() {
   return std::nullopt;
 }
 
-std::int32_t Answer::sample(std::span<const float> logits) {
+std::int32_t Answer::sample(const RowLogits& logits) {
   const bool waits = grammar_ && !grammar_->awake();
   if (!grammar_ || waits) {
     allowed_.clear();
@@ -131,16 +131,22 @@ std::int32_t Answer::sample(std::span<const float> logits) {
         "no token of the model's vocabulary can continue the answer within the grammar");
     return -1;
   }
-  std::int32_t token = sampler_.sample(logits, timeline_, allowed_);
+  std::int32_t token = draw(logits);
   // One that begins a call and breaks its grammar at once: any other instead.
   while (waits && token >= 0 && !grammar_->allows(token)) {
     if (allowed_.empty()) allowed_.assign(options_.grammar->vocabulary().words(), ~std::uint64_t{0});
     allowed_[static_cast<std::size_t>(token) / 64] &= ~(std::uint64_t{1} << (token % 64));
-    token = sampler_.sample(logits, timeline_, allowed_);
+    token = draw(logits);
   }
   if (token < 0)
     end(FinishReason::no_token, "no token can follow: the model's logits are not numbers, or all are banned");
   return token;
+}
+
+// From the best alone, where those tell.
+std::int32_t Answer::draw(const RowLogits& logits) {
+  if (const auto token = sampler_.sample_best(logits.best(), timeline_, allowed_)) return *token;
+  return sampler_.sample(logits.all(), timeline_, allowed_);
 }
 
 // Asks the grammar which tokens may come next; false when that is none.
@@ -150,13 +156,13 @@ bool Answer::allow() {
   return std::ranges::any_of(allowed_, [](std::uint64_t word) { return word != 0; });
 }
 
-void Answer::take(std::int32_t token, std::span<const float> logits) {
+void Answer::take(std::int32_t token, const RowLogits& logits) {
   if ((!options_.ignore_end || grammar_) && tokenizer_.is_end(token)) return end(FinishReason::stop);
   out_.tokens.push_back(token);
   timeline_.push_back(token);
   if (options_.top_logprobs > 0)
     out_.logprobs.push_back(
-        {token, log_probability(logits, token), best_tokens(logits, options_.top_logprobs)});
+        {token, log_probability(logits.all(), token), best_tokens(logits.all(), options_.top_logprobs)});
   if (grammar_) grammar_->accept(token);
   say(token);
   if (stops_.stopped()) return end(FinishReason::stop);

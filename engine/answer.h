@@ -12,6 +12,7 @@
 #include "engine/answer_grammar.h"
 #include "engine/engine.h"
 #include "engine/reply_stream.h"
+#include "engine/row_logits.h"
 #include "engine/sampler/sampler.h"
 #include "engine/stop_filter.h"
 #include "text/token_stream.h"
@@ -29,8 +30,8 @@ class Answer {
   // It has been read, all but the `cached` tokens.
   void prompt_read(std::int64_t cached);
 
-  // Samples a token after logits (vocab). Nothing: the answer has ended.
-  std::optional<std::int32_t> next(std::span<const float> logits);
+  // Samples a token after these logits. Nothing: the answer has ended.
+  std::optional<std::int32_t> next(const RowLogits& logits);
   void end(FinishReason reason, std::string message = {});
   bool done() const { return done_; }
 
@@ -45,11 +46,12 @@ class Answer {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::int32_t choose(std::span<const float> logits);
-  std::int32_t sample(std::span<const float> logits);
+  std::int32_t choose(const RowLogits& logits);
+  std::int32_t sample(const RowLogits& logits);
+  std::int32_t draw(const RowLogits& logits);
   std::optional<std::int32_t> forced();
   bool allow();
-  void take(std::int32_t token, std::span<const float> logits);
+  void take(std::int32_t token, const RowLogits& logits);
   void limit_reasoning();
   void say(std::int32_t token);
   void emit(std::string text);

@@ -102,6 +102,7 @@ struct Embedder::Impl {
       options.max_logit_rows = options.max_tokens;
       options.max_sequences = static_cast<int>(sequences(engine));
       options.kv_pages = engine.kv_pages(sequences(engine), engine.context);
+      options.best = false;  // rows are no logits
       return options;
     }
     // Nobody needs what was in the cache.
@@ -244,7 +245,8 @@ void Embedder::Impl::read(std::int64_t tokens) {
   }
   if (batch.empty())
     throw Error(ErrorKind::limit, "there is no room in the cache for embeddings", "send shorter texts");
-  std::span<const float> rows = batch.run(*reader->program, reader->tree, reader->groups);
+  batch.run(*reader->program, reader->tree, reader->groups);
+  std::span<const float> rows = reader->program->logits();
   engine.check_file();
   reader->charges.note(reader->tree);
   for (const Part& part : parts) {

@@ -199,7 +199,8 @@ runtime::ProgramOptions Engine::Impl::program_options() const {
           .kv_pages = kv_pages(),
           .fuse = options.fuse,
           .exact = options.exact,
-          .batch_invariant = options.batch_invariant};
+          .batch_invariant = options.batch_invariant,
+          .best = true};
 }
 
 // A program has only reserved its memory so far.

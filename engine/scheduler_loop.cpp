@@ -341,21 +341,20 @@ void SchedulerLoop::step() {
   if (!stepped_) return;
 
   const auto start = std::chrono::steady_clock::now();
-  const std::span<const float> logits = batch.run(*engine_.program, tree_, groups_);
+  batch.run(*engine_.program, tree_, groups_);
   const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
   busy_ += took;
   pace_.observe(answering, reading, took);
   ++steps_;
   engine_.check_file();
-  const auto vocab = static_cast<std::size_t>(engine_.model.config.vocab);
-  std::size_t row = 0;
+  std::int32_t row = 0;
   for (Choice* choice : stepping_) {
     choice->length = tree_.length(choice->sequence);
     store(*choice);
     if (!choice->read)
       choice->job->emit(PromptProgress{choice->length - choice->job->cached,
                                        std::ssize(choice->job->request.prompt) - choice->job->cached});
-    if (choice->missing().empty()) sample(*choice, logits.subspan(row++ * vocab, vocab));
+    if (choice->missing().empty()) sample(*choice, RowLogits(*engine_.program, row++));
   }
 }
 
@@ -410,7 +409,7 @@ Choice* SchedulerLoop::victim(const Choice& choice) const {
   return youngest;
 }
 
-void SchedulerLoop::sample(Choice& choice, std::span<const float> logits) {
+void SchedulerLoop::sample(Choice& choice, const RowLogits& logits) {
   Job& job = *choice.job;
   const bool first = !choice.read;
   if (first) {
@@ -442,7 +441,7 @@ void SchedulerLoop::shift(Choice& choice) {
 
 // The other answers to the prompt begin where the first does; where there is no page for that, they read the
 // part that is not shared.
-void SchedulerLoop::share_prompt(Job& job, std::span<const float> logits) {
+void SchedulerLoop::share_prompt(Job& job, const RowLogits& logits) {
   const Choice& first = job.choices[0];
   for (Choice& choice : std::span(job.choices).subspan(1)) {
     if (choice.ended) continue;

@@ -53,9 +53,9 @@ class SchedulerLoop {
   bool add(StepBatch& batch, Choice& choice, std::int64_t tokens);
   Choice* victim(const Choice& choice) const;
   int holders() const;  // answers that have pages
-  void sample(Choice& choice, std::span<const float> logits);
+  void sample(Choice& choice, const RowLogits& logits);
   void shift(Choice& choice);
-  void share_prompt(Job& job, std::span<const float> logits);
+  void share_prompt(Job& job, const RowLogits& logits);
 
   void release(Choice& choice);
   void end(Choice& choice);

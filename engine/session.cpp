@@ -28,19 +28,18 @@ bool cancelled(const GenerateOptions& options) {
   return options.cancel && options.cancel->load(std::memory_order_relaxed);
 }
 
-// Adds the rest of a prompt, in batches; returns the last token's logits, or none when it was cancelled.
-std::span<const float> read(Timeline& timeline, std::span<const std::int32_t> rest, std::size_t batch,
-                            const GenerateOptions& options) {
+// Adds the rest of a prompt, in batches; false when it was cancelled.
+bool read(Timeline& timeline, std::span<const std::int32_t> rest, std::size_t batch,
+          const GenerateOptions& options) {
   const std::int64_t all = std::ssize(rest);
-  std::span<const float> logits;
   while (!rest.empty()) {
-    if (cancelled(options)) return {};
+    if (cancelled(options)) return false;
     const auto some = rest.first(std::min(rest.size(), batch));
-    logits = timeline.append(some, Timeline::Logits::last);
+    timeline.append(some, Timeline::Logits::last);
     rest = rest.subspan(some.size());
     if (options.on_prompt) options.on_prompt(all - std::ssize(rest), all);
   }
-  return logits;
+  return true;
 }
 
 }  // namespace
@@ -59,10 +58,11 @@ Generation Session::generate(std::span<const std::int32_t> prompt, const Generat
   Answer answer(*e.tokenizer, e.model.config.vocab, options);
   answer.begin(prompt);
   const std::int64_t cached = timeline.rewind_to(prompt);
-  std::span<const float> logits = read(timeline, prompt.subspan(static_cast<std::size_t>(cached)),
-                                       static_cast<std::size_t>(e.options.batch), options);
+  const bool whole = read(timeline, prompt.subspan(static_cast<std::size_t>(cached)),
+                          static_cast<std::size_t>(e.options.batch), options);
   answer.prompt_read(cached);
-  if (logits.empty()) answer.end(FinishReason::cancelled);
+  if (!whole) answer.end(FinishReason::cancelled);
+  const RowLogits logits(*e.program, 0);  // of the last token
   while (!answer.done()) {
     const std::optional<std::int32_t> token = answer.next(logits);
     if (!token) break;
@@ -71,7 +71,7 @@ Generation Session::generate(std::span<const std::int32_t> prompt, const Generat
     else if (std::ssize(timeline.tokens()) >= timeline.context())
       answer.end(FinishReason::length, context_full(timeline.context()));
     else
-      logits = timeline.append({&*token, 1}, Timeline::Logits::last);
+      timeline.append({&*token, 1}, Timeline::Logits::last);
   }
   e.check_file();
   e.charges->note(timeline.pages());
@@ -90,7 +90,8 @@ void Session::score(std::span<const std::int32_t> tokens, const Rows& rows) {
   while (!tokens.empty()) {
     const auto batch = tokens.first(std::min(tokens.size(), static_cast<std::size_t>(e.score_rows)));
     const std::int64_t first = std::ssize(impl_->timeline.tokens());
-    rows(first, impl_->timeline.append(batch, Timeline::Logits::all));
+    impl_->timeline.append(batch, Timeline::Logits::all);
+    rows(first, e.program->logits());
     tokens = tokens.subspan(batch.size());
   }
   e.check_file();

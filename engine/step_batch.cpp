@@ -27,7 +27,7 @@ void StepBatch::add(int sequence, std::int64_t first, std::span<const std::int32
   }
 }
 
-std::span<const float> StepBatch::run(runtime::Program& program, const PageTree& tree, int groups) const {
+void StepBatch::run(runtime::Program& program, const PageTree& tree, int groups) const {
   kernels::Step step{.tokens = static_cast<std::int32_t>(tokens_.size()),
                      .logit_rows = static_cast<std::int32_t>(rows_.size()),
                      .token_ids = tokens_.data(),
@@ -37,7 +37,6 @@ std::span<const float> StepBatch::run(runtime::Program& program, const PageTree&
                      .pages = {}};
   for (int group = 0; group < groups; ++group) step.pages[group] = tree.table(group);
   program.run(step);
-  return program.logits();
 }
 
 std::int64_t StepPace::reading(std::int64_t answering, std::int64_t room) const {

@@ -22,8 +22,8 @@ class StepBatch {
   void add(int sequence, std::int64_t first, std::span<const std::int32_t> tokens, Logits logits);
   std::int64_t room() const { return room_ - std::ssize(tokens_); }
   bool empty() const { return tokens_.empty(); }
-  // The logits that were asked for, in their order: (rows, vocab), valid until the next step.
-  std::span<const float> run(runtime::Program& program, const PageTree& tree, int groups) const;
+  // The program's rows are then the logits that were asked for, in their order.
+  void run(runtime::Program& program, const PageTree& tree, int groups) const;
 
  private:
   std::int64_t room_;

@@ -51,7 +51,7 @@ std::int64_t Timeline::rewind_to(std::span<const std::int32_t> prompt) {
   return keep;
 }
 
-std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Logits logits) {
+void Timeline::append(std::span<const std::int32_t> tokens, Logits logits) {
   const std::int64_t at = std::ssize(tokens_), count = std::ssize(tokens);
   MEDLAR_ASSERT(count > 0 && count <= batch_);
   if (at + count > context_ || !tree_.extend(0, tokens))
@@ -71,7 +71,6 @@ std::span<const float> Timeline::append(std::span<const std::int32_t> tokens, Lo
     step.pages[group] = tree_.table(group);
   program_.run(step);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  return program_.logits();
 }
 
 }  // namespace medlar

@@ -40,9 +40,9 @@ class Timeline {
 
   // Which tokens of a batch get logits.
   enum class Logits : std::uint8_t { last, all };
-  // Runs tokens (at most `batch`) at the end of the timeline; returns their logits (rows, vocab), valid until
-  // the next call. Throws Error(limit) when the context is full; then nothing was added.
-  std::span<const float> append(std::span<const std::int32_t> tokens, Logits logits);
+  // Runs tokens (at most `batch`) at the end of the timeline; their logits are then the program's rows.
+  // Throws Error(limit) when the context is full; then nothing was added.
+  void append(std::span<const std::int32_t> tokens, Logits logits);
 
  private:
   const ir::Graph& graph_;

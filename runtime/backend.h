@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@ struct ProgramOptions {
   bool batch_invariant = false;
   // The result is for the program that follows this one: run() does not wait for it, logits() does.
   bool handed_on = false;
+  bool best = false;   // find the best of each row of logits on the device, where it can (Program::best)
   bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };
 
@@ -65,14 +67,24 @@ struct CallInfo {
 // Told after each step when each call had ended, since the step's start; as many as calls(), in their order.
 using StepObserver = std::function<void(const kernels::Step&, std::span<const std::chrono::nanoseconds>)>;
 
+struct TokenLogit {
+  std::int32_t token = 0;
+  float logit = 0;
+};
+
 // A graph lowered for one device. One thread at a time.
 class Program {
  public:
   virtual ~Program() = default;
   // Runs the batch and waits for it. Pointers in `step` must stay valid during the call.
   virtual void run(const kernels::Step& step) = 0;
-  // (R, vocab) of the last step, f32, on the host; of a part of a model (T, width).
+  // Of the last step, f32, on the host, until the next one or rest(): (R, vocab), of a part of a model (T,
+  // width); and (vocab) of one row.
   virtual std::span<const float> logits() const = 0;
+  virtual std::span<const float> logits(std::int32_t row) const = 0;
+  // The best of the row, in the order of tokens; of equal logits lower tokens are better, and what is not a
+  // number or -infinity is never among them. Empty: only logits() tells.
+  virtual std::span<const TokenLogit> best(std::int32_t row) const { return {}; }
   // What the graph has as ir::Received are the rows that `before` made in the same step; it outlives this.
   virtual void follow(const Program& before) = 0;
   // The programs that this one runs one after the other, each on its own device.

@@ -30,6 +30,7 @@ class StagedProgram final : public Program {
     for (std::size_t i = 0; i < stages.size(); ++i) {
       ProgramOptions own = options;
       own.handed_on = i + 1 < stages.size();
+      own.best = options.best && !own.handed_on;
       programs_.push_back(stages[i].backend->lower(graphs_[i], own));
       if (i > 0) programs_[i]->follow(*programs_[i - 1]);
       plans.push_back(programs_[i]->memory());
@@ -46,6 +47,8 @@ class StagedProgram final : public Program {
     if (observer_) tell(step);
   }
   std::span<const float> logits() const override { return programs_.back()->logits(); }
+  std::span<const float> logits(std::int32_t row) const override { return programs_.back()->logits(row); }
+  std::span<const TokenLogit> best(std::int32_t row) const override { return programs_.back()->best(row); }
   void follow(const Program& before) override { programs_.front()->follow(before); }
   std::vector<const Program*> parts() const override {
     std::vector<const Program*> all;

@@ -9,16 +9,25 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
+}  // namespace
+
 bool better(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
-
-}  // namespace
 
 void Candidates::assign(std::span<const float> logits) {
   all_.clear();
   for (std::size_t i = 0; i < logits.size(); ++i)
     if (logits[i] > kNever) all_.push_back({static_cast<std::int32_t>(i), logits[i], 0});
+  size_ = all_.size();
+  sorted_ = false;
+}
+
+void Candidates::assign(std::span<const float> logits, std::span<const runtime::TokenLogit> tokens) {
+  all_.clear();
+  for (const runtime::TokenLogit& t : tokens)
+    if (const float logit = logits[static_cast<std::size_t>(t.token)]; logit > kNever)
+      all_.push_back({t.token, logit, 0});
   size_ = all_.size();
   sorted_ = false;
 }

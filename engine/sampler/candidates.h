@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "runtime/backend.h"
+
 namespace medlar {
 
 struct Candidate {
@@ -14,11 +16,16 @@ struct Candidate {
   float probability = 0;
 };
 
+// The order of candidates: by logit, and of equal ones the lower tokens first.
+bool better(const Candidate& a, const Candidate& b);
+
 // A shrinking set of candidates. Filters work on the front of `all`; order is by logit once sort() ran.
 class Candidates {
  public:
   // Every token that can be chosen at all: those whose logit is -infinity or not a number are left out.
   void assign(std::span<const float> logits);
+  // Of these tokens only.
+  void assign(std::span<const float> logits, std::span<const runtime::TokenLogit> tokens);
   // The best k of them, in order. Costs one pass over the logits for small k.
   void assign_best(std::span<const float> logits, std::size_t k);
 

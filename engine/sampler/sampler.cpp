@@ -35,10 +35,13 @@ void check_range(std::string_view field, double value, double low, double high) 
 }
 
 // Tokens without a bit are banned too: a model may have more rows of logits than its vocabulary has tokens.
+bool has_bit(std::span<const std::uint64_t> allowed, std::size_t token) {
+  return token / 64 < allowed.size() && (allowed[token / 64] >> (token % 64) & 1) != 0;
+}
+
 void ban_others(std::span<float> logits, std::span<const std::uint64_t> allowed) {
   for (std::size_t t = 0; t < logits.size(); ++t)
-    if (t / 64 >= allowed.size() || (allowed[t / 64] >> (t % 64) & 1) == 0)
-      logits[t] = -std::numeric_limits<float>::infinity();
+    if (!has_bit(allowed, t)) logits[t] = -kInfinity;
 }
 
 }  // namespace
@@ -74,6 +77,7 @@ Sampler::Sampler(const SamplerOptions& options, std::int64_t vocab, std::vector<
       dry_breakers_(std::move(dry_breakers)),
       seed_(pick_seed(options)),
       random_(seed_),
+      vocab_(static_cast<std::size_t>(vocab)),
       mu_(2 * options.mirostat_tau) {
   validate(options_, vocab);
   std::sort(dry_breakers_.begin(), dry_breakers_.end());
@@ -82,21 +86,67 @@ Sampler::Sampler(const SamplerOptions& options, std::int64_t vocab, std::vector<
 std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history,
                              std::span<const std::uint64_t> allowed) {
   logits_.assign(logits.begin(), logits.end());
+  cleared_ = false;
   if (!allowed.empty()) ban_others(logits_, allowed);
+  change(history);
+  if (const std::size_t k = cut()) {
+    candidates_.assign_best(logits_, k);
+  } else {
+    candidates_.assign(logits_);
+    if (options_.mirostat == 0) {
+      filters::top_n_sigma(candidates_, options_.top_n_sigma);
+      filters::top_k(candidates_, options_.top_k, static_cast<std::size_t>(options_.min_keep));
+    }
+  }
+  return choose();
+}
+
+std::optional<std::int32_t> Sampler::sample_best(std::span<const runtime::TokenLogit> best,
+                                                 std::span<const std::int32_t> history,
+                                                 std::span<const std::uint64_t> allowed) {
+  const std::size_t k = cut();
+  if (best.empty() || k == 0 || !only_lowers(best)) return std::nullopt;
+  if (!cleared_) logits_.assign(vocab_, -kInfinity);
+  cleared_ = true;
+  Candidate worst{best[0].token, best[0].logit};
+  for (const runtime::TokenLogit& t : best) {
+    if (const Candidate c{t.token, t.logit}; better(worst, c)) worst = c;
+    if (allowed.empty() || has_bit(allowed, static_cast<std::size_t>(t.token)))
+      logits_[static_cast<std::size_t>(t.token)] = t.logit;
+  }
+  change(history);
+  candidates_.assign(logits_, best);
+  for (const runtime::TokenLogit& t : best) logits_[static_cast<std::size_t>(t.token)] = -kInfinity;
+  // Those that are not listed come behind the worst that is.
+  candidates_.keep_best(k);
+  if (candidates_.size() < k || better(worst, candidates_.view().back())) return std::nullopt;
+  return choose();
+}
+
+// Whether tokens that are not listed stay behind those that are.
+bool Sampler::only_lowers(std::span<const runtime::TokenLogit> listed) const {
+  const SamplerOptions& o = options_;
+  if (o.repeat_penalty < 1 || o.presence_penalty < 0 || o.frequency_penalty < 0) return false;
+  return std::ranges::all_of(o.logit_bias, [&](const LogitBias& b) {
+    return b.bias <= 0 || std::ranges::find(listed, b.token, &runtime::TokenLogit::token) != listed.end();
+  });
+}
+
+// How many of the best are all that the later samplers see; 0: it is not so simple.
+std::size_t Sampler::cut() const {
+  if (options_.temperature == 0) return 1;
+  if (options_.mirostat || options_.top_k <= 0 || options_.top_n_sigma > 0) return 0;
+  return static_cast<std::size_t>(std::max(options_.top_k, options_.min_keep));
+}
+
+void Sampler::change(std::span<const std::int32_t> history) {
   for (const LogitBias& b : options_.logit_bias) logits_[static_cast<std::size_t>(b.token)] += b.bias;
   penalties::repetition(logits_, history, options_);
   penalties::dry(logits_, history, options_, dry_breakers_);
-  if (options_.temperature == 0) {
-    candidates_.assign_best(logits_, 1);
-  } else if (options_.mirostat) {
-    candidates_.assign(logits_);
-  } else if (options_.top_k > 0 && options_.top_n_sigma <= 0) {
-    candidates_.assign_best(logits_, static_cast<std::size_t>(std::max(options_.top_k, options_.min_keep)));
-  } else {
-    candidates_.assign(logits_);
-    filters::top_n_sigma(candidates_, options_.top_n_sigma);
-    filters::top_k(candidates_, options_.top_k, static_cast<std::size_t>(options_.min_keep));
-  }
+}
+
+// Of the candidates as top-k has left them; -1: there are none.
+std::int32_t Sampler::choose() {
   if (candidates_.size() == 0) return -1;
   if (options_.temperature == 0) return candidates_.view()[0].token;
   options_.mirostat ? mirostat_filter() : filter();

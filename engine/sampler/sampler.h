@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <vector>
@@ -29,9 +30,19 @@ class Sampler {
   std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> history,
                       std::span<const std::uint64_t> allowed = {});
 
+  // The same from the best of the logits alone, as runtime::Program::best() gives them; nothing where the
+  // others could change the result, and then nothing has happened.
+  std::optional<std::int32_t> sample_best(std::span<const runtime::TokenLogit> best,
+                                          std::span<const std::int32_t> history,
+                                          std::span<const std::uint64_t> allowed = {});
+
   std::uint64_t seed() const { return seed_; }
 
  private:
+  std::size_t cut() const;
+  void change(std::span<const std::int32_t> history);
+  bool only_lowers(std::span<const runtime::TokenLogit> listed) const;
+  std::int32_t choose();
   void filter();
   void mirostat_filter();
 
@@ -39,7 +50,9 @@ class Sampler {
   std::vector<std::int32_t> dry_breakers_;
   std::uint64_t seed_;
   std::mt19937_64 random_;
+  const std::size_t vocab_;
   std::vector<float> logits_;  // after bias and penalties
+  bool cleared_ = false;       // all of logits_ are -infinity
   Candidates candidates_;
   float mu_;  // mirostat: the current bound on surprise, in bits
 };

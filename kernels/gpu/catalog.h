@@ -43,6 +43,7 @@
   V("kernels/gpu/elementwise.h", 256, binary, )                  \
   V("kernels/gpu/elementwise.h", 256, unary, )                   \
   V("kernels/gpu/rows.h", 256, gather_rows, )                    \
+  V("kernels/gpu/best_logits.h", 256, best_logits, )             \
   V("kernels/gpu/heads.h", 128, heads, )                         \
   V("kernels/gpu/route.h", 128, route, )                         \
   V("kernels/gpu/expert_pairs.h", 256, expert_pairs, )           \

@@ -1,4 +1,5 @@
-// What several kernels share: the step's counts, a thread's place, sums over a threadgroup, activations.
+// What several kernels share: the step's counts, a thread's place, sums over a threadgroup and its threads,
+// activations.
 #pragma once
 
 #include "kernels/gpu/params.h"
@@ -54,6 +55,19 @@ FN f32 simd_sums(THREAD f32* v, u32 lane) {
   }
   f32 sum = v[0];
   for (; mask >= 1; mask /= 2) sum += simd_shuffle_xor(sum, mask);
+  return sum;
+}
+
+// What lower threads and this one have, added up. The arrays hold one value a thread and one a simdgroup.
+FN u32 running_sum(u32 value, TGMEM u32* values, TGMEM u32* sums, u32 tid) {
+  const u32 sg = tid / 32;
+  values[tid] = value;
+  tg_barrier();
+  u32 sum = 0;
+  for (u32 i = sg * 32; i <= tid; ++i) sum += values[i];
+  if (tid % 32 == 31) sums[sg] = sum;
+  tg_barrier();
+  for (u32 i = 0; i < sg; ++i) sum += sums[i];
   return sum;
 }
 

@@ -7,19 +7,6 @@
 
 enum { kPairThreads = 256 };
 
-// What lower threads and this one have, added up. The arrays hold one value a thread and one a simdgroup.
-FN u32 running_sum(u32 value, TGMEM u32* values, TGMEM u32* sums, u32 tid) {
-  const u32 sg = tid / 32;
-  values[tid] = value;
-  tg_barrier();
-  u32 sum = 0;
-  for (u32 i = sg * 32; i <= tid; ++i) sum += values[i];
-  if (tid % 32 == 31) sums[sg] = sum;
-  tg_barrier();
-  for (u32 i = 0; i < sg; ++i) sum += sums[i];
-  return sum;
-}
-
 // The cells of a step, `slices` of each expert: cell c counts the pairs of expert c / slices.
 struct PairCells {
   u32 experts, slices, rows;

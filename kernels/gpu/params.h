@@ -30,6 +30,21 @@ struct GatherParams {
   u32 dim;
 };
 
+enum {
+  kBest = 128,       // logits of a list
+  kBestPart = 8192,  // logits, or entries of lists, of a threadgroup
+};
+
+struct TokenLogit {
+  i32 token;
+  f32 logit;
+};
+
+struct BestParams {
+  u32 n;      // of a row: logits, or entries
+  u32 merge;  // the row is lists
+};
+
 struct NormParams {
   u32 rows;     // which count
   u32 per_row;  // vectors a row

@@ -67,6 +67,10 @@ class CpuProgram final : public Program {
     return {logits_, static_cast<std::size_t>(rows_ * result_.width())};
   }
   void follow(const Program& before) override { before_ = &before; }
+  std::span<const float> logits(std::int32_t row) const override {
+    const auto vocab = static_cast<std::size_t>(result_.width());
+    return logits().subspan(static_cast<std::size_t>(row) * vocab, vocab);
+  }
   const MemoryPlan& memory() const override { return memory_; }
 
   void copy_page(int group, std::int32_t from, std::int32_t to) override {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "runtime/gpu/step_buffer.h"
+#include "runtime/gpu/step_results.h"
 #include "runtime/gpu/weights.h"
 
 namespace medlar::runtime::gpu {
@@ -73,7 +74,8 @@ class GpuProgram final : public Program {
         lowering_(graph, options_, kv_parts_, tuning),
         kernels_(kernels_of(lowering_, options_)),
         weights_(device, imports, graph),
-        step_(device, options) {
+        step_(device, options),
+        results_(graph[graph.output()].type.width()) {
     device.prepare(kernels_);
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
@@ -93,13 +95,19 @@ class GpuProgram final : public Program {
       run_timed(step, list);
     else
       device_.submit(*list.commands[0]);
-    if (!options_.handed_on) fetch();
+    results_.begin(static_cast<std::int32_t>(rows_), list.output);
+    if (options_.handed_on) return;
+    if (options_.best)
+      device_.read(*arena_, list.best, results_.best_bytes());
+    else
+      results_.read_all(device_, *arena_);
   }
 
-  std::span<const float> logits() const override {
-    if (options_.handed_on) fetch();
-    return logits_;
+  std::span<const float> logits() const override { return results_.read_all(device_, *arena_); }
+  std::span<const float> logits(std::int32_t row) const override {
+    return results_.read(device_, *arena_, row);
   }
+  std::span<const TokenLogit> best(std::int32_t row) const override { return results_.best(row); }
   void follow(const Program& before) override {
     before_ = &before;
     peer_ = dynamic_cast<const GpuProgram*>(&before);
@@ -182,18 +190,14 @@ class GpuProgram final : public Program {
   struct List {
     std::vector<std::unique_ptr<CommandList>> commands;  // one; a dispatch each while somebody observes
     std::vector<std::size_t> kernels;                    // of each dispatch, in kernels_
-    std::size_t input = 0, output = 0;  // offsets of what is received and of the logits in the arena
-    std::vector<std::size_t> guards;    // offsets of guard bytes
+    // Offsets in the arena: of what is received, of the logits and of the best of them.
+    std::size_t input = 0, output = 0, best = 0;
+    std::vector<std::size_t> guards;  // offsets of guard bytes
   };
 
   std::size_t result_values() const {
     return static_cast<std::size_t>(rows_ * graph_[graph_.output()].type.width());
   }
-  void fetch() const {
-    logits_.resize(result_values());
-    device_.read(*arena_, last_->output, std::as_writable_bytes(std::span(logits_)));
-  }
-
   // From one GPU to another directly, where they can; else by way of the host.
   void receive(const List& list) {
     if (peer_ && device_.copy(peer_->device_, *peer_->arena_, peer_->last_->output, *arena_, list.input,
@@ -237,6 +241,7 @@ class GpuProgram final : public Program {
       dispatches.push_back(std::move(out));
     }
     List list{.output = placed.offsets[static_cast<std::size_t>(plan.output.id)]};
+    if (options_.best) list.best = placed.offsets[static_cast<std::size_t>(plan.best.id)];
     if (plan.input.id >= 0) list.input = placed.offsets[static_cast<std::size_t>(plan.input.id)];
     for (const PlannedDispatch& d : plan.dispatches)
       list.kernels.push_back(
@@ -284,7 +289,7 @@ class GpuProgram final : public Program {
   std::int64_t rows_ = 0;  // of the last step's result
   const Program* before_ = nullptr;
   const GpuProgram* peer_ = nullptr;  // the same, if it is on a GPU as well
-  mutable std::vector<float> logits_;
+  mutable StepResults results_;
   MemoryPlan memory_;
   StepObserver observer_;
   std::mutex running_;

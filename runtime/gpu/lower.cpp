@@ -12,6 +12,7 @@
 #include "ir/cut.h"
 #include "kernels/gpu/params.h"
 #include "runtime/gpu/lower_attention.h"
+#include "runtime/gpu/lower_best.h"
 #include "runtime/gpu/lower_experts.h"
 #include "runtime/gpu/lower_few.h"
 #include "runtime/gpu/lower_tiles.h"
@@ -274,6 +275,7 @@ StepPlan Lowering::plan(const StepShape& shape) const {
   for (const ir::Group& group : groups_) std::visit(emitter, group);
   if (const Value received = ir::received(graph_)) plan.input = emitter.value(received);
   plan.output = emitter.value(graph_.output());
+  if (options_.best) plan.best = emit_best(emitter, graph_.output());
   return plan;
 }
 

@@ -50,6 +50,7 @@ Schedule schedule(const StepPlan& plan, std::size_t guard_bytes) {
   }
   ++number;
   touch(plan.output);
+  if (plan.best.id >= 0) touch(plan.best);
   if (guard_bytes)
     for (ir::Lifetime& l : lifetimes) l.first = 0, l.last = number;
   ir::ArenaLayout layout = ir::pack(lifetimes, guard_bytes);

@@ -37,6 +37,7 @@ struct StepPlan {
   std::vector<std::size_t> activation_bytes;
   Region input;   // written before, where the graph has an ir::Received; else none
   Region output;  // read afterwards
+  Region best;    // the same, where the best of the output are found; id -1: not
 };
 
 struct Schedule {

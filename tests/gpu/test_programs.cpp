@@ -1,5 +1,7 @@
 // Whole models on the emulator against the scalar references: every order of threads and every fragment
 // layout.
+#include <algorithm>
+#include <limits>
 #include <memory>
 
 #include <gtest/gtest.h>
@@ -73,6 +75,35 @@ INSTANTIATE_TEST_SUITE_P(
                                                .fragments = emulator::FragmentLayout::cuda},
                       emulator::MachineOptions{.order = emulator::Order::shuffled,
                                                .fragments = emulator::FragmentLayout::scrambled}));
+
+// The lists of the best are those of the logits, which are read row by row, or are the same without them.
+TEST(GpuProgram, FindsTheBestOfEachRow) {
+  const Tiny tiny({});
+  const auto backend = make_emulator_backend();
+  ProgramOptions how = options(true, true);
+  how.best = true;
+  const auto program = backend->lower(tiny.model.graph, how),
+             plain = backend->lower(tiny.model.graph, options(true, true));
+  for (const Batch& b : batches()) {
+    program->run(b.step()), plain->run(b.step());
+    program->check_guards();
+    const auto rows = static_cast<std::int32_t>(b.rows.size());
+    for (std::int32_t row = rows; row-- > 0;) {
+      std::vector<float> logits(program->logits(row).begin(), program->logits(row).end());
+      EXPECT_TRUE(std::ranges::equal(logits, plain->logits(row)));
+      EXPECT_TRUE(plain->best(row).empty());
+      const auto best = program->best(row);
+      ASSERT_FALSE(best.empty());
+      for (const TokenLogit& t : best) {
+        EXPECT_EQ(t.logit, logits[static_cast<std::size_t>(t.token)]);
+        logits[static_cast<std::size_t>(t.token)] = -std::numeric_limits<float>::infinity();
+      }
+      EXPECT_LE(std::ranges::max(logits), std::ranges::min(best, {}, &TokenLogit::logit).logit);
+      if (row != rows / 2) continue;
+      EXPECT_TRUE(std::ranges::equal(program->logits(), plain->logits()));
+    }
+  }
+}
 
 // Page tables that are longer than the cache has pages: a window's sequence goes on for ever.
 TEST(GpuProgram, PageTablesGrow) {

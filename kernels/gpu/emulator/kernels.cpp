@@ -2,6 +2,7 @@
 
 #include "kernels/gpu/attend_heads.h"
 #include "kernels/gpu/attention_combine.h"
+#include "kernels/gpu/best_logits.h"
 #include "kernels/gpu/catalog.h"
 #include "kernels/gpu/elementwise.h"
 #include "kernels/gpu/expert_pairs.h"
