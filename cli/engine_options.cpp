@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "formats/all.h"
+#include "store/layout.h"
 
 namespace medlar::cli {
 namespace {
@@ -61,12 +62,22 @@ void EngineFlags::add_to(CLI::App& command) {
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 
+// Where compiled kernels of GPUs are kept; empty where there is no home folder.
+static std::filesystem::path kernel_cache() {
+  try {
+    return store::default_root() / "cache" / "kernels";
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 EngineOptions EngineFlags::options() const {
   EngineOptions o{.context = context,
                   .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
                   .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
                   .threads = threads,
-                  .exact = exact};
+                  .exact = exact,
+                  .kernel_cache = kernel_cache()};
   if (batch > 0) o.batch = batch;
   device.apply(o);
   return o;

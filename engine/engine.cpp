@@ -200,6 +200,7 @@ runtime::ProgramOptions Engine::Impl::program_options() const {
           .fuse = options.fuse,
           .exact = options.exact,
           .batch_invariant = options.batch_invariant,
+          .kernel_cache = options.kernel_cache,
           .best = true};
 }
 

@@ -55,6 +55,8 @@ struct EngineOptions {
   std::shared_ptr<Ledger> ledger;
   // The same for memory of devices' own. Ceilings are set to what each device has for this process.
   std::shared_ptr<DeviceLedgers> device_ledgers;
+  // Where a device keeps kernels that it has compiled; empty: nowhere.
+  std::filesystem::path kernel_cache;
   // Runs the steps, those of other engines in turn; null: threads of its own, `threads` of them.
   std::shared_ptr<Team> team;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ struct ProgramOptions {
   bool batch_invariant = false;
   // The result is for the program that follows this one: run() does not wait for it, logits() does.
   bool handed_on = false;
+  // Where a device keeps kernels that it has compiled; empty: nowhere.
+  std::filesystem::path kernel_cache;
   bool best = false;   // find the best of each row of logits on the device, where it can (Program::best)
   bool guard = false;  // tests: bytes around every buffer that must not change (Program::check_guards)
 };

@@ -13,6 +13,7 @@
 #include "runtime/cuda/backend.h"
 #include "runtime/cuda/compiler.h"
 #include "runtime/cuda/driver.h"
+#include "runtime/cuda/kernel_cache.h"
 #include "runtime/cuda/staging.h"
 #include "runtime/gpu/backend.h"
 
@@ -284,29 +285,21 @@ class CudaDevice final : public gpu::Device {
   // Memory of the GPU is one piece; nothing goes back before the whole buffer does.
   void discard(gpu::Buffer&, std::size_t, std::size_t) override {}
 
-  void prepare(std::span<const gpu::KernelInfo* const> kernels) override {
+  void prepare(std::span<const gpu::KernelInfo* const> kernels, const std::filesystem::path& cache) override {
     std::vector<gpu::KernelInfo> missing;
     for (const gpu::KernelInfo* kernel : kernels)
       if (!pipelines_.contains(kernel->name)) missing.push_back(*kernel);
     if (missing.empty()) return;
     context_.enter();
-    const Handle module = modules_.load(cuda::compile(medlar::gpu::kernel_text(missing), capability_));
-    for (const gpu::KernelInfo& kernel : missing) {
-      Handle function = nullptr;
-      driver_.check(driver_.get_function(&function, module, std::string(kernel.name).c_str()),
-                    "find a kernel");
-      if (kernel.shared_bytes)
-        driver_.check(driver_.set_attribute(function, cuda::FunctionAttribute::shared_bytes,
-                                            static_cast<int>(kernel.shared_bytes)),
-                      "give a kernel its memory");
-      pipelines_[kernel.name] = static_cast<int>(functions_.size());
-      functions_.push_back({function, kernel.shared_bytes});
+    for (const cuda::CompiledKernels& part : cuda::compile_parts(missing, capability_, cache)) {
+      const Handle module = load(part, cuda::KernelCache(cache));
+      for (const gpu::KernelInfo& kernel : part.kernels) add(kernel, module);
     }
   }
 
   gpu::Pipeline pipeline(const gpu::KernelInfo& kernel) override {
     const gpu::KernelInfo* const one = &kernel;
-    prepare({&one, 1});
+    prepare({&one, 1}, {});
     return {pipelines_.at(kernel.name)};
   }
 
@@ -328,6 +321,29 @@ class CudaDevice final : public gpu::Device {
   }
 
  private:
+  // What the cache has and the driver does not take any more is compiled again.
+  Handle load(const cuda::CompiledKernels& part, const cuda::KernelCache& cache) {
+    try {
+      return modules_.load(part.cubin);
+    } catch (const Error& error) {
+      if (!part.kept || error.kind() == ErrorKind::out_of_memory) throw;
+    }
+    const std::vector<std::byte> cubin = cuda::compile(part.text, capability_);
+    cache.keep(part.text, capability_, cubin);
+    return modules_.load(cubin);
+  }
+
+  void add(const gpu::KernelInfo& kernel, Handle module) {
+    Handle function = nullptr;
+    driver_.check(driver_.get_function(&function, module, std::string(kernel.name).c_str()), "find a kernel");
+    if (kernel.shared_bytes)
+      driver_.check(driver_.set_attribute(function, cuda::FunctionAttribute::shared_bytes,
+                                          static_cast<int>(kernel.shared_bytes)),
+                    "give a kernel its memory");
+    pipelines_[kernel.name] = static_cast<int>(functions_.size());
+    functions_.push_back({function, kernel.shared_bytes});
+  }
+
   std::unique_ptr<Graph> graph(std::vector<gpu::Dispatch>& dispatches, bool early) {
     auto graph = std::make_unique<Graph>(driver_, early);
     for (gpu::Dispatch& d : dispatches) graph->add(d, functions_[static_cast<std::size_t>(d.pipeline.id)]);

@@ -76,7 +76,7 @@ class GpuProgram final : public Program {
         weights_(device, imports, graph),
         step_(device, options),
         results_(graph[graph.output()].type.width()) {
-    device.prepare(kernels_);
+    device.prepare(kernels_, options.kernel_cache);
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
     kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -84,8 +85,9 @@ class Device {
   // are written again.
   virtual void discard(Buffer& buffer, std::size_t offset, std::size_t bytes) = 0;
 
-  // Compiles these together, where that is quicker than one by one.
-  virtual void prepare(std::span<const KernelInfo* const> kernels) {}
+  // Compiles these together, where that is quicker than one by one, or takes them from `cache`, where they
+  // are kept otherwise; an empty path: they are not.
+  virtual void prepare(std::span<const KernelInfo* const> kernels, const std::filesystem::path& cache) {}
   // Compiles the kernel the first time it is asked for.
   virtual Pipeline pipeline(const KernelInfo& kernel) = 0;
   virtual std::unique_ptr<CommandList> record(std::vector<Dispatch> dispatches) = 0;

@@ -76,10 +76,13 @@ class MetalDevice final : public gpu::Device {
     residency_.end();
   }
 
-  void prepare(std::span<const gpu::KernelInfo* const> kernels) override { pipelines_.prepare(kernels); }
+  // The system keeps what it has compiled.
+  void prepare(std::span<const gpu::KernelInfo* const> kernels, const std::filesystem::path&) override {
+    pipelines_.prepare(kernels);
+  }
   gpu::Pipeline pipeline(const gpu::KernelInfo& kernel) override {
     const gpu::KernelInfo* const one = &kernel;
-    prepare({&one, 1});
+    prepare({&one, 1}, {});
     return {pipelines_.number(kernel.name)};
   }
 

@@ -2,6 +2,7 @@
 said where there is no driver."""
 
 import ctypes
+import os
 import pathlib
 
 import golden
@@ -91,6 +92,54 @@ def test_the_server_tells_what_is_on_the_gpu(medlar, tiny, stubs):
         assert memory["devices"][0]["held_total"] <= memory["devices"][0]["ceiling"]
         server.json("/v1/embeddings", {"input": "x"})
         assert server.json("/v1/memory")["devices"][0]["held"]["weights"] == memory["devices"][0]["held"]["weights"]
+
+
+@pytest.fixture
+def greeting(medlar, tiny, stubs, tmp_path):
+    """Answers on the GPU from a home of its own, where NVRTC may refuse to work."""
+    def run(nvrtc=True):
+        env = stubs | {"MEDLAR_HOME": str(tmp_path)} | ({} if nvrtc else {"STUB_NVRTC_REFUSES": "1"})
+        return medlar.try_run("run", tiny("llama"), "hello", "--raw", "-n", "4", "--temp", "0", "--device", "cuda", env=env)
+    run.folder = tmp_path / "cache" / "kernels"
+    return run
+
+
+def test_kernels_are_compiled_once(greeting):
+    refused = greeting(nvrtc=False)
+    assert refused.returncode == 1 and b"the GPU kernels do not compile" in refused.stderr
+    assert not list(greeting.folder.glob("*"))
+    first = greeting()
+    assert first.returncode == 0 and 1 < len(list(greeting.folder.glob("*.cubin"))) <= 8
+    again = greeting(nvrtc=False)
+    assert again.returncode == 0 and again.stdout == first.stdout
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:-9] + b"x" + b[-8:], lambda b: b"", lambda b: b + b"x",
+                                    lambda b: b[:8] + b"\xff" * 24 + b[32:], lambda b: b.replace(b"KERNEL", b"KERNEI", 1)])
+def test_damaged_kernels_are_compiled_again(greeting, damage):
+    greeting()
+    file = next(greeting.folder.glob("*.cubin"))
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert greeting(nvrtc=False).returncode == 1
+    assert greeting().returncode == 0 and file.read_bytes() == whole
+
+
+def test_few_kernels_are_kept(greeting):
+    greeting.folder.mkdir(parents=True)
+    for i in range(300):
+        (greeting.folder / f"{i:016x}.cubin").write_bytes(b"old")
+        os.utime(greeting.folder / f"{i:016x}.cubin", (1000 + i, 1000 + i))
+    assert greeting().returncode == 0
+    kept = {f.name for f in greeting.folder.glob("*.cubin")}
+    assert len(kept) == 256 and f"{299:016x}.cubin" in kept and f"{0:016x}.cubin" not in kept
+    assert greeting(nvrtc=False).returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(greeting):
+    greeting.folder.parent.mkdir()
+    greeting.folder.write_bytes(b"")
+    assert greeting().returncode == 0
 
 
 def test_without_a_driver_it_says_so(medlar, tiny):

@@ -1,5 +1,7 @@
-// A libnvrtc.so for tests: what it compiles is the text itself, which the stub of the driver takes.
+// A libnvrtc.so for tests: what it compiles is the text itself, which the stub of the driver takes. With
+// STUB_NVRTC_REFUSES it compiles nothing.
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -11,6 +13,7 @@ int nvrtcCreateProgram(std::string** program, const char* text, const char*, int
   return 0;
 }
 int nvrtcCompileProgram(std::string* program, int, const char* const* options) {
+  if (std::getenv("STUB_NVRTC_REFUSES")) return 6;
   if (std::strcmp(options[0], "--gpu-architecture=sm_90a") != 0) return 5;
   return program->find("KERNEL(") == std::string::npos ? 6 : 0;
 }
