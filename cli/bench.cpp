@@ -180,7 +180,8 @@ struct BenchCommand {
             .device = placed.device,
             .gpu_layers = placed.gpu_layers,
             .gpus = placed.gpus,
-            .exact = exact};
+            .exact = exact,
+            .kernel_cache = kernel_cache()};
   }
 
   // Of the lists it takes one value each.

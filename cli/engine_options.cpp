@@ -62,8 +62,7 @@ void EngineFlags::add_to(CLI::App& command) {
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 
-// Where compiled kernels of GPUs are kept; empty where there is no home folder.
-static std::filesystem::path kernel_cache() {
+std::filesystem::path kernel_cache() {
   try {
     return store::default_root() / "cache" / "kernels";
   } catch (const Error&) {

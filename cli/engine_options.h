@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@ namespace medlar::cli {
 
 // A type that the KV cache can have; none for "". Throws Error(usage) naming the option.
 std::optional<DType> kv_type(std::string_view option, const std::string& name);
+
+// Where compiled kernels of GPUs are kept; empty where there is no home folder.
+std::filesystem::path kernel_cache();
 
 // Which settings the user left to Medlar.
 struct OpenSettings {

@@ -217,7 +217,8 @@ void bench(const std::filesystem::path& model, const BenchOptions& options,
                                   .device = options.device,
                                   .gpu_layers = options.gpu_layers,
                                   .gpus = options.gpus,
-                                  .exact = options.exact});
+                                  .exact = options.exact,
+                                  .kernel_cache = options.kernel_cache});
           for (const BenchTest& t : tests) on_result(setting.measure(t, options));
         }
       }

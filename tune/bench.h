@@ -39,6 +39,7 @@ struct BenchOptions {
   std::optional<int> gpu_layers;  // as in EngineOptions
   int gpus = 0;
   bool exact = false;
+  std::filesystem::path kernel_cache;  // EngineOptions::kernel_cache
 };
 
 // In the order they are run. Throws Error(usage) when there is nothing to measure.
