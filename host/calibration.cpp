@@ -26,7 +26,7 @@ namespace {
 
 // Shares of the peak that products of a prompt reach (docs/performance.md).
 constexpr double kProductShare = 0.41, kTileShare = 0.30, kFloatShare = 0.60;
-constexpr double kLayerSeconds = 25e-6;  // what lies between a layer's products
+constexpr double kLayerSeconds = 40e-6;  // what lies between a layer's products
 
 constexpr int kDecodeTurns = 8;  // for each peak, which takes ten times as long
 
