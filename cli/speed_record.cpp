@@ -19,6 +19,8 @@ void record_speed(const MeasuredSpeed& measured) noexcept {
     const auto calibration = host::load_calibration(folder, machine);
     if (!calibration) return;
     const ModelPlan plan = Planner(measured.path).plan(measured.options);
+    if (plan.options.device != Device::cpu)
+      return;  // what automatic came to: a GPU's speed is not the processor's
     const host::Prediction predicted =
         host::predict(plan.work, host::rates_of(*calibration), measured.workload);
     host::log_speed(folder, {.machine = machine,

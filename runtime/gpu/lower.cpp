@@ -75,7 +75,7 @@ class Emitter : public StepBuilder {
     if (few_.take(group)) return few_.emit(group);
     const RowCount rows = type(group.input).rows;
     if (max_rows(rows) > kVecRows && !only_vec()) return emit_tiles(*this, group, l_.tuning_);
-    const Input x{{normed(group)}, false};
+    const Region x = normed(group);
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {
       results.push_back(group.glu ? value(out.linear) : value(out.result));
@@ -112,7 +112,7 @@ class Emitter : public StepBuilder {
   }
 
   // --- products
-  void linear(const ir::LinearGroup::Out& out, const Input& x, RowCount rows, Region y) {
+  void linear(const ir::LinearGroup::Out& out, Region x, RowCount rows, Region y) {
     const Value weight = in(out.linear, 1);
     const bool has_bias = has_input(out.linear, 2);
     const Shape& shape = type(weight).shape;
@@ -124,13 +124,11 @@ class Emitter : public StepBuilder {
                          .has_bias = has_bias,
                          .has_residual = static_cast<bool>(out.residual)};
     const Region w = constant(weight);
-    std::vector<Region> reads = {kCounts};
-    reads.insert(reads.end(), x.regions.begin(), x.regions.end());
-    reads.insert(reads.end(),
-                 {w, has_bias ? constant(in(out.linear, 2)) : w, out.residual ? value(out.residual) : w});
+    const Region bias = has_bias ? constant(in(out.linear, 2)) : w,
+                 residual = out.residual ? value(out.residual) : w;
     const std::int64_t m = max_rows(rows);
     const int batch = m == 1 ? 1 : m <= 4 ? 4 : kVecRows;
-    emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, std::move(reads), {y},
+    emit(fmt::format("linear_vec_{}_{}", format_name(dtype), batch), p, {kCounts, x, w, bias, residual}, {y},
          {ceil_div(shape[0], kVecOutputs), ceil_div(m, batch)});
   }
 

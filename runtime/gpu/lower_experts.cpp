@@ -87,7 +87,7 @@ void emit_experts(StepBuilder& b, Value v, Value residual, Value result) {
   const std::int64_t experts = b.type(gate).shape[0], ffn = b.type(gate).shape[1];
   const Pairs pairs = emit_pairs(b, v);
   const auto input = [&](Region x, std::int64_t dim, std::int64_t per_row) {
-    return pairs.tiles ? b.prepare(b.plain_rows(t.rows, dim, per_row), x, x) : Input{{x}, false};
+    return pairs.tiles ? b.prepare(b.plain_rows(t.rows, dim, per_row), x, x) : Input{{x}};
   };
   const Input x = input(b.value(b.in(v, 0)), t.width(), 1);
   const Region gates = emit_linear(b, gate, pairs, x, true), ups = emit_linear(b, up, pairs, x, true);

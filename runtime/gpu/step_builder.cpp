@@ -63,7 +63,7 @@ Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
   const Region x = temporary(static_cast<std::size_t>(values) * sizeof(std::uint16_t));
   const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
   emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});
-  return {{x, scales}, true};
+  return {{x, scales}};
 }
 
 void StepBuilder::norm(Value norm, Value residual, Region y) {

@@ -35,7 +35,6 @@ inline constexpr Region kCounts = step(StepField::counts);
 // What products read: f32 rows, or f16 rows with their scales.
 struct Input {
   std::vector<Region> regions;
-  bool tiles = false;
 };
 
 class StepBuilder {
