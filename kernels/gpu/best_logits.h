@@ -15,6 +15,8 @@ FN u32 best_key(f32 logit) {
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
+FN f32 logit_of(u32 key) { return bits_f32(key >> 31 ? key & 0x7FFFFFFFu : ~key); }
+
 FN void load_keys(const DEVICE f32* logits, u32 first, u32 n, THREAD u32* key) {
   if (n % 4 == 0) {
     UNROLL for (u32 i = 0; i < kBestShare; i += 4) {
@@ -68,28 +70,19 @@ FN BestPlaces best_places(const THREAD u32* key, u32 least, TGMEM u32* values, T
   return places;
 }
 
-FN TokenLogit entry(const DEVICE f32* logits, u32 i) {
-  TokenLogit e = {(i32)i, logits[i]};
-  return e;
-}
-FN TokenLogit entry(const DEVICE TokenLogit* list, u32 i) {
-  TokenLogit e = {list[i].token, list[i].logit};
-  return e;
-}
+FN i32 token_of(const DEVICE f32*, u32 i) { return (i32)i; }
+FN i32 token_of(const DEVICE TokenLogit* list, u32 i) { return list[i].token; }
 
-// Few threads have anything for the list: those read it again, which is less code than to unroll. `from`: the
-// row's logits, or its lists.
+// `from`: the row's logits, or its lists.
 template <class From>
-FN void write_best(From from, u32 first, u32 n, u32 least, THREAD BestPlaces& at, DEVICE TokenLogit* list) {
-  const u32 end = first + kBestShare < n ? first + kBestShare : n;
-  for (u32 i = first; i < end; ++i) {
-    const TokenLogit e = entry(from, i);
-    const u32 key = best_key(e.logit);
-    const bool above = key > least, equal = key == least && at.equal < at.room;
+FN void write_best(From from, const THREAD u32* key, u32 first, u32 least, THREAD BestPlaces& at,
+                   DEVICE TokenLogit* list) {
+  UNROLL for (u32 i = 0; i < kBestShare; ++i) {
+    const bool above = key[i] > least, equal = key[i] == least && at.equal < at.room;
     const u32 place = at.above + (at.equal < at.room ? at.equal : at.room);
     if (above || equal) {
-      list[place].token = e.token;
-      list[place].logit = e.logit;
+      list[place].token = token_of(from, first + i);
+      list[place].logit = logit_of(key[i]);
     }
     at.above += above ? 1 : 0, at.equal += equal ? 1 : 0;
   }
@@ -112,8 +105,8 @@ best_logits(PARAMS(BestParams, p), IN(1, StepCounts, step), IN(2, f32, logits), 
   const u32 least = least_key(key, scratch, gk_lane, gk_sg);
   BestPlaces at = best_places(key, least, values, sums, gk_tid);
   DEVICE TokenLogit* list = best + ((u64)row * ceil_div(p.n, kBestPart) + gk_tgid.x) * kBest;
-  if (at.any && p.merge) write_best(lists + (u64)row * p.n, first, p.n, least, at, list);
-  if (at.any && !p.merge) write_best(logits + (u64)row * p.n, first, p.n, least, at, list);
+  if (at.any && p.merge) write_best(lists + (u64)row * p.n, key, first, least, at, list);
+  if (at.any && !p.merge) write_best(logits + (u64)row * p.n, key, first, least, at, list);
   if (gk_tid >= at.used && gk_tid < kBest) {
     list[gk_tid].token = -1;
     list[gk_tid].logit = bits_f32(0xFF800000u);  // -infinity, so that no list takes it over

@@ -21,7 +21,8 @@ struct OneShape {
     kStepBytes = 32 / Leaf::kUnits * Leaf::kBlockBytes,
     kPieceBytes = kSteps * kStepBytes,
     kAligned = Leaf::kBlockBytes % 16 == 0,  // every piece is
-    kSlotBytes = (kPieceBytes + (kAligned ? 0 : 15) + 15) / 16 * 16,
+    kSlotBytes =
+        kPieceBytes + 16,  // at any alignment; whole lines of 128 bytes apart would be an eighth slower
     kShareBytes = kOneRingBytes / kSimdgroups / 16 * 16,  // of the ring, for a simdgroup
     kFlagBytes = 64,
     kPairs = (kShareBytes - kFlagBytes) / kSlotBytes / 2,
@@ -31,6 +32,7 @@ struct OneShape {
     kStageBytes = kRows * kSlotBytes,
     kStages = (kShareBytes - kFlagBytes) / kStageBytes < 8 ? (kShareBytes - kFlagBytes) / kStageBytes : 8,
   };
+  static_assert(kPieceBytes % 16 == 0, "");
 };
 
 // Outputs of this threadgroup: `lines` in tiles, counted over all matrices, of which each begins a tile.
