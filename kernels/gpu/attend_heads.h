@@ -77,19 +77,23 @@ FN void attend_head(const CONSTANT AttendParams& p, const THREAD AttendIo& io, u
        IN(4, i32, pages), IN(5, f32, q), IN(6, f32, k), IN(7, f32, v), IN(8, f32, q_weight),                \
        IN(9, f32, k_weight), IN(10, f32, q_freq), IN(11, f32, k_freq), OUT(12, f32, y), OUT(13, f32, keys), \
        OUT(14, u8, k_cache), OUT(15, u8, v_cache) GRID) {                                                   \
-    GRID_BEGIN                                                                                              \
+    GRID_BEGIN_EARLY                                                                                        \
+    launch_next();                                                                                          \
     TGARRAY(f32, storage, kHeadSimdgroups* kMaxHeadDim);                                                    \
     const u32 t = gk_tgid.y;                                                                                \
-    if (t >= (u32)step->tokens) return;                                                                     \
+    const bool inside = t < (u32)step->tokens;                                                              \
+    const i32 at = inside ? positions[t] : 0, sequence = inside ? sequences[t] : 0;                         \
+    wait_previous();                                                                                        \
+    if (!inside) return;                                                                                    \
     const u64 queries = (u64)t * p.q.heads * p.q.dim, key = (u64)t * p.k.heads * p.k.dim;                   \
-    const f32 position = (f32)positions[t];                                                                 \
+    const f32 position = (f32)at;                                                                           \
     const AttendIo io = {{q + queries, q_weight, q_freq, position},                                         \
                          {k + key, k_weight, k_freq, position},                                             \
                          v + (u64)t * p.value.heads * p.value.dim,                                          \
                          y + queries,                                                                       \
                          keys + key,                                                                        \
-                         pages + (u64)sequences[t] * (u32)step->page_stride[p.key.group],                   \
-                         (u32)positions[t]};                                                                \
+                         pages + (u64)sequence * (u32)step->page_stride[p.key.group],                       \
+                         (u32)at};                                                                          \
     attend_head<K, V>(p, io, gk_tgid.x * kHeadSimdgroups + gk_sg, gk_lane, storage + gk_sg * kMaxHeadDim,   \
                       k_cache, v_cache);                                                                    \
   }

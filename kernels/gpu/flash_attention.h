@@ -318,7 +318,8 @@ FN void flash_attention(const CONSTANT FlashParams& f, const THREAD FlashIo& io,
        IN(4, i32, starts), IN(5, i32, pages), IN(6, f32, q), IN(7, u8, k), IN(8, u8, v), IN(9, f32, sinks), \
        IN(10, f32, gamma), OUT(11, f32, y), OUT(12, f32, sums), OUT(13, f32, tops),                         \
        OUT(14, u8, bytes) GRID) {                                                                           \
-    GRID_BEGIN                                                                                              \
+    GRID_BEGIN_EARLY                                                                                        \
+    launch_next();                                                                                          \
     typedef FlashShape<HEAD, TEAMS, TEAM> Shape;                                                            \
     TGARRAY(f32, stats, Shape::kSimdgroups * 32);                                                           \
     TGARRAY(u8, raws, Shape::kRaw* TEAMS);                                                                  \
@@ -326,9 +327,11 @@ FN void flash_attention(const CONSTANT FlashParams& f, const THREAD FlashIo& io,
     const CONSTANT AttentionParams& a = p.attention;                                                        \
     const u32 kv_head = gk_tgid.x;                                                                          \
     const FlashRows rows = find_rows(p, step, starts, gk_tgid.y, Shape::kRows, kv_head);                    \
-    if (rows.rows == 0) return;                                                                             \
+    const u32 sequence = rows.rows ? (u32)sequences[rows.token] : 0;                                        \
     const Place at = PLACE;                                                                                 \
-    const DEVICE i32* table = pages + (u64)sequences[rows.token] * (u32)step->page_stride[a.group];         \
+    const DEVICE i32* table = pages + (u64)sequence * (u32)step->page_stride[a.group];                      \
+    wait_previous();                                                                                        \
+    if (rows.rows == 0) return;                                                                             \
     const FlashIo io = {positions,                                                                          \
                         q,                                                                                  \
                         sinks,                                                                              \

@@ -34,10 +34,13 @@ FN void combine_columns(const CONSTANT AttentionParams& a, const THREAD FlashSpl
 KERNEL(256)
 flash_combine(PARAMS(FlashParams, p), IN(1, StepCounts, step), IN(2, f32, sums), IN(3, f32, tops),
               IN(4, f32, sinks), IN(5, f32, gamma), OUT(6, f32, y), OUT(7, u8, bytes) GRID) {
-  GRID_BEGIN
+  GRID_BEGIN_EARLY
+  launch_next();
   TGARRAY(f32, shared, kCombineSimdgroups * kCombineParts * 32);
   const CONSTANT AttentionParams& a = p.attention;
-  if (gk_tgid.y >= (u32)step->tokens) return;
+  const bool inside = gk_tgid.y < (u32)step->tokens;
+  wait_previous();
+  if (!inside) return;
   const u32 head = gk_tgid.y * a.heads + gk_tgid.x;
   const u64 first = (u64)head * a.splits;
   FlashSplits in = {sums + first * a.v_dim, tops + first * 2, FLASH_NO_TOP};
