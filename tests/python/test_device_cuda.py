@@ -178,6 +178,17 @@ def test_the_plan_follows_from_the_gpu(medlar, tiny, stubs):
     assert there["predict"] != here["predict"]
 
 
+def test_tuning_keeps_to_what_the_gpu_holds(medlar, tiny, stubs, tmp_path):
+    model = tiny("gemma3")
+    whole = plan(medlar, model, "--device", "cuda", "-c", "64", stubs=stubs)
+    env = stubs | {"MEDLAR_HOME": str(tmp_path), "STUB_GPU_BYTES": str(whole["device"]["needed"] * 9 // 10)}
+    ask = ["tune", model, "--prompt", "8", "--gen", "2", "-c", "64", "-t", "1", "-b", "512", "--json"]
+    report = medlar.json(*ask, "--gpu-layers", "7,1", env=env)
+    assert report["gpu"] == "cuda" and report["device"] == "auto"
+    assert report["defaults"]["gpu_layers"] == report["best"]["gpu_layers"] == 0  # the stand-in is slower
+    assert [s["gpu_layers"] for s in report["too_large"]] == [7] and report["measurements"] >= 4
+
+
 def test_without_a_driver_it_says_so(medlar, tiny):
     try:
         ctypes.CDLL("libcuda.so.1")
