@@ -116,6 +116,7 @@ struct BenchCommand {
     const EngineOptions o = tuned.apply(given, tuned_model(path), console);
     if (open.threads) what.threads = {o.threads};
     if (open.batch) what.batches = {o.batch};
+    if (open.gpu_layers) what.gpu_layers = o.gpu_layers;
     if (open.kv_type) what.k_types = {o.k_type}, what.v_types = {o.v_type};
   }
 
@@ -302,7 +303,8 @@ void add_bench(CLI::App& program, const Console& console) {
     const auto given = [&](const char* name) { return command->count(name) > 0; };
     options->open = {.threads = !given("--threads"),
                      .batch = !given("--batch-size"),
-                     .kv_type = !given("--kv-k") && !given("--kv-v") && !options->exact};
+                     .kv_type = !given("--kv-k") && !given("--kv-v") && !options->exact,
+                     .gpu_layers = options->device.is_open()};
     options->run(console);
   });
 }

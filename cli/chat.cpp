@@ -71,7 +71,9 @@ class Chat {
     console_.message(fmt::format("loaded {} messages from {}", messages_.size(), visible(path)));
   }
 
-  void print_stats() const { console_.message(last_ ? stats_line(*last_) : "There is no answer yet."); }
+  void print_stats() const {
+    console_.message(last_ ? stats_line(*engine_, *last_) : "There is no answer yet.");
+  }
 
   // A question whose answer fails is forgotten; a stopped answer stays as far as it came.
   void ask(const std::string& text) {

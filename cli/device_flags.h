@@ -15,6 +15,8 @@ struct DeviceFlags {
   void add_to(CLI::App& command);
   // Throws Error(usage) naming the option.
   void apply(EngineOptions& options) const;
+  // Whether the user left open which layers are on GPUs.
+  bool is_open() const { return gpu_layers == "auto" && gpus == 0; }
 };
 
 }  // namespace medlar::cli

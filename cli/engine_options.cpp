@@ -85,7 +85,8 @@ EngineOptions EngineFlags::options() const {
 OpenSettings EngineFlags::open() const {
   return {.threads = threads == 0,
           .batch = batch == 0,
-          .kv_type = kv_type.empty() && kv_k.empty() && kv_v.empty() && !exact};
+          .kv_type = kv_type.empty() && kv_k.empty() && kv_v.empty() && !exact,
+          .gpu_layers = device.is_open()};
 }
 
 }  // namespace medlar::cli

@@ -21,7 +21,7 @@ std::filesystem::path kernel_cache();
 
 // Which settings the user left to Medlar.
 struct OpenSettings {
-  bool threads = true, batch = true, kv_type = true;
+  bool threads = true, batch = true, kv_type = true, gpu_layers = true;
 };
 
 struct EngineFlags {

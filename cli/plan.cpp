@@ -2,6 +2,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -64,7 +65,7 @@ struct PlanCommand {
     const std::optional<ModelPlan> beside = plan_of_draft(r.plan.options);
     r.need = host::memory_need(r.plan, beside ? &*beside : nullptr);
     r.workload.batch = r.plan.options.batch;
-    r.prediction = predict(r);
+    r.prediction = predict(r, planner);
     if (!r.fits())
       r.alternatives = host::nearest_configurations(
           planner, {.options = options, .limit = r.limit.bytes, .draft = r.need.draft}, model);
@@ -81,17 +82,32 @@ struct PlanCommand {
     return Planner(planned_model(draft).path).plan(options);
   }
 
-  host::Prediction predict(const PlanReport& r) const {
+  // None where a device does not tell what it can do, which a note then says.
+  std::optional<host::Prediction> predict(PlanReport& r, Planner& planner) const {
     if (r.machine.chip) return host::predict(r.plan.work, host::rates_of(*r.machine.chip), r.workload);
+    const std::vector<std::optional<runtime::DeviceLimits>> limits = planner.measure_limits();
+    std::vector<host::PartOnDevice> parts;
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      const ModelPlan::Part& part = r.plan.parts[i];
+      if (part.device == Device::cpu) {
+        parts.push_back(on_processor(part.work, r.plan.options.threads));
+      } else if (limits[i]) {
+        parts.push_back({.work = part.work, .rates = host::rates_of(*limits[i]), .correction = {}});
+      } else {
+        r.notes.push_back(
+            fmt::format("{} does not tell what it can do, so no speed is predicted", part.name));
+        return std::nullopt;
+      }
+    }
+    return host::predict(parts, r.workload);
+  }
+
+  static host::PartOnDevice on_processor(const ModelWork& work, int threads) {
     const std::filesystem::path folder = open_store().options().root;
-    const std::string identity = host::machine_identity(probe(), r.plan.options.threads);
-    const host::Calibration known = host::known_calibration(folder, identity, r.plan.options.threads);
-    host::Prediction prediction = host::predict(r.plan.work, host::rates_of(known), r.workload);
-    const host::Correction correction = host::correction(folder, identity);
-    prediction.prompt_tps *= correction.prompt;
-    prediction.ttft_ms /= correction.prompt;
-    prediction.decode_tps *= correction.decode;
-    return prediction;
+    const std::string identity = host::machine_identity(probe(), threads);
+    return {.work = work,
+            .rates = host::rates_of(host::known_calibration(folder, identity, threads)),
+            .correction = host::correction(folder, identity)};
   }
 
   void measure(const Console& console) const {

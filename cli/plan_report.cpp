@@ -85,6 +85,20 @@ boost::json::array placement_json(const PlanReport& r) {
   return parts;
 }
 
+boost::json::value to_json(const std::optional<host::Prediction>& p) {
+  if (!p) return nullptr;
+  return {{"prompt_tps", p->prompt_tps}, {"decode_tps", p->decode_tps}, {"ttft_ms", p->ttft_ms}};
+}
+
+// A line; empty: none is predicted.
+std::string speed_text(const PlanReport& r) {
+  if (!r.prediction) return {};
+  return fmt::format("{}: reads {} tokens at {}/s, first token after {:.2g} s, writes at {}/s\n",
+                     r.fits() ? "speed" : "speed, if it did", r.workload.prompt,
+                     format_rate(r.prediction->prompt_tps), r.prediction->ttft_ms / 1000,
+                     format_rate(r.prediction->decode_tps));
+}
+
 struct Line {
   std::string what, amount, about;
 };
@@ -158,10 +172,7 @@ boost::json::object to_json(const PlanReport& r) {
           {"device", device_json(r)},
           {"placement", placement_json(r)},
           {"settings", to_json(r.plan.options)},
-          {"predict",
-           {{"prompt_tps", r.prediction.prompt_tps},
-            {"decode_tps", r.prediction.decode_tps},
-            {"ttft_ms", r.prediction.ttft_ms}}},
+          {"predict", to_json(r.prediction)},
           {"alternatives", std::move(alternatives)},
           {"work", to_json(r.plan.work)}};
 }
@@ -172,10 +183,7 @@ std::string to_text(const PlanReport& r) {
   text += fmt::format("\n{}\n", table(memory_lines(r)));
   const std::int64_t missing = std::max(r.need.total() - r.limit.bytes, r.need.fullest().second);
   text += r.fits() ? "fits: yes\n" : fmt::format("fits: no, {} too much\n", size(missing));
-  const std::string speed = fmt::format("reads {} tokens at {}/s, first token after {:.2g} s, writes at {}/s",
-                                        r.workload.prompt, format_rate(r.prediction.prompt_tps),
-                                        r.prediction.ttft_ms / 1000, format_rate(r.prediction.decode_tps));
-  text += fmt::format("{}: {}\n", r.fits() ? "speed" : "speed, if it did", speed);
+  text += speed_text(r);
   if (r.fits()) return text;
   if (r.alternatives.empty()) return text + "\nNothing like it fits.\n";
   std::vector<Line> lines;

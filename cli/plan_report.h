@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct PlanReport {
   ModelPlan plan;
   host::MemoryNeed need;
   host::Workload workload;
-  host::Prediction prediction;
+  std::optional<host::Prediction> prediction;     // none: `notes` say why
   std::vector<host::Configuration> alternatives;  // where it does not fit
 
   bool fits() const { return need.fits(limit.bytes); }

@@ -47,6 +47,10 @@ struct PsCommand {
                                 bytes(memory.at("process").at("resident")), bytes(memory.at("limit")),
                                 limited ? " allowed" : " to be had",
                                 bytes(memory.at("process").at("anonymous"))));
+    if (const json::value* devices = memory.as_object().if_contains("devices"))
+      for (const json::value& device : devices->as_array())
+        console.message(fmt::format("{} of {} on GPU {}", bytes(device.at("held_total")),
+                                    bytes(device.at("ceiling")), device.at("number").to_number<int>()));
     if (const json::value* shares = memory.as_object().if_contains("shares")) show_others(*shares, console);
   }
 

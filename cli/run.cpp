@@ -56,7 +56,7 @@ struct RunCommand {
     if (json) {
       print_json(*loaded, result, console);
     } else {
-      print_end(result, console);
+      print_end(*loaded, result, console);
     }
     record({.path = resolved.path, .model = resolved.name, .options = fitting}, result);
     if (result.finish == FinishReason::cancelled) throw Error(ErrorKind::cancelled, "stopped by Ctrl-C");
@@ -130,11 +130,11 @@ struct RunCommand {
     return session.generate(tokens, options);
   }
 
-  void print_end(const Generation& result, const Console& console) const {
+  void print_end(const Engine& loaded, const Generation& result, const Console& console) const {
     if (!result.text.ends_with('\n')) console.write("\n");
     if (!result.message.empty() && result.finish == FinishReason::length)
       console.message(styled(console.messages, Style::dim, "note: " + visible(result.message)));
-    if (stats) console.message(styled(console.messages, Style::dim, stats_line(result)));
+    if (stats) console.message(styled(console.messages, Style::dim, stats_line(loaded, result)));
   }
 
   static void print_json(const Engine& loaded, const Generation& result, const Console& console) {

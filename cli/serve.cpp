@@ -135,8 +135,9 @@ struct ServeCommand {
   int threads(const store::Store& store, const std::string& reference, const Console& console) const {
     EngineOptions options = engine.options();
     if (options.threads == 0 && !reference.empty()) {
-      const TunedFlag::Model tuned_model{.path = store.resolve(reference).path,
-                                         .open = {.threads = true, .batch = false, .kv_type = false}};
+      const TunedFlag::Model tuned_model{
+          .path = store.resolve(reference).path,
+          .open = {.threads = true, .batch = false, .kv_type = false, .gpu_layers = false}};
       options = tuned.apply(options, tuned_model, console);
     }
     return options.threads > 0 ? options.threads : probe().default_threads();

@@ -8,10 +8,11 @@
 
 namespace medlar::cli {
 
-// "31 tokens read at 412/s, 96 written at 88.1/s, first token after 0.12 s, 142 MB of memory"
-std::string stats_line(const Generation& generation);
+// "31 tokens read at 412/s, 96 written at 88.1/s, first token after 0.12 s, 142 MB of memory"; and
+// what it has of GPUs' own
+std::string stats_line(const Engine& engine, const Generation& generation);
 
-// The members "usage", "timings" and "memory" of docs/cli.md.
+// The members "usage", "timings", "memory" and "devices" of docs/cli.md.
 boost::json::object stats_json(const Engine& engine, const Generation& generation);
 
 }  // namespace medlar::cli

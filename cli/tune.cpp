@@ -52,7 +52,8 @@ std::string now() {
 
 struct TuneCommand {
   std::string model, export_file, script_file;
-  std::vector<int> threads, batches;
+  std::string device = "auto";
+  std::vector<int> threads, batches, gpu_layers;
   std::vector<std::string> kv_types;
   std::int64_t context = 0;
   tune::Request request;
@@ -69,6 +70,7 @@ struct TuneCommand {
       throw Error(ErrorKind::usage, "there is nothing to be fast at",
                   "give --prompt or --gen a number above 0");
     for (const std::string& name : kv_types) kv_type("--kv-types", name);
+    parse_device(device);
     const store::ResolvedModel resolved = open_store().resolve(model);
     std::optional<AtomicFile> exported = begin_file(export_file), script = begin_file(script_file);
     host::TunedStore kept(folder, Logger::to_stderr(LogLevel::warning));
@@ -87,10 +89,15 @@ struct TuneCommand {
  private:
   TuneReport measure(const store::ResolvedModel& resolved, const Console& console) const {
     const host::Limit limit = memory.value();
-    host::Admission admission = host::admit(
-        {.path = resolved.path, .reference = model, .options = {.context = context}, .limit = limit});
+    const Device asked = parse_device(device);
+    host::Admission admission =
+        host::admit({.path = resolved.path,
+                     .reference = model,
+                     .options = {.context = context, .device = asked, .kernel_cache = kernel_cache()},
+                     .limit = limit});
     if (!admission.note.empty()) tell(console, admission.note);
     const ModelPlan plan = admission.model.plan(admission.options);
+    const std::optional<Device> gpu = gpu_of(admission.model, asked);
     const HostInfo machine = probe();
     TuneReport report{
         .model = resolved.name,
@@ -102,6 +109,10 @@ struct TuneCommand {
         .defaults = {.threads = plan.options.threads,
                      .batch = plan.options.batch,
                      .kv_type = admission.options.k_type},
+        .asked = asked,
+        .device = host::tuned_device(admission.model, asked),
+        .gpu = gpu,
+        .gpu_layers = *plan.options.gpu_layers,
         .context = plan.options.context,
         .k_type = *plan.options.k_type,
         .v_type = *plan.options.v_type};
@@ -109,11 +120,15 @@ struct TuneCommand {
     const auto options_of = [&](const tune::Settings& s) {
       EngineOptions o = admission.options;
       o.threads = s.threads, o.batch = s.batch, o.k_type = o.v_type = s.kv_type;
-      return o;
+      return s.gpu_layers ? with_layers(std::move(o), *s.gpu_layers, gpu) : o;
     };
     ProgressBar bar(console.messages, stderr);
     const Interrupt interrupt;
     tune::SearchTask task{.defaults = report.defaults, .choices = choices(plan, admission)};
+    task.choices.gpu_layers = layer_choices(plan, admission, gpu);
+    task.uses_threads = [&](const tune::Settings& s) {
+      return s.gpu_layers.value_or(report.gpu_layers) < plan.work.layers;
+    };
     task.measure = [&](const tune::Settings& s) {
       EngineOptions o = options_of(s);
       o.ledger = Ledger::make(static_cast<std::uint64_t>(limit.bytes));
@@ -164,6 +179,57 @@ struct TuneCommand {
     return c;
   }
 
+  // What of `asked` can have layers of the model; none: nothing, or nothing is here.
+  static std::optional<Device> gpu_of(Planner& planner, Device asked) {
+    const Device first = planner.choices({.device = asked}).front().device;
+    return first == Device::cpu ? std::nullopt : std::optional(first);
+  }
+
+  // With none, all of the model is on the processor.
+  static EngineOptions with_layers(EngineOptions o, int layers, std::optional<Device> gpu) {
+    o.device = layers > 0 ? gpu.value() : Device::cpu;
+    o.gpu_layers = layers, o.gpus = 0;
+    return o;
+  }
+
+  // Numbers of layers on the GPU beside the defaults' own: all, as many as fit, none, unless they were named.
+  std::vector<int> layer_choices(const ModelPlan& plan, host::Admission& admission,
+                                 std::optional<Device> gpu) const {
+    const auto all = static_cast<int>(plan.work.layers);
+    std::vector<int> layers;
+    for (const int named : gpu_layers) layers.push_back(std::min(named, all));
+    if (!gpu) {
+      if (std::ranges::any_of(layers, [](int n) { return n > 0; }))
+        throw Error(ErrorKind::device, "--gpu-layers: there is no GPU that could have layers",
+                    "leave it out, or name a --device; medlar doctor says what there is");
+      return {};
+    }
+    if (gpu_layers.empty()) {
+      layers = {all, 0};
+      EngineOptions fitting = with_layers(admission.options, all, gpu);
+      fitting.gpu_layers = kFittingLayers;
+      if (const auto there = planned(admission.model, fitting))
+        layers.insert(layers.begin() + 1, *there->options.gpu_layers);
+      // A model that cannot be apart is on one device as a whole.
+      std::erase_if(layers,
+                    [&](int n) { return !planned(admission.model, with_layers(admission.options, n, gpu)); });
+    }
+    for (const int n : gpu_layers)  // throws for what cannot be, before anything is measured
+      admission.model.plan(with_layers(admission.options, std::min(n, all), gpu));
+    std::erase(layers, *plan.options.gpu_layers);
+    return layers;
+  }
+
+  // None where the model cannot be so.
+  static std::optional<ModelPlan> planned(Planner& planner, const EngineOptions& options) {
+    try {
+      return planner.plan(options);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) throw;
+      return std::nullopt;
+    }
+  }
+
   static void tell(const Console& console, const std::string& what) {
     console.message(styled(console.messages, Style::dim, "note: " + visible(what)));
   }
@@ -174,13 +240,14 @@ struct TuneCommand {
       const std::vector<double>& ratios = report.result.ratios;
       kept.put({.machine = report.machine_key,
                 .model = report.model_key,
+                .device = report.device,
                 .name = report.model,
                 .settings = report.result.best,
                 .created = now(),
                 .gain = ratios.empty() ? 1 : tune::summarize(ratios).median});
       report.kept = true;
     } else if (report.result.complete) {
-      kept.forget(report.machine_key, report.model_key);
+      kept.forget(report.machine_key, report.model_key, report.device);
     }
   }
 
@@ -197,13 +264,17 @@ struct TuneCommand {
       array.push_back({{"model", e.name},
                        {"machine_key", e.machine},
                        {"model_key", e.model},
+                       {"device", to_string(e.device)},
                        {"threads", e.settings.threads},
                        {"batch", e.settings.batch},
                        {"kv_type", type},
+                       {"gpu_layers", e.settings.gpu_layers ? boost::json::value(*e.settings.gpu_layers)
+                                                            : boost::json::value(nullptr)},
                        {"gain", e.gain},
                        {"created", e.created}});
-      text += visible(fmt::format("{}: {}; {:.2f} times as fast, {}, on {}\n", e.name,
-                                  settings_text(e.settings), e.gain, e.created, e.machine));
+      text +=
+          visible(fmt::format("{}: {}; {:.2f} times as fast, {}, on device {} of {}\n", e.name,
+                              settings_text(e.settings), e.gain, e.created, to_string(e.device), e.machine));
     }
     console.write(json ? to_line(array) : text);
   }
@@ -218,7 +289,7 @@ struct TuneCommand {
     int count = 0;
     for (const host::TunedEntry& e : entries(folder)) {
       if (e.model != key && e.name != model) continue;
-      if (host::TunedStore(folder).forget(e.machine, e.model)) ++count;
+      if (host::TunedStore(folder).forget(e.machine, e.model, e.device)) ++count;
     }
     if (count == 0)
       throw Error(ErrorKind::not_found, fmt::format("nothing is kept for {}", printable(model)),
@@ -243,6 +314,17 @@ void add_choices(CLI::App& command, TuneCommand& o) {
       ->type_name("N,...")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20).description(""))
+      ->group(group);
+  command.add_option("--device", o.device, "Where to run; what is found is used where the same is asked for")
+      ->type_name("auto|cpu|cuda|metal|emulator")
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--gpu-layers", o.gpu_layers,
+                  "Layers on the GPU to try; all, as many as there is room for, and none, if not given")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber.description(""))
       ->group(group);
   command
       .add_option("--kv-types", o.kv_types,

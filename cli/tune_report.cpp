@@ -18,24 +18,31 @@ namespace {
 struct Named {
   int threads, batch;
   std::string_view k_type, v_type;
+  int gpu_layers;
 };
 
 Named named(const TuneReport& r, const tune::Settings& s) {
   return {.threads = s.threads,
           .batch = s.batch,
           .k_type = format_info(s.kv_type.value_or(r.k_type)).name,
-          .v_type = format_info(s.kv_type.value_or(r.v_type)).name};
+          .v_type = format_info(s.kv_type.value_or(r.v_type)).name,
+          .gpu_layers = s.gpu_layers.value_or(r.gpu_layers)};
 }
 
 boost::json::object to_json(const Named& n) {
-  return {{"threads", n.threads}, {"batch", n.batch}, {"type_k", n.k_type}, {"type_v", n.v_type}};
+  return {{"threads", n.threads},
+          {"batch", n.batch},
+          {"type_k", n.k_type},
+          {"type_v", n.v_type},
+          {"gpu_layers", n.gpu_layers}};
 }
 
 std::string row(std::string_view what, const Named& n, double seconds) {
   const std::string types =
       n.k_type == n.v_type ? std::string(n.k_type) : fmt::format("{} / {}", n.k_type, n.v_type);
   const std::string time = seconds > 0 ? fmt::format("{:.3g} s", seconds) : "";
-  return fmt::format("| {} | {} | {} | {} | {} |\n", what, n.threads, n.batch, types, time);
+  return fmt::format("| {} | {} | {} | {} | {} | {} |\n", what, n.threads, n.batch, types, n.gpu_layers,
+                     time);
 }
 
 // Seconds of the best settings, round by round.
@@ -76,6 +83,8 @@ boost::json::object to_json(const TuneReport& r) {
                              {"n_prompt", r.request.prompt},
                              {"n_gen", r.request.gen},
                              {"context", r.context},
+                             {"device", to_string(r.device)},
+                             {"gpu", r.gpu ? boost::json::value(to_string(*r.gpu)) : nullptr},
                              {"complete", r.result.complete},
                              {"measurements", r.result.measurements},
                              {"defaults", to_json(named(r, r.defaults))},
@@ -98,10 +107,13 @@ boost::json::object to_json(const TuneReport& r) {
 std::string to_text(const TuneReport& r) {
   std::string text = visible(fmt::format("{} on {}: {} tokens read, {} written\n\n", r.model, r.machine,
                                          r.request.prompt, r.request.gen));
-  text += "| | threads | at once | keys and values | seconds |\n|---|--:|--:|---|--:|\n";
+  text +=
+      "| | threads | at once | keys and values | layers on a GPU | seconds |\n|---|--:|--:|---|--:|--:|\n";
   text += row("defaults", named(r, r.defaults), median(r.result.default_seconds));
   if (r.gained()) text += row("best", named(r, r.result.best), median(best_seconds(r.result)));
   text += "\n" + verdict(r);
+  if (!r.gpu && r.asked != Device::cpu)
+    text += "There is no GPU that could have layers (medlar doctor says why).\n";
   if (!r.result.too_large.empty())
     text += fmt::format("Not tried, for memory: {}.\n", r.result.too_large.size());
   if (r.kept) text += "Kept: run, chat, serve and bench use it for this model (--no-tuned ignores it).\n";
@@ -124,6 +136,8 @@ std::string launch_script(const TuneReport& r) {
   const tune::Settings& s = r.result.best;
   std::string flags = fmt::format("--threads {} --batch-size {}", s.threads, s.batch);
   if (s.kv_type) flags += fmt::format(" --kv-type {}", format_info(*s.kv_type).name);
+  if (r.asked != Device::automatic) flags += fmt::format(" --device {}", to_string(r.asked));
+  if (s.gpu_layers) flags += fmt::format(" --gpu-layers {}", *s.gpu_layers);
   return fmt::format(
       "#!/bin/sh\n"
       "# {} with the settings that medlar tune found on {}.\n"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <optional>
 #include <string>
 
 #include "engine/engine.h"
@@ -16,7 +17,11 @@ struct TuneReport {
   std::string machine, machine_key, model_key;
   tune::Request request;
   tune::Settings defaults;
-  std::int64_t context = 0;                        // that there had to be memory for
+  // Where it is to run, as asked for, and what is kept by (host::TunedEntry).
+  Device asked = Device::automatic, device = Device::cpu;
+  std::optional<Device> gpu;  // that layers may be on; none: there is none, or none was wanted
+  int gpu_layers = 0;         // of the defaults
+  std::int64_t context = 0;   // that there had to be memory for
   DType k_type = DType::f32, v_type = DType::f32;  // of the defaults
   tune::SearchResult result;
   bool kept = false;

@@ -22,12 +22,12 @@ struct TunedFlag {
     host::Limit limit;
   };
   // `options` with what is kept for the model on this machine; one line on `console` says so, or why what is
-  // kept cannot be read. A batch or a cache type with which the model exceeds the limit is not taken: what to
-  // reduce is then for admission to say.
+  // kept cannot be read. A batch, a cache type and layers on a GPU with which the model does not fit are not
+  // taken: what to reduce is then for admission to say.
   EngineOptions apply(EngineOptions options, const Model& model, const Console& console) const;
 };
 
-// "8 threads, 256 tokens at once, f16 keys and values"
+// "8 threads, 256 tokens at once, f16 keys and values, 20 layers on the GPU"
 std::string settings_text(const tune::Settings& settings);
 
 }  // namespace medlar::cli

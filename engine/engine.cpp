@@ -174,7 +174,7 @@ void Engine::Impl::lower(Backends& backends) {
       options.gpu_layers == kFittingLayers || (options.device == Device::automatic && !options.gpu_layers);
   for (;;) {
     const Placement placement = choose_placement(backends);
-    backend = placement.backend;
+    backend = placement.backend, parts = placement.parts;
     const std::vector<runtime::DeviceMemory> rooms = backend->memories();
     try {
       program = backend->lower(model.graph, program_options());
@@ -316,6 +316,17 @@ DType Engine::v_type() const {
 }
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
+std::vector<DeviceUse> Engine::device_uses() const {
+  const std::vector<runtime::DeviceMemory> memories = impl_->backend->memories();
+  std::vector<DeviceUse> uses;
+  for (std::size_t i = 0; i < memories.size(); ++i)
+    if (memories[i].apart)
+      uses.push_back({impl_->parts[i].name, memories[i].number, impl_->ledgers().of(memories[i]).snapshot()});
+  return uses;
+}
+std::vector<std::optional<runtime::DeviceLimits>> Engine::measure_limits() const {
+  return impl_->backend->measure_limits(impl_->options.kernel_cache);
+}
 void Engine::rest() {
   impl_->program->rest();
   impl_->release_file();

@@ -150,6 +150,13 @@ struct Generation {
 
 class Session;
 
+// What an engine, and others of this process that share its ledgers, hold of a device's own memory.
+struct DeviceUse {
+  std::string name;  // as the device calls itself
+  int number = 0;    // runtime::DeviceMemory
+  Ledger::Snapshot books;
+};
+
 // Immutable after load, shared by its sessions. Sessions take turns: one runs at a time.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
@@ -180,6 +187,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   DType v_type() const;
   const runtime::MemoryPlan& memory_plan() const;
   const Ledger& ledger() const;
+  // Of those devices that have memory of their own, in the order of the layers on them.
+  std::vector<DeviceUse> device_uses() const;
+  // Of each device, measured now (runtime::Backend). Not while a session runs.
+  std::vector<std::optional<runtime::DeviceLimits>> measure_limits() const;
   // Gives memory back that the next step takes again: pages of the file, which stay in the system's cache.
   // Any thread.
   void rest();

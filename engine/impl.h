@@ -27,6 +27,7 @@ struct Engine::Impl {
   int threads = 1;
   int score_rows = 1;  // tokens whose logits one step can give
   double load_ms = 0;
+  std::vector<Placement::Part> parts;  // which device has which layers
   std::shared_ptr<runtime::Backend> backend;
   std::unique_ptr<runtime::Program> program;
   std::optional<ProgramCharges> charges;  // whoever runs keeps them true

@@ -4,8 +4,10 @@
 #include <set>
 #include <variant>
 
+#include "base/assert.h"
 #include "engine/impl.h"
 #include "formats/all.h"
+#include "ir/cut.h"
 #include "models/tokenizer_spec.h"
 
 namespace medlar {
@@ -49,6 +51,13 @@ void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWo
   }
 }
 
+ModelWork work_of(const ir::Graph& graph, const runtime::ProgramOptions& program) {
+  ModelWork work;
+  count_products(graph, work);
+  count_attention(graph, program.k_type, program.v_type, work);
+  return work;
+}
+
 // Bytes of weights that only give a row for each token.
 std::int64_t embedded_weights(const ir::Graph& graph, bool whole) {
   std::set<int> embedded, used;
@@ -63,11 +72,19 @@ std::int64_t embedded_weights(const ir::Graph& graph, bool whole) {
   return bytes;
 }
 
-// `memories`: as the program has them. The head, which may share its weights with the embedding, is on the
+// The head, which may share its weights with the embedding, is on the
 // device of the last part.
 std::vector<ModelPlan::Part> parts_of(const Placement& placement, const ir::Graph& graph,
-                                      std::vector<runtime::MemoryPlan> memories) {
+                                      const runtime::ProgramOptions& program) {
   const std::vector<runtime::DeviceMemory> rooms = placement.backend->memories();
+  const std::vector<runtime::MemoryPlan> memories = placement.backend->plans(graph, program);
+  std::vector<std::int64_t> layers;
+  for (const Placement::Part& p : placement.parts) layers.push_back(p.layers);
+  std::vector<ModelWork> works;
+  if (layers.size() == 1)
+    works.push_back(work_of(graph, program));
+  else
+    for (const ir::Graph& part : ir::cut(graph, layers)) works.push_back(work_of(part, program));
   std::vector<ModelPlan::Part> parts;
   for (std::size_t i = 0; i < placement.parts.size(); ++i) {
     const Placement::Part& p = placement.parts[i];
@@ -76,7 +93,8 @@ std::vector<ModelPlan::Part> parts_of(const Placement& placement, const ir::Grap
                      .layers = p.layers,
                      .memory = memories[i],
                      .room = rooms[i],
-                     .weights_resident = memories[i].weights});
+                     .weights_resident = memories[i].weights,
+                     .work = std::move(works[i])});
   }
   parts.front().weights_resident -= embedded_weights(graph, parts.size() == 1);
   return parts;
@@ -110,10 +128,11 @@ double ModelWork::attention_flops(double depth) const {
 struct Planner::Impl {
   std::unique_ptr<Engine::Impl> engine;
   Backends backends;
+  std::shared_ptr<runtime::Backend> backend;  // of what was planned last
 };
 
 Planner::Planner(const std::filesystem::path& path)
-    : impl_(std::make_unique<Impl>(std::make_unique<Engine::Impl>(path), Backends())) {}
+    : impl_(std::make_unique<Impl>(std::make_unique<Engine::Impl>(path))) {}
 Planner::~Planner() = default;
 Planner::Planner(Planner&&) noexcept = default;
 Planner& Planner::operator=(Planner&&) noexcept = default;
@@ -137,7 +156,8 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   const runtime::ProgramOptions program = engine.program_options();
   const ir::Graph& graph = engine.model.graph;
   ModelPlan plan{.options = engine.options,
-                 .parts = parts_of(placement, graph, placement.backend->plans(graph, program)),
+                 .parts = parts_of(placement, graph, program),
+                 .work = work_of(graph, program),
                  .table_bytes = models::tokenizer_bytes(engine.file.metadata())};
   for (const ModelPlan::Part& part : plan.parts) {
     plan.memory.kv += part.memory.kv, plan.memory.activations += part.memory.activations;
@@ -152,9 +172,13 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   plan.options.context = engine.context;
   plan.options.threads = engine.threads;
   plan.options.k_type = program.k_type, plan.options.v_type = program.v_type;
-  count_products(graph, plan.work);
-  count_attention(graph, program.k_type, program.v_type, plan.work);
+  impl_->backend = placement.backend;
   return plan;
+}
+
+std::vector<std::optional<runtime::DeviceLimits>> Planner::measure_limits() {
+  MEDLAR_ASSERT(impl_->backend);
+  return impl_->backend->measure_limits(impl_->engine->options.kernel_cache);
 }
 
 std::vector<EngineOptions> Planner::choices(const EngineOptions& options) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct ModelPlan {
     runtime::MemoryPlan memory;
     runtime::DeviceMemory room;
     std::int64_t weights_resident = 0;
+    ModelWork work;
   };
   EngineOptions options;       // nothing left open
   runtime::MemoryPlan memory;  // of the program, on all devices
@@ -71,6 +73,8 @@ class Planner {
   // What Engine::load() with these options would hold, and throws what it would: Error(unsupported) where
   // there is no kernel or the cache's type does not suit the model.
   ModelPlan plan(const EngineOptions& options);
+  // Of the devices of each part that plan() told last, measured now (runtime::Backend).
+  std::vector<std::optional<runtime::DeviceLimits>> measure_limits();
   // The ways in which `options` can be met here, the best first: where Device::automatic is a GPU, where that
   // has some of the layers, and the CPU.
   std::vector<EngineOptions> choices(const EngineOptions& options);

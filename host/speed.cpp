@@ -35,7 +35,11 @@ double prompt_seconds(const ModelWork& work, const Rates& rates, double tokens, 
   for (const ModelWork::Products& p : work.products)
     seconds += (tokens * p.flops + p.head_flops) / (is_plain(p.type) ? rates.plain_products : rates.products);
   const double reading = work.weight_bytes() / rates.read;
-  return std::max(seconds, reading) + static_cast<double>(work.layers) * rates.layer_seconds;
+  double unpacking = 0;
+  for (const ModelWork::Products& p : work.products)
+    unpacking += p.flops / 2 * rates.unpacked_bytes / rates.read;
+  return (unpacking > 0 ? seconds + reading + unpacking : std::max(seconds, reading)) +
+         static_cast<double>(work.layers) * rates.layer_seconds;
 }
 
 }  // namespace
@@ -49,15 +53,31 @@ Rates rates_of(const AppleChip& chip, const SpeedConstants& constants) {
           .layer_seconds = constants.layer_seconds};
 }
 
-Prediction predict(const ModelWork& work, const Rates& rates, const Workload& workload) {
+Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares) {
+  return {.read = shares.read * limits.read,
+          .products = shares.products * limits.products,
+          .plain_products = shares.products * limits.products,
+          .unpacked_bytes = sizeof(std::uint16_t),
+          .layer_seconds = shares.layer_seconds};
+}
+
+Prediction predict(std::span<const PartOnDevice> parts, const Workload& workload) {
   const auto batch = static_cast<double>(std::max<std::int64_t>(workload.batch, 1));
   const auto prompt = static_cast<double>(std::max<std::int64_t>(workload.prompt, 1));
   const auto depth = static_cast<double>(workload.depth);
-  double reading = 0;
-  for (double done = 0; done < prompt; done += batch)
-    reading += prompt_seconds(work, rates, std::min(batch, prompt - done), depth + done);
-  const double step = decode_seconds(work, rates, depth + prompt);
+  double reading = 0, step = 0;
+  for (const PartOnDevice& part : parts) {
+    for (double done = 0; done < prompt; done += batch)
+      reading += prompt_seconds(part.work, part.rates, std::min(batch, prompt - done), depth + done) /
+                 part.correction.prompt;
+    step += decode_seconds(part.work, part.rates, depth + prompt) / part.correction.decode;
+  }
   return {.prompt_tps = prompt / reading, .decode_tps = 1 / step, .ttft_ms = 1000 * reading};
+}
+
+Prediction predict(const ModelWork& work, const Rates& rates, const Workload& workload) {
+  const PartOnDevice whole{.work = work, .rates = rates, .correction = {}};
+  return predict(std::span(&whole, 1), workload);
 }
 
 }  // namespace medlar::host

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "engine/plan.h"
 #include "host/apple_chips.h"
+#include "runtime/backend.h"
 
 namespace medlar::host {
 
@@ -18,6 +20,7 @@ struct Rates {
   double unpack = 0;          // weights a second that can be taken out of blocks of 256; 0: never the bound
   double products = 0;        // multiplications and additions a second of a prompt, weights quantized
   double plain_products = 0;  // the same where weights are floats, and of attention
+  double unpacked_bytes = 0;  // that each weight becomes in memory before a batch's products; 0: it does not
   double layer_seconds = 0;   // that each layer of a step takes whatever it computes
 };
 
@@ -36,6 +39,16 @@ struct SpeedConstants {
 
 Rates rates_of(const AppleChip& chip, const SpeedConstants& constants = {});
 
+// What kernels reach of a GPU's limits (runtime::DeviceLimits), fitted to what was measured on one:
+// docs/planning.md.
+struct DeviceShares {
+  double read = 0.65;
+  double products = 0.57;
+  double layer_seconds = 25e-6;  // of a layer's kernels, one after the other
+};
+
+Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares = {});
+
 // What is asked of a model.
 struct Workload {
   std::int64_t prompt = 512;  // tokens
@@ -49,6 +62,20 @@ struct Prediction {
   double ttft_ms = 0;     // from the prompt to the first token
 };
 
+// What predictions for a machine are multiplied by.
+struct Correction {
+  double prompt = 1, decode = 1;
+};
+
+// A part of a model, on a device.
+struct PartOnDevice {
+  ModelWork work;
+  Rates rates;
+  Correction correction;
+};
+
+// Of parts that run one after the other: their times add up.
+Prediction predict(std::span<const PartOnDevice> parts, const Workload& workload = {});
 Prediction predict(const ModelWork& work, const Rates& rates, const Workload& workload = {});
 
 }  // namespace medlar::host

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "host/speed.h"
+
 namespace medlar::host {
 
 enum class SpeedOf { prompt, decode };
@@ -18,11 +20,8 @@ struct SpeedRecord {
 // written is not worth an error.
 void log_speed(const std::filesystem::path& folder, const SpeedRecord& record) noexcept;
 
-// What predictions for a machine are multiplied by: the median of measured over predicted of the latest
-// records, at least three, within a factor of four. Lines that cannot be read are passed over.
-struct Correction {
-  double prompt = 1, decode = 1;
-};
+// The median of measured over predicted of the latest records for a machine, at least three, within a factor
+// of four. Lines that cannot be read are passed over.
 Correction correction(const std::filesystem::path& folder, const std::string& machine);
 
 }  // namespace medlar::host

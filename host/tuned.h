@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "engine/plan.h"
 #include "store/database.h"
 #include "tune/search.h"
 
@@ -22,8 +23,9 @@ std::string tuned_machine(const HostInfo& host);
 std::string tuned_model(const ModelDescription& description);
 
 struct TunedEntry {
-  std::string machine, model;  // as above
-  std::string name;            // of the model, to show
+  std::string machine, model;   // as above
+  Device device = Device::cpu;  // that was asked for; automatic: what a machine with a GPU takes by itself
+  std::string name;             // of the model, to show
   tune::Settings settings;
   std::string created;  // UTC, "2026-11-21T04:06:00Z"
   double gain = 1;      // times as fast as the defaults, in the median
@@ -36,13 +38,13 @@ class TunedStore {
   // The same; a damaged file is set aside and `log` told where it is.
   TunedStore(const std::filesystem::path& folder, const Logger& log);
 
-  // In place of what is kept for this machine and model. Throws Error(io, no_space), as all of these.
+  // In place of what is kept for this machine, model and device. Throws Error(io, no_space), as all of these.
   void put(const TunedEntry& entry);
   // Throws Error(bad_file) where what is kept makes no sense.
-  std::optional<TunedEntry> find(std::string_view machine, std::string_view model);
+  std::optional<TunedEntry> find(std::string_view machine, std::string_view model, Device device);
   std::vector<TunedEntry> list();  // by name, then machine
-  // By machine and model; false: there was none.
-  bool forget(std::string_view machine, std::string_view model);
+  // False: there was none.
+  bool forget(std::string_view machine, std::string_view model, Device device);
 
  private:
   store::Database database_;
@@ -53,7 +55,12 @@ struct KeptSettings {
   std::optional<tune::Settings> settings;
   std::string problem;
 };
-KeptSettings kept_settings(const std::filesystem::path& folder, const std::filesystem::path& model) noexcept;
+// `device` is what is asked for; where automatic comes to the processor alone, that.
+KeptSettings kept_settings(const std::filesystem::path& folder, const std::filesystem::path& model,
+                           Device device) noexcept;
+
+// Whose settings are kept where this one is asked for: automatic only where it may mean a GPU.
+Device tuned_device(Planner& planner, Device device);
 
 // Whether `folder` has a file of such settings.
 bool has_tuned(const std::filesystem::path& folder);

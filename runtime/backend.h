@@ -46,6 +46,12 @@ struct DeviceMemory {
   std::int64_t available = 0;  // bytes of it that a program may take now; 0: as many as the machine has
 };
 
+// What a device does at most.
+struct DeviceLimits {
+  double read = 0;      // bytes a second of its memory
+  double products = 0;  // multiplications and additions a second of 16-bit tiles in its matrix units
+};
+
 // Bytes that running a graph takes, known before anything is loaded.
 struct MemoryPlan {
   std::int64_t weights = 0;      // clean pages of the mapped file
@@ -65,6 +71,7 @@ struct CallInfo {
   std::string weights;            // the tensors it reads, with commas between; empty: none
   std::int64_t weight_bytes = 0;  // of them, in one step; of an embedding none, as it reads few rows; of
                                   // experts those that one row uses
+  std::string device = {};        // that runs it, where several run the program; else empty
 };
 
 // Told after each step when each call had ended, since the step's start; as many as calls(), in their order.
@@ -116,6 +123,12 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual DeviceMemory memory() const { return {}; }
+  // Of each device that programs are spread over, in the order of Program::parts(), measured now in a
+  // fraction of a second; kernels are kept in `kernel_cache` (ProgramOptions). None: the device tells no
+  // times, or has no memory left, or is the processor, whose limits depend on the threads that use it.
+  virtual std::vector<std::optional<DeviceLimits>> measure_limits(const std::filesystem::path& kernel_cache) {
+    return {std::nullopt};
+  }
   // Throws Error(unsupported) naming the operation or type that has no kernel here.
   virtual std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) = 0;
   virtual MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) = 0;

@@ -1,6 +1,9 @@
 #include "runtime/staged.h"
 
+#include <algorithm>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "ir/cut.h"
 
@@ -22,10 +25,23 @@ MemoryPlan sum(const std::vector<MemoryPlan>& plans) {
   return all;
 }
 
+// As devices call themselves; with their numbers where names are alike.
+std::vector<std::string> names_of(const std::vector<Stage>& stages) {
+  std::vector<std::string> names;
+  for (const Stage& stage : stages) {
+    const std::string_view name = stage.backend->name();
+    const auto same = [&](const Stage& other) { return other.backend->name() == name; };
+    names.push_back(std::ranges::count_if(stages, same) == 1
+                        ? std::string(name)
+                        : fmt::format("{} {}", name, stage.backend->memory().number));
+  }
+  return names;
+}
+
 class StagedProgram final : public Program {
  public:
   StagedProgram(const std::vector<Stage>& stages, const ir::Graph& graph, const ProgramOptions& options)
-      : graphs_(cut(graph, stages)), ends_(stages.size()) {
+      : graphs_(cut(graph, stages)), names_(names_of(stages)), ends_(stages.size()) {
     std::vector<MemoryPlan> plans;
     for (std::size_t i = 0; i < stages.size(); ++i) {
       ProgramOptions own = options;
@@ -39,11 +55,7 @@ class StagedProgram final : public Program {
   }
 
   void run(const kernels::Step& step) override {
-    const Clock::time_point start = Clock::now();
-    for (std::size_t i = 0; i < programs_.size(); ++i) {
-      began_ = Clock::now() - start;
-      programs_[i]->run(step);
-    }
+    for (const auto& program : programs_) program->run(step);
     if (observer_) tell(step);
   }
   std::span<const float> logits() const override { return programs_.back()->logits(); }
@@ -86,8 +98,11 @@ class StagedProgram final : public Program {
 
   std::vector<CallInfo> calls() const override {
     std::vector<CallInfo> all;
-    for (const auto& program : programs_)
-      for (CallInfo& call : program->calls()) all.push_back(std::move(call));
+    for (std::size_t i = 0; i < programs_.size(); ++i)
+      for (CallInfo& call : programs_[i]->calls()) {
+        call.device = names_[i];
+        all.push_back(std::move(call));
+      }
     return all;
   }
   void observe(StepObserver observer) override {
@@ -95,7 +110,6 @@ class StagedProgram final : public Program {
       programs_[i]->observe(!observer ? StepObserver()
                                       : [this, i](const kernels::Step&, std::span<const Nanoseconds> ends) {
                                           ends_[i].assign(ends.begin(), ends.end());
-                                          for (Nanoseconds& end : ends_[i]) end += began_;
                                         });
     observer_ = std::move(observer);
   }
@@ -104,21 +118,25 @@ class StagedProgram final : public Program {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   using Nanoseconds = std::chrono::nanoseconds;
 
+  // As if each device began when the one before ended: what lies between them is no call's.
   void tell(const kernels::Step& step) const {
     std::vector<Nanoseconds> all;
-    for (const auto& ends : ends_) all.insert(all.end(), ends.begin(), ends.end());
+    Nanoseconds begin{0};
+    for (const auto& ends : ends_) {
+      for (const Nanoseconds end : ends) all.push_back(begin + end);
+      if (!all.empty()) begin = all.back();
+    }
     observer_(step, all);
   }
 
   const std::vector<ir::Graph> graphs_;  // programs refer to them
+  const std::vector<std::string> names_;
   std::vector<std::unique_ptr<Program>> programs_;
   MemoryPlan memory_;
   StepObserver observer_;
-  Nanoseconds began_{};                         // the program that runs, since the step's start
-  std::vector<std::vector<Nanoseconds>> ends_;  // of each program's calls
+  std::vector<std::vector<Nanoseconds>> ends_;  // of each program's calls, since it began
 };
 
 class StagedBackend final : public Backend {
@@ -136,6 +154,11 @@ class StagedBackend final : public Backend {
   std::vector<DeviceMemory> memories() const override {
     std::vector<DeviceMemory> all;
     for (const Stage& stage : stages_) all.push_back(stage.backend->memory());
+    return all;
+  }
+  std::vector<std::optional<DeviceLimits>> measure_limits(const std::filesystem::path& cache) override {
+    std::vector<std::optional<DeviceLimits>> all;
+    for (const Stage& stage : stages_) all.push_back(stage.backend->measure_limits(cache).front());
     return all;
   }
   std::vector<MemoryPlan> plans(const ir::Graph& graph, const ProgramOptions& options) override {

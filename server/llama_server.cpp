@@ -53,7 +53,8 @@ void metrics(const Call& call) {
   std::vector<SchedulerStatus> models;
   for (const Shelf::Lease& model : call.service.shelf.all()) models.push_back(model->scheduler->status());
   call.exchange->reply({.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                        .body = call.service.metrics.text(models, call.service.ledger->snapshot())});
+                        .body = call.service.metrics.text(models, call.service.ledger->snapshot(),
+                                                          call.service.device_ledgers->snapshots())});
 }
 
 struct CompletionBody {

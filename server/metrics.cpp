@@ -62,6 +62,10 @@ struct Metrics::Impl {
           .Register(*registry);
   prometheus::Family<prometheus::Gauge>& memory =
       prometheus::BuildGauge().Name("medlar_memory_bytes").Help("Memory by category").Register(*registry);
+  prometheus::Family<prometheus::Gauge>& device_memory = prometheus::BuildGauge()
+                                                             .Name("medlar_device_memory_bytes")
+                                                             .Help("Memory of GPUs' own by category")
+                                                             .Register(*registry);
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
@@ -85,7 +89,8 @@ void Metrics::generated(const Usage& usage) {
   impl_->generated_tokens.Increment(static_cast<double>(usage.completion_tokens));
 }
 
-std::string Metrics::text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory) const {
+std::string Metrics::text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory,
+                          std::span<const std::pair<int, Ledger::Snapshot>> devices) const {
   const auto set = [](prometheus::Family<prometheus::Gauge>& family, const char* label, std::string_view name,
                       auto value) {
     family.Add({{label, std::string(name)}}).Set(static_cast<double>(value));
@@ -102,10 +107,21 @@ std::string Metrics::text(std::span<const SchedulerStatus> models, const Ledger:
   set(impl_->cache, "state", "capacity", sum(&SchedulerStatus::cache_tokens));
   set(impl_->cache, "state", "used", sum(&SchedulerStatus::cache_used));
   set(impl_->cache, "state", "shared", sum(&SchedulerStatus::cache_shared));
-  for (std::size_t i = 0; i < kMemoryUses; ++i)
-    set(impl_->memory, "category", to_string(static_cast<MemoryUse>(i)), memory.accounts[i].used);
-  set(impl_->memory, "category", "held", memory.total().held);
-  set(impl_->memory, "category", "ceiling", memory.ceiling);
+  const auto set_books = [&](prometheus::Family<prometheus::Gauge>& family, const Ledger::Snapshot& books,
+                             const prometheus::Labels& labels) {
+    const auto set_one = [&](std::string_view category, std::uint64_t bytes) {
+      prometheus::Labels all = labels;
+      all["category"] = std::string(category);
+      family.Add(all).Set(static_cast<double>(bytes));
+    };
+    for (std::size_t i = 0; i < kMemoryUses; ++i)
+      set_one(to_string(static_cast<MemoryUse>(i)), books.accounts[i].used);
+    set_one("held", books.total().held);
+    set_one("ceiling", books.ceiling);
+  };
+  set_books(impl_->memory, memory, {});
+  for (const auto& [number, books] : devices)
+    set_books(impl_->device_memory, books, {{"device", std::to_string(number)}});
   const ProcessMemory now = process_memory();
   set(impl_->memory, "category", "resident", now.resident);
   set(impl_->memory, "category", "resident_anonymous", now.anonymous);

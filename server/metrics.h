@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/ledger.h"
 #include "engine/scheduler.h"
@@ -21,8 +22,10 @@ class Metrics {
   void next_token(double seconds);
   void generated(const Usage& usage);
 
-  // In the text form of Prometheus; `models` are those in memory.
-  std::string text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory) const;
+  // In the text form of Prometheus; `models` are those in memory, `devices` is what they take of GPUs' own,
+  // by number.
+  std::string text(std::span<const SchedulerStatus> models, const Ledger::Snapshot& memory,
+                   std::span<const std::pair<int, Ledger::Snapshot>> devices) const;
 
  private:
   struct Impl;

@@ -76,11 +76,19 @@ kernels::CpuTable cpu_table() {
   return kernels::CpuTable(choose_cpu_level(features, wanted ? wanted : ""), features);
 }
 
+// What a GPU says of itself, measured beside a test. A model over several devices has no limit of one kind.
+std::optional<BenchLimit> device_limit(const Engine& engine, const BenchTest& test, const Weights& weights) {
+  const std::vector<std::optional<runtime::DeviceLimits>> limits = engine.measure_limits();
+  if (limits.size() != 1 || !limits.front()) return std::nullopt;
+  if (test.gen > 0)
+    return BenchLimit{"read bandwidth", limits.front()->read, static_cast<double>(weights.bytes_per_token)};
+  return BenchLimit{"matrix products", limits.front()->products,
+                    static_cast<double>(weights.operations_per_token)};
+}
+
 // Measured beside a test, with the threads of the test.
-std::optional<BenchLimit> measure_limit(const std::filesystem::path& path, const BenchTest& test, int threads,
-                                        bool exact) {
-  if (test.prompt > 0 && test.gen > 0) return std::nullopt;
-  const Weights weights(path);
+std::optional<BenchLimit> processor_limit(const BenchTest& test, const Weights& weights, int threads,
+                                          bool exact) {
   Team team({.threads = threads});
   if (test.gen > 0)
     return BenchLimit{"read bandwidth", read_bandwidth(team, weights.bytes),
@@ -120,8 +128,11 @@ class Setting {
       r.seconds.push_back(run(test, r.profile ? &*r.profile : nullptr));
     const ProcessMemory memory = process_memory();
     r.anonymous_bytes = memory.anonymous, r.file_bytes = memory.file;
-    if (options.limits && engine.device() == "cpu")
-      r.limit = measure_limit(path_, test, engine.threads(), options_.exact);
+    if (options.limits && (test.prompt == 0 || test.gen == 0)) {
+      const Weights weights(path_);
+      r.limit = engine.device() == "cpu" ? processor_limit(test, weights, engine.threads(), options_.exact)
+                                         : device_limit(engine, test, weights);
+    }
     return r;
   }
 

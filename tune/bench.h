@@ -47,9 +47,9 @@ std::vector<BenchTest> bench_tests(const BenchOptions& options);
 
 // The speed that the machine itself allows, measured in the same run.
 struct BenchLimit {
-  std::string what;      // "read bandwidth" in bytes a second, "int8 products", "bf16 products"
-                         // or "f32 products" in operations
-  double rate = 0;       // a second
+  std::string what;  // "read bandwidth" in bytes a second; "int8 products", "bf16 products", "f32 products"
+                     // or a device's "matrix products" in operations
+  double rate = 0;   // a second
   double per_token = 0;  // bytes or operations that a token takes
   double tokens_per_second() const { return rate / per_token; }
 };
@@ -68,7 +68,7 @@ BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch);
 struct BenchResult {
   BenchSetting setting;
   std::vector<double> seconds;                        // of each repetition
-  std::optional<BenchLimit> limit;                    // none for mixed tests, off the CPU, or unknown
+  std::optional<BenchLimit> limit;                    // none for mixed tests, or unknown
   std::optional<Profile> profile;                     // where asked for; traces the last repetition
   std::uint64_t anonymous_bytes = 0, file_bytes = 0;  // resident after the test
 

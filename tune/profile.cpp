@@ -25,8 +25,10 @@ std::string role(const std::string& weights) {
 }
 
 std::string kind_of(const runtime::CallInfo& call) {
-  return call.weights.empty() ? std::string(call.kernel)
-                              : fmt::format("{}: {}", call.kernel, role(call.weights));
+  std::string kind(call.kernel);
+  if (!call.weights.empty()) kind += ": " + role(call.weights);
+  if (!call.device.empty()) kind += " on " + call.device;
+  return kind;
 }
 
 }  // namespace
@@ -71,6 +73,7 @@ std::string Profile::table() const {
   std::string text = "| share | ms a step | calls a step | GB/s of weights | call |\n|--:|--:|--:|--:|---|\n";
   const double all = seconds(), steps = static_cast<double>(std::max<std::int64_t>(steps_, 1));
   for (const ProfileRow& row : rows()) {
+    if (row.seconds == 0) continue;  // a kernel that these steps did not need
     const std::string rate = row.weight_bytes > 0 ? fmt::format("{:.1f}", row.bytes_per_second() / 1e9) : "";
     text += fmt::format("| {:.1f} % | {:.3f} | {:g} | {} | {} |\n", all > 0 ? 100 * row.seconds / all : 0,
                         1e3 * row.seconds / steps, static_cast<double>(row.calls) / steps, rate, row.what);

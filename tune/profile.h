@@ -14,7 +14,7 @@ namespace medlar::tune {
 
 // Calls that differ in their layer only.
 struct ProfileRow {
-  std::string what;  // "linear avx512: attn_q,attn_k,attn_v"
+  std::string what;  // "linear avx512: attn_q,attn_k,attn_v"; " on cpu" follows where devices differ
   std::int64_t calls = 0;
   double seconds = 0;
   double weight_bytes = 0;  // read by all these calls

@@ -13,6 +13,7 @@ class Search {
   explicit Search(const SearchTask& task) : task_(task) { result_.best = task.defaults; }
 
   SearchResult run() && {
+    choose_offload();
     choose_threads();
     choose_rest();
     confirm();
@@ -20,7 +21,17 @@ class Search {
   }
 
  private:
+  void choose_offload() {
+    std::vector<Settings> candidates;
+    for (const int layers : task_.choices.gpu_layers) {
+      candidates.push_back(result_.best);
+      candidates.back().gpu_layers = layers;
+    }
+    choose(candidates);
+  }
+
   void choose_threads() {
+    if (task_.uses_threads && !task_.uses_threads(result_.best)) return;
     std::vector<int> counts = task_.choices.threads;
     const bool given = !counts.empty();
     if (!given) counts = fewer_threads(result_.best.threads);
@@ -44,8 +55,10 @@ class Search {
     batches.push_back(result_.best.batch), types.push_back(result_.best.kv_type);
     std::vector<Settings> candidates;
     for (const int batch : batches) {
-      for (const std::optional<DType>& type : types)
-        candidates.push_back({.threads = result_.best.threads, .batch = batch, .kv_type = type});
+      for (const std::optional<DType>& type : types) {
+        candidates.push_back(result_.best);
+        candidates.back().batch = batch, candidates.back().kv_type = type;
+      }
     }
     choose(candidates);
   }

@@ -1,5 +1,6 @@
-// The search for a model's fastest settings: threads first, as they matter the most, then with these the size
-// of a batch and the type of the cache together, each by successive halving against what is best so far.
+// The search for a model's fastest settings: first how many layers a GPU has, where there is one, as nothing
+// matters more; then threads; with these the size of a batch and the type of the cache together. Each step is
+// a successive halving against what is best so far.
 #pragma once
 
 #include <functional>
@@ -12,8 +13,9 @@ namespace medlar::tune {
 
 struct Settings {
   int threads = 1;
-  int batch = 512;               // tokens of a prompt read at once
-  std::optional<DType> kv_type;  // of cached keys and values; unset: what the engine takes by itself
+  int batch = 512;                // tokens of a prompt read at once
+  std::optional<DType> kv_type;   // of cached keys and values; unset: what the engine takes by itself
+  std::optional<int> gpu_layers;  // that are on a GPU, the last ones; unset: as many as the engine takes
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };
@@ -23,6 +25,7 @@ struct Choices {
   std::vector<int> threads;  // empty: from the default's down, as far as fewer are faster
   std::vector<int> batches;
   std::vector<std::optional<DType>> kv_types;
+  std::vector<int> gpu_layers;
 };
 
 struct SearchTask {
@@ -32,6 +35,8 @@ struct SearchTask {
   std::function<std::optional<double>(const Settings&)> measure;
   // Whether there is memory for them; what does not fit is never measured. Unset: all fit.
   std::function<bool(const Settings&)> fits;
+  // Whether some of the model is on the processor; else threads are not searched. Unset: it is.
+  std::function<bool(const Settings&)> uses_threads;
   // Before each measurement: how many of this step are done, and at most to do.
   std::function<void(const Settings&, int done, int most)> progress;
 };

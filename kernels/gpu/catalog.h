@@ -44,6 +44,8 @@
   V("kernels/gpu/elementwise.h", 256, unary, )                   \
   V("kernels/gpu/rows.h", 256, gather_rows, )                    \
   V("kernels/gpu/best_logits.h", 256, best_logits, )             \
+  V("kernels/gpu/peak.h", 512, read_peak, )                      \
+  V("kernels/gpu/peak.h", 256, product_peak, )                   \
   V("kernels/gpu/heads.h", 128, heads, )                         \
   V("kernels/gpu/route.h", 128, route, )                         \
   V("kernels/gpu/expert_pairs.h", 256, expert_pairs, )           \
@@ -185,4 +187,5 @@
 // bytes of large threadgroup memory, name, instance)
 #define MEDLAR_GPU_NATIVE_KERNELS(V)                                                                   \
   V("kernels/gpu/linear_wgmma.h", 384, 4 * 2 * 16384, linear_wgmma_1, LINEAR_WGMMA(linear_wgmma_1, 1)) \
-  V("kernels/gpu/linear_wgmma.h", 384, 4 * 3 * 16384, linear_wgmma_2, LINEAR_WGMMA(linear_wgmma_2, 2))
+  V("kernels/gpu/linear_wgmma.h", 384, 4 * 3 * 16384, linear_wgmma_2, LINEAR_WGMMA(linear_wgmma_2, 2)) \
+  V("kernels/gpu/peak_wgmma.h", 256, 3 * 16384, wgmma_peak, )

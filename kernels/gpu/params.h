@@ -45,6 +45,17 @@ struct BestParams {
   u32 merge;  // the row is lists
 };
 
+struct ReadPeakParams {
+  u32 rounds;    // a multiple of 8
+  u32 groups;    // the grid
+  u32 expected;  // stored where a thread's words add up to it
+};
+
+struct ProductPeakParams {
+  u32 rounds;
+  f32 expected;
+};
+
 struct NormParams {
   u32 rows;     // which count
   u32 per_row;  // vectors a row

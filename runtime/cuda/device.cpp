@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
@@ -26,10 +27,11 @@ using cuda::Handle;
 
 constexpr int kLeastCapability = 80;  // mma.m16n8k16
 constexpr std::size_t kMarginShare = 32;
-constexpr std::size_t kCopyBytes = 16;  // ring_fill
-constexpr int kEarlyCapability = 90;    // griddepcontrol
-constexpr int kWgmmaCapability = 90;    // and no other
-constexpr int kWgmmaRows = 128;         // from so many rows on unpacking weights first pays
+constexpr std::size_t kCopyBytes = 16;           // ring_fill
+constexpr std::size_t kClearedBytes = 32 << 20;  // takes 10 us
+constexpr int kEarlyCapability = 90;             // griddepcontrol
+constexpr int kWgmmaCapability = 90;             // and no other
+constexpr int kWgmmaRows = 128;                  // from so many rows on unpacking weights first pays
 
 // A GPU's primary context, current in the thread that made it.
 class Context {
@@ -84,9 +86,8 @@ class Context {
 };
 
 struct Event {
-  explicit Event(const Driver& d) : driver(d) {
-    constexpr unsigned kNoTiming = 2;
-    driver.check(driver.create_event(&handle, kNoTiming), "create an event");
+  Event(const Driver& d, unsigned flags) : driver(d) {
+    driver.check(driver.create_event(&handle, flags), "create an event");
   }
   ~Event() { driver.destroy_event(handle); }
   Event(const Event&) = delete;
@@ -110,6 +111,32 @@ struct Stream {
 
   const Driver& driver;
   Handle handle = nullptr;
+};
+
+// The GPU's own time between two places of a stream.
+class StreamClock {
+ public:
+  StreamClock(const Driver& driver, Handle stream) : driver_(driver), stream_(stream) {}
+
+  void start() const { record(start_); }
+  // Waits.
+  std::chrono::nanoseconds stop() const {
+    record(stop_);
+    driver_.check(driver_.wait_event(stop_.handle), "run kernels");
+    float milliseconds = 0;
+    driver_.check(driver_.elapsed(&milliseconds, start_.handle, stop_.handle), "take the time");
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double, std::milli>(milliseconds));
+  }
+
+ private:
+  void record(const Event& event) const {
+    driver_.check(driver_.record_event(event.handle, stream_), "record an event");
+  }
+
+  const Driver& driver_;
+  const Handle stream_;
+  const Event start_{driver_, cuda::kTimed}, stop_{driver_, cuda::kTimed};
 };
 
 class CudaBuffer final : public gpu::Buffer {
@@ -215,7 +242,8 @@ class CudaDevice final : public gpu::Device {
         capability_(context_.capability()),
         cores_(context_.cores()),
         stream_(driver_),
-        done_(driver_),
+        done_(driver_, cuda::kUntimed),
+        clock_(driver_, stream_.handle),
         staging_(driver_, stream_.handle),
         modules_(driver_) {
     if (capability_ < kLeastCapability)
@@ -319,6 +347,18 @@ class CudaDevice final : public gpu::Device {
     context_.enter();
     static_cast<Graph&>(list).launch(stream_.handle);
   }
+  bool tells_times() const override { return true; }
+  std::chrono::nanoseconds run_timed(gpu::CommandList& list) override {
+    context_.enter();
+    // Clearing memory keeps the GPU busy until the list has come: what the host takes to start it does not
+    // count.
+    if (!cleared_) cleared_ = std::make_unique<CudaBuffer>(driver_, kClearedBytes);
+    driver_.check(driver_.set_bytes(cleared_->address(), 0, kClearedBytes, stream_.handle),
+                  "clear memory of the GPU");
+    clock_.start();
+    submit(list);
+    return clock_.stop();
+  }
 
  private:
   // What the cache has and the driver does not take any more is compiled again.
@@ -357,6 +397,8 @@ class CudaDevice final : public gpu::Device {
   const int capability_, cores_;
   const Stream stream_;
   const Event done_;  // what was submitted before a copy to another GPU
+  const StreamClock clock_;
+  std::unique_ptr<CudaBuffer> cleared_;
   std::set<int> reached_;
   cuda::Staging staging_;
   Modules modules_;

@@ -13,7 +13,10 @@ using Result = int;  // CUresult; 0 is success
 using DevicePointer = unsigned long long;
 using Handle = struct Opaque*;  // CUcontext, CUmodule, CUfunction, CUstream, CUevent, CUgraph, ...
 
-inline constexpr Result kOutOfMemory = 2;
+inline constexpr Result kOutOfMemory = 2, kNotReady = 600;
+
+// CU_EVENT_*. kSleep: threads that wait for the event sleep.
+enum EventFlags : unsigned { kTimed = 0, kSleep = 1, kUntimed = 2 };
 
 enum class Attribute : int { cores = 16, capability_major = 75, capability_minor = 76 };
 enum class FunctionAttribute : int { shared_bytes = 8 };  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -69,6 +72,8 @@ struct EdgeData {
   F(destroy_event, "cuEventDestroy_v2", Result(Handle))                                       \
   F(record_event, "cuEventRecord", Result(Handle, Handle))                                    \
   F(wait_event, "cuEventSynchronize", Result(Handle))                                         \
+  F(query_event, "cuEventQuery", Result(Handle))                                              \
+  F(elapsed, "cuEventElapsedTime", Result(float*, Handle, Handle))                            \
   F(load_module, "cuModuleLoadData", Result(Handle*, const void*))                            \
   F(unload_module, "cuModuleUnload", Result(Handle))                                          \
   F(get_function, "cuModuleGetFunction", Result(Handle*, Handle, const char*))                \

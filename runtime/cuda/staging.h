@@ -19,8 +19,9 @@ class Staging {
 
   // Ordered with the stream's work; `from` may change afterwards.
   void copy_in(DevicePointer to, std::span<const std::byte> from);
-  // Waits for the stream.
+  // Waits for the stream, even if there is nothing to copy.
   void copy_out(std::span<std::byte> to, DevicePointer from);
+  void wait();  // for the stream
 
  private:
   struct Slot {
@@ -33,6 +34,7 @@ class Staging {
   const Handle stream_;
   std::array<Slot, 2> slots_;
   std::size_t next_ = 0;
+  Handle done_ = nullptr;  // an event: the stream has come so far
 };
 
 }  // namespace medlar::runtime::cuda

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "runtime/gpu/limits.h"
 #include "runtime/gpu/step_buffer.h"
 #include "runtime/gpu/step_results.h"
 #include "runtime/gpu/weights.h"
@@ -162,7 +163,7 @@ class GpuProgram final : public Program {
     return infos;
   }
   void observe(StepObserver observer) override {
-    if (observer && !device_.last_time())
+    if (observer && !device_.tells_times())
       fail(ErrorKind::unsupported, "device {} tells no times of single calls", device_.name());
     observer_ = std::move(observer);
     lists_.clear(), last_ = nullptr;
@@ -209,10 +210,8 @@ class GpuProgram final : public Program {
   // Dispatches one at a time, told as if a step did all of one kernel's before the next kernel's.
   void run_timed(const kernels::Step& step, const List& list) {
     std::vector<std::chrono::nanoseconds> ends(kernels_.size());
-    for (std::size_t i = 0; i < list.commands.size(); ++i) {
-      device_.submit(*list.commands[i]);
-      ends[list.kernels[i]] += device_.last_time().value();
-    }
+    for (std::size_t i = 0; i < list.commands.size(); ++i)
+      ends[list.kernels[i]] += device_.run_timed(*list.commands[i]);
     std::partial_sum(ends.begin(), ends.end(), ends.begin());
     observer_(step, ends);
   }
@@ -302,6 +301,9 @@ class GpuBackend final : public Backend {
 
   std::string_view name() const override { return device_->name(); }
   DeviceMemory memory() const override { return device_->memory(); }
+  std::vector<std::optional<DeviceLimits>> measure_limits(const std::filesystem::path& cache) override {
+    return {gpu::measure_limits(*device_, {.wgmma = tuning_.wgmma_rows > 0, .kernel_cache = cache})};
+  }
   std::unique_ptr<Program> lower(const ir::Graph& graph, const ProgramOptions& options) override {
     check_fits(graph, options);
     return std::make_unique<GpuProgram>(*device_, imports_, graph, options, tuning_);

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -93,9 +92,12 @@ class Device {
   virtual std::unique_ptr<CommandList> record(std::vector<Dispatch> dispatches) = 0;
   // Starts when everything submitted before has finished.
   virtual void submit(CommandList& list) = 0;
-  // How long the list that was submitted last took on the device, which it waits for; nullopt: it does not
-  // tell.
-  virtual std::optional<std::chrono::nanoseconds> last_time() { return {}; }
+  // Submits the list and waits for it; how long it took on the device. Only where the device tells times.
+  virtual bool tells_times() const { return false; }
+  virtual std::chrono::nanoseconds run_timed(CommandList& list) {
+    submit(list);
+    return {};
+  }
   // Nothing will be submitted soon: what is only held for speed may go back to the system. Any thread.
   virtual void rest() {}
 };

@@ -10,6 +10,7 @@ namespace medlar::runtime::gpu {
 namespace {
 
 constexpr std::size_t kAlignWords = 16;
+constexpr std::size_t kGapWords = 4096;  // a copy costs as much as so many words that nobody needs
 constexpr std::size_t index(StepField f) { return static_cast<std::size_t>(f); }
 
 // Rows of the page tables that the step's tokens use.
@@ -63,7 +64,7 @@ StepBuffer::StepBuffer(Device& device, const ProgramOptions& options)
 void StepBuffer::place() {
   std::size_t end = 0;
   offset_ = offsets(capacity_, end);
-  image_.assign(offset_[index(StepField::pages)], 0);
+  image_.assign(end, 0);
   buffer_ = device_.allocate(end * sizeof(std::int32_t));
 }
 
@@ -104,14 +105,20 @@ bool StepBuffer::send(const kernels::Step& step) {
   put(index(StepField::sequences), step.sequences, tokens);
   put(index(StepField::runs), starts_.data(), starts_.size());
   put(index(StepField::rows), step.rows, static_cast<std::size_t>(step.logit_rows));
-  const std::size_t first_table = index(StepField::pages);
-  device_.write(*buffer_, 0, std::as_bytes(std::span(image_).first(offset_[first_table])));
+  std::size_t begin = 0, end = offset_[index(StepField::pages)];  // to be written
+  const auto write = [&] {
+    device_.write(*buffer_, begin * sizeof(std::int32_t),
+                  std::as_bytes(std::span(image_).subspan(begin, end - begin)));
+  };
   for (std::size_t g = 0; g < kernels::kMaxKvGroups; ++g) {
     const std::size_t words = sequences * static_cast<std::size_t>(step.pages[g].stride);
     if (!step.pages[g].pages || words == 0) continue;
-    device_.write(*buffer_, offset_[first_table + g] * sizeof(std::int32_t),
-                  std::as_bytes(std::span(step.pages[g].pages, words)));
+    const std::size_t field = index(StepField::pages) + g;
+    put(field, step.pages[g].pages, words);
+    if (offset_[field] - end > kGapWords) write(), begin = offset_[field];
+    end = offset_[field] + words;
   }
+  write();
   return moved;
 }
 

@@ -51,7 +51,7 @@ class StepBuffer {
   Device& device_;
   Words capacity_, offset_{};
   std::vector<std::int32_t> starts_;  // of runs
-  std::vector<std::int32_t> image_;   // of what precedes the page tables
+  std::vector<std::int32_t> image_;   // of the whole buffer
   std::unique_ptr<Buffer> buffer_;
 };
 

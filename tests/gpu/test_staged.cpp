@@ -1,5 +1,7 @@
 // Models spread over several devices: whichever layers are where, results are those of one device.
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -117,6 +119,12 @@ TEST(Staged, TellsOfAllCalls) {
   program->run(batches().front().step());
   EXPECT_EQ(ends.size(), program->calls().size());
   EXPECT_TRUE(std::ranges::is_sorted(ends));
+  for (const CallInfo& call : program->calls()) EXPECT_EQ(call.device, "cpu 0");
+  const auto mixed =
+      make_staged_backend("both", {{cpu(), 1}, {gpu(), 3}})->lower(tiny.model.graph, options(true, true));
+  std::set<std::string> devices;
+  for (const CallInfo& call : mixed->calls()) devices.insert(call.device);
+  EXPECT_EQ(devices, (std::set<std::string>{"cpu", "emulator"}));
   program->observe(nullptr);
 }
 

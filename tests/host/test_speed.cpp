@@ -45,6 +45,29 @@ TEST(Speed, KnowsWhatFits) {
   EXPECT_GE(refused, 5);
 }
 
+// What one H200 did (docs/gpu-kernels.md), with the limits that its kernels were fitted for.
+TEST(Speed, AgreesWithAnH200) {
+  struct Row {
+    const char *model, *type;
+    double prompt, decode;  // of 2,048 tokens, and of 64; 0: not measured
+  };
+  constexpr Row kRows[] = {{"llama-8b", "q4_k_m", 30162, 404},
+                           {"llama-8b", "q8_0", 0, 312},
+                           {"llama-8b", "f16", 30053, 168},
+                           {"llama-1b", "q4_k_m", 169119, 1521}};
+  const Rates rates = rates_of(runtime::DeviceLimits{.read = 4583e9, .products = 800e12});
+  RowPlans plans;
+  for (const Row& row : kRows) {
+    const ModelWork& work = plans.plan({.model = row.model, .type = row.type, .prompt = 2048}).work;
+    const Prediction reads = predict(work, rates, {.prompt = 2048, .batch = 2048}),
+                     writes = predict(work, rates, {.prompt = 32});
+    if (row.prompt > 0) {
+      EXPECT_NEAR(reads.prompt_tps / row.prompt, 1, 0.2) << row.model << " " << row.type;
+    }
+    EXPECT_NEAR(writes.decode_tps / row.decode, 1, 0.2) << row.model << " " << row.type;
+  }
+}
+
 TEST(Speed, EveryChipHasRates) {
   for (const AppleChip& chip : apple_chips()) {
     const Rates r = rates_of(chip);
@@ -72,6 +95,25 @@ TEST(Speed, CachedKeysAndValuesMayBeSlowerThanWeights) {
   const Rates rates{.read = 1e9, .attend = 1e8, .products = 1e15, .plain_products = 1e15};
   const Prediction p = predict(work(), rates, {.prompt = 1000});
   EXPECT_NEAR(1 / p.decode_tps, 1 + 1000 * 1000 / 1e8 + 100 * 1000 / 1e8, 1e-9);
+}
+
+TEST(Speed, WeightsAreUnpackedForEachBatch) {
+  const Rates rates{.read = 1e9, .products = 1e12, .plain_products = 1e15, .unpacked_bytes = 2};
+  const double products = (512 * 1.8e9 + 2e8) / 1e12, weights = (1e9 + 2 * 0.9e9) / 1e9;
+  EXPECT_NEAR(512 / predict(work(), rates, {.prompt = 512}).prompt_tps, products + weights, 1e-3);
+  EXPECT_NEAR(1024 / predict(work(), rates, {.prompt = 1024}).prompt_tps, 2 * (products + weights), 1e-2);
+}
+
+TEST(Speed, PartsOnDevicesTakeTurns) {
+  const Rates slow{.read = 1e9, .products = 1e12, .plain_products = 1e15, .layer_seconds = 0.1};
+  const Rates fast = rates_of(runtime::DeviceLimits{.read = 1e12, .products = 1e15});
+  const std::vector<PartOnDevice> parts = {{work(), slow, {.prompt = 0.5, .decode = 2}}, {work(), fast, {}}};
+  const Workload workload{.prompt = 100, .batch = 64, .depth = 10};
+  const Prediction a = predict(work(), slow, workload), b = predict(work(), fast, workload),
+                   both = predict(parts, workload);
+  EXPECT_NEAR(1 / both.decode_tps, 1 / a.decode_tps / 2 + 1 / b.decode_tps, 1e-9);
+  EXPECT_NEAR(both.ttft_ms, a.ttft_ms * 2 + b.ttft_ms, 1e-6);
+  EXPECT_NEAR(100 / both.prompt_tps, both.ttft_ms / 1000, 1e-9);
 }
 
 TEST(Speed, ReadingIsBoundByProductsOrByWeights) {

@@ -24,12 +24,12 @@ class TunedTest : public testing::Test {
   TunedEntry entry_{.machine = "a machine",
                     .model = "a model",
                     .name = "smollm2:135m",
-                    .settings = {.threads = 3, .batch = 256, .kv_type = DType::f16},
+                    .settings = {.threads = 3, .batch = 256, .kv_type = DType::f16, .gpu_layers = 20},
                     .created = "2026-01-01T00:00:00Z",
                     .gain = 1.25};
 };
 
-TEST_F(TunedTest, KeepsOneEntryForEachMachineAndModel) {
+TEST_F(TunedTest, KeepsOneEntryForEachMachineModelAndDevice) {
   EXPECT_FALSE(has_tuned(folder_));
   TunedStore(folder_).put(entry_);
   EXPECT_TRUE(has_tuned(folder_));
@@ -37,30 +37,36 @@ TEST_F(TunedTest, KeepsOneEntryForEachMachineAndModel) {
   TunedEntry other = entry_;
   other.machine = "another machine", other.settings = {.threads = 8};
   kept.put(other);
-  const auto found = kept.find("a machine", "a model");
+  const auto found = kept.find("a machine", "a model", Device::cpu);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->settings, entry_.settings);
   EXPECT_EQ(found->name, "smollm2:135m");
   EXPECT_DOUBLE_EQ(found->gain, 1.25);
-  EXPECT_EQ(kept.find("another machine", "a model")->settings, (tune::Settings{.threads = 8}));
-  EXPECT_FALSE(kept.find("a machine", "another model"));
+  EXPECT_EQ(kept.find("another machine", "a model", Device::cpu)->settings, (tune::Settings{.threads = 8}));
+  EXPECT_FALSE(kept.find("a machine", "another model", Device::cpu));
+  EXPECT_FALSE(kept.find("a machine", "a model", Device::emulator));
+  other = entry_;
+  other.device = Device::emulator, other.settings.gpu_layers = 0;
+  kept.put(other);
+  EXPECT_EQ(kept.find("a machine", "a model", Device::emulator)->settings.gpu_layers, 0);
 
   entry_.settings.batch = 128;
   kept.put(entry_);
-  EXPECT_EQ(kept.find("a machine", "a model")->settings.batch, 128);
+  EXPECT_EQ(kept.find("a machine", "a model", Device::cpu)->settings.batch, 128);
+  EXPECT_EQ(kept.list().size(), 3U);
+  EXPECT_TRUE(kept.forget("a machine", "a model", Device::cpu));
+  EXPECT_FALSE(kept.forget("a machine", "a model", Device::cpu));
   EXPECT_EQ(kept.list().size(), 2U);
-  EXPECT_TRUE(kept.forget("a machine", "a model"));
-  EXPECT_FALSE(kept.forget("a machine", "a model"));
-  EXPECT_EQ(kept.list().size(), 1U);
 }
 
 TEST_F(TunedTest, WhatMakesNoSenseIsAnError) {
   TunedStore kept(folder_);
-  for (const tune::Settings bad : {tune::Settings{.threads = 0}, tune::Settings{.threads = 1 << 20},
-                                   tune::Settings{.batch = -5}, tune::Settings{.kv_type = DType::q2_k}}) {
+  for (const tune::Settings bad :
+       {tune::Settings{.threads = 0}, tune::Settings{.threads = 1 << 20}, tune::Settings{.batch = -5},
+        tune::Settings{.kv_type = DType::q2_k}, tune::Settings{.gpu_layers = -2}}) {
     entry_.settings = bad;
     kept.put(entry_);
-    EXPECT_THROW(kept.find("a machine", "a model"), Error);
+    EXPECT_THROW(kept.find("a machine", "a model", Device::cpu), Error);
   }
 }
 
@@ -68,7 +74,7 @@ TEST_F(TunedTest, ADamagedFileIsToldOrSetAside) {
   fs::create_directories(folder_);
   std::ofstream(folder_ / "tuned.db") << std::string(5000, 'x');
   EXPECT_THROW(TunedStore{folder_}, Error);
-  const KeptSettings nothing = kept_settings(folder_, "no model.gguf");
+  const KeptSettings nothing = kept_settings(folder_, "no model.gguf", Device::automatic);
   EXPECT_FALSE(nothing.settings);
   EXPECT_THAT(nothing.problem, testing::HasSubstr("tuned.db"));
   TunedStore(folder_, Logger()).put(entry_);
@@ -76,7 +82,7 @@ TEST_F(TunedTest, ADamagedFileIsToldOrSetAside) {
 }
 
 TEST_F(TunedTest, WithoutAFileNothingIsTouched) {
-  const KeptSettings nothing = kept_settings(folder_, "no model.gguf");
+  const KeptSettings nothing = kept_settings(folder_, "no model.gguf", Device::automatic);
   EXPECT_FALSE(nothing.settings);
   EXPECT_TRUE(nothing.problem.empty());
   EXPECT_FALSE(fs::exists(folder_));

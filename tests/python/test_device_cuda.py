@@ -43,6 +43,14 @@ def test_it_writes_what_the_emulator_writes(medlar, tiny, stubs):
     assert medlar.run(*ask, "--device", "cuda", env=stubs) == medlar.run(*ask, "--device", "emulator")
 
 
+def test_it_tells_what_the_gpu_holds(medlar, tiny, stubs):
+    ask = ["run", tiny("llama"), "hello", "--raw", "-n", "2", "--device", "cuda"]
+    (device,) = medlar.json(*ask, "--json", env=stubs)["devices"]
+    assert (device["name"], device["number"]) == ("stub", 0) and 0 < device["held"] <= device["ceiling"]
+    assert b" of stub" in medlar.try_run(*ask, "--stats", env=stubs).stderr
+    assert medlar.json(*ask[:-1], "cpu", "--json", env=stubs)["devices"] == []
+
+
 def test_too_little_memory_is_an_error(medlar, tmp_path, stubs):
     medlar.run("synth", "llama-1b:q8_0", tmp_path / "m.gguf")
     done = medlar.try_run("run", tmp_path / "m.gguf", "x", "--raw", "-n", "1", "--device", "cuda", "-c", "65536",
@@ -90,6 +98,11 @@ def test_the_server_tells_what_is_on_the_gpu(medlar, tiny, stubs):
         assert memory["devices"][0]["categories"]["weights"] == memory["devices"][0]["held"]["weights"] > 0
         assert memory["devices"][0]["held"]["kv"] > 0 and memory["held"]["kv"] == memory["held"]["weights"] == 0
         assert memory["devices"][0]["held_total"] <= memory["devices"][0]["ceiling"]
+        lines = server.request("/metrics")[2].decode().splitlines()
+        metrics = dict(line.rsplit(" ", 1) for line in lines if line.startswith("medlar_device_memory_bytes"))
+        for category, told in [("held", memory["devices"][0]["held_total"]), ("weights", memory["devices"][0]["held"]["weights"])]:
+            assert float(metrics[f'medlar_device_memory_bytes{{category="{category}",device="0"}}']) == told
+        assert b" on GPU 0" in medlar.try_run("ps", "--url", server.url).stderr
         server.json("/v1/embeddings", {"input": "x"})
         assert server.json("/v1/memory")["devices"][0]["held"]["weights"] == memory["devices"][0]["held"]["weights"]
 
@@ -140,6 +153,40 @@ def test_a_folder_that_cannot_be_written_is_no_error(greeting):
     greeting.folder.parent.mkdir()
     greeting.folder.write_bytes(b"")
     assert greeting().returncode == 0
+
+
+def test_bench_knows_the_gpu(medlar, tiny, stubs):
+    results = medlar.json("bench", "-m", tiny("llama"), "--device", "cuda", "-p", "8", "-n", "2", "-r", "1", "--profile", "-o", "json", env=stubs)
+    assert [r["limit_what"] for r in results] == ["matrix products", "read bandwidth"]
+    for r in results:
+        assert r["limit_rate"] > 0 and 0 < r["limit_share"]
+        calls = {c["call"]: c["seconds"] for c in r["profile"]}
+        assert calls["best_logits"] > 0 and 0 < sum(calls.values()) <= max(r["samples_ns"]) / 1e9
+
+
+def test_a_gpu_without_room_for_the_measurement_has_no_limits(medlar, tiny, stubs):
+    little = stubs | {"STUB_GPU_BYTES": str(3 << 20)}
+    results = medlar.json("bench", "-m", tiny("llama"), "--device", "cuda", "-p", "8", "-n", "0", "-r", "1", "-o", "json", env=little)
+    assert not results[0]["limit_what"]
+    told = plan(medlar, tiny("llama"), "--device", "cuda", gpu=3 << 20, stubs=stubs)
+    assert told["predict"] is None and "stub does not tell what it can do" in told["notes"][-1]
+
+
+def test_the_plan_follows_from_the_gpu(medlar, tiny, stubs):
+    there, here = plan(medlar, tiny("llama"), stubs=stubs), plan(medlar, tiny("llama"), "--device", "cpu", stubs=stubs)
+    assert there["predict"]["decode_tps"] > 0
+    assert there["predict"] != here["predict"]
+
+
+def test_tuning_keeps_to_what_the_gpu_holds(medlar, tiny, stubs, tmp_path):
+    model = tiny("gemma3")
+    whole = plan(medlar, model, "--device", "cuda", "-c", "64", stubs=stubs)
+    env = stubs | {"MEDLAR_HOME": str(tmp_path), "STUB_GPU_BYTES": str(whole["device"]["needed"] * 9 // 10)}
+    ask = ["tune", model, "--prompt", "8", "--gen", "2", "-c", "64", "-t", "1", "-b", "512", "--json"]
+    report = medlar.json(*ask, "--gpu-layers", "7,1", env=env)
+    assert report["gpu"] == "cuda" and report["device"] == "auto"
+    assert report["defaults"]["gpu_layers"] == report["best"]["gpu_layers"] == 0  # the stand-in is slower
+    assert [s["gpu_layers"] for s in report["too_large"]] == [7] and report["measurements"] >= 4
 
 
 def test_without_a_driver_it_says_so(medlar, tiny):

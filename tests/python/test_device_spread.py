@@ -142,6 +142,27 @@ def test_settings_that_cannot_be(medlar, tiny, stubs):
         assert done.returncode != 0 and said in done.stderr, done.stderr
 
 
+def test_times_are_told_of_each_device(medlar, tiny, stubs):
+    ask = ["bench", "-m", tiny("gemma3"), "--device", "cuda", "-p", "8", "-n", "0", "-r", "1", "--profile", "-o", "json"]
+    for options, env, devices in [(["-ngl", "3"], stubs, {"cpu", "stub"}), (["--gpus", "2"], gpus(stubs, 2), {"stub 0", "stub 1"})]:
+        (result,) = medlar.json(*ask, *options, env=env)
+        calls = [c["call"] for c in result["profile"]]
+        assert {call.rpartition(" on ")[2] for call in calls} == devices
+        assert not result["limit_what"]  # no limit of one kind
+
+
+def test_a_hybrids_speed_is_the_sum_of_its_parts_times(medlar, small, stubs):
+    """The more layers are on the GPU, the more its own speed counts, and nothing is faster than the faster one."""
+    def seconds(*options, env=stubs):
+        return 1 / plan(medlar, small, "-c", "512", *options, env=env)["predict"]["decode_tps"]
+    cpu, gpu = seconds("--device", "cpu"), seconds("--device", "cuda")
+    both = seconds("--device", "cuda", "-ngl", "15")
+    # The stand-in's limits are measured anew each time, and those of a busy machine.
+    assert min(cpu, gpu) * 0.6 < both < max(cpu, gpu) * 1.6
+    predicted = plan(medlar, small, "-c", "512", "--device", "emulator", env=stubs)
+    assert predicted["predict"] is None and "emulator does not tell what it can do" in predicted["notes"][-1]
+
+
 def test_the_doctor_knows_all_gpus(medlar, stubs):
     found = [f["what"] for f in medlar.json("doctor", "--json", env=gpus(stubs, 2))["findings"] if f["id"] == "gpu"]
     assert len(found) == 2 and "number 0" in found[0] and "number 1" in found[1]
@@ -159,7 +180,9 @@ def test_the_server_spreads(medlar, tiny, stubs, tmp_path):
         assert got[2]["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
         memory = server.json("/v1/memory")
         assert [d["number"] for d in memory["devices"]] == [0, 1]
+        metrics = server.request("/metrics")[2].decode()
         for device in memory["devices"]:
+            assert f'medlar_device_memory_bytes{{category="held",device="{device["number"]}"}} {device["held_total"]}' in metrics
             assert device["held"]["weights"] > 0 and device["held"]["kv"] > 0
             assert device["held_total"] <= device["ceiling"]
         assert memory["held"]["weights"] > 0 and memory["held"]["kv"] > 0

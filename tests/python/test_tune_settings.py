@@ -26,12 +26,12 @@ def model(tiny):
     return tiny("llama")
 
 
-def keep(home, report, threads=1, batch=64, kv_type="f32"):
-    """Puts settings where a search puts them, for the model and machine of `report`."""
+def keep(home, report, threads=1, batch=64, kv_type="f32", gpu_layers=-1, device=None):
+    """Puts settings where a search puts them, for the model, machine and device of `report`."""
     with sqlite3.connect(pathlib.Path(home["MEDLAR_HOME"]) / "tuned.db") as database:
         database.execute(
-            "INSERT OR REPLACE INTO tuned VALUES (?, ?, 'some model', ?, ?, ?, '2026-01-01T00:00:00Z', 1500000)",
-            (report["machine_key"], report["model_key"], threads, batch, kv_type),
+            "INSERT OR REPLACE INTO tuned VALUES (?, ?, ?, 'some model', ?, ?, ?, ?, '2026-01-01T00:00:00Z', 1500000)",
+            (report["machine_key"], report["model_key"], device or report["device"], threads, batch, kv_type, gpu_layers),
         )
     database.close()
 
@@ -174,6 +174,64 @@ def test_list_and_forget(medlar, home, model, kept):
     medlar.run("tune", "some model", "--forget", env=home)  # by the name that the list shows
 
 
+def test_how_many_layers_a_gpu_has_is_searched(medlar, home, model, tmp_path):
+    """The emulator is the slowest GPU there is: what is found is to leave it."""
+    script = tmp_path / "launch.sh"
+    ask = ("--prompt", 16, "--gen", 4, "-t", 1, "-b", 512, "--device", "emulator")
+    report = medlar.json("tune", model, *ask, "--json", "--script", script, env=home)
+    layers = medlar.json("plan", model, "--json", "--device", "emulator")["device"]["gpu_layers"]
+    assert (report["device"], report["gpu"], report["defaults"]["gpu_layers"]) == ("emulator", "emulator", layers)
+    assert layers > 0 == report["best"]["gpu_layers"] and report["gained"] and report["kept"]
+    assert report["gain"]["min"] > 1
+    flags = script.read_text().splitlines()[-1]
+    assert "--device emulator" in flags and "--gpu-layers 0" in flags
+    (entry,) = medlar.json("tune", "--list", "--json", env=home)
+    assert (entry["device"], entry["gpu_layers"]) == ("emulator", 0)
+    # Used where the same is asked for, and nothing else.
+    _, message = answer(medlar, home, model, "--device", "emulator")
+    assert "no layers on the GPU, as medlar tune found" in message
+    _, message = answer(medlar, home, model, "--device", "emulator", "--gpu-layers", 1)
+    assert "on the GPU" not in message.partition(", as medlar tune found")[0]
+    assert answer(medlar, home, model)[1] == "" and answer(medlar, home, model, "--device", "cpu")[1] == ""
+    medlar.run("tune", model, "--forget", env=home)
+    assert medlar.json("tune", "--list", "--json", env=home) == []
+
+
+def test_kept_layers_are_used_as_far_as_there_is_room(medlar, home, model):
+    report = medlar.json("tune", model, "-t", 1, "-b", 512, "--device", "emulator", "--gpu-layers", 0, "--prompt", 8, "--gen", 2, "--json", env=home)
+    keep(home, report, gpu_layers=1)
+    _, message = answer(medlar, home, model, "--device", "emulator")
+    assert "1 layer on the GPU, as medlar tune found" in message and " layers on emulator, " in message
+    done = medlar.try_run("bench", "-m", model, "-p", 8, "-n", 0, "-r", 1, "-o", "json", "--device", "emulator", env=home)
+    assert b"1 layer on the GPU" in done.stderr
+
+
+def test_layers_need_a_gpu(medlar, home, model):
+    if medlar.json("plan", model, "--json")["device"]["name"] != "cpu":
+        pytest.skip("this machine has a GPU")
+    assert "there is no GPU that could have layers" in medlar.fail("tune", model, *SHORT, "--gpu-layers", "1,0", env=home)
+    assert "doctor" in medlar.run("tune", model, "--prompt", 8, "--gen", 2, "-t", 1, "-b", 512, env=home).decode()
+    report = medlar.json("tune", model, "--prompt", 8, "--gen", 2, "-t", 1, "-b", 512, "--device", "cpu", "--json", env=home)
+    assert (report["gpu"], report["best"]["gpu_layers"], report["device"]) == (None, 0, "cpu")
+
+
+def test_settings_of_an_older_version_are_the_processors(medlar, home, model, kept):
+    path = pathlib.Path(home["MEDLAR_HOME"]) / "tuned.db"
+    path.unlink()
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE tuned (machine TEXT NOT NULL, model TEXT NOT NULL, name TEXT NOT NULL, threads INTEGER NOT NULL,"
+            " batch INTEGER NOT NULL, kv_type TEXT NOT NULL, created TEXT NOT NULL, gain_millionths INTEGER NOT NULL,"
+            " PRIMARY KEY (machine, model)) WITHOUT ROWID"
+        )
+        database.execute("INSERT INTO tuned VALUES (?, ?, 'old', 1, 64, 'f32', '2026-01-01T00:00:00Z', 1500000)", (kept["machine_key"], kept["model_key"]))
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    assert "1 thread, 64 tokens at once" in answer(medlar, home, model, "--device", "cpu")[1]
+    (entry,) = medlar.json("tune", "--list", "--json", env=home)
+    assert (entry["device"], entry["gpu_layers"], entry["model"]) == ("cpu", None, "old")
+
+
 def test_a_search_without_a_gain_forgets_what_was_kept(medlar, home, model, kept):
     defaults = kept["defaults"]  # nothing but these is tried
     report = medlar.json("tune", model, *SHORT, "-t", defaults["threads"], "-b", defaults["batch"], "--json", env=home)
@@ -242,6 +300,8 @@ def test_what_needs_too_much_is_not_tried(medlar, home, tmp_path):
     (["--prompt", 100_000], 2, "does not fit the context"),
     (["--kv-types", "q2_k"], 2, "--kv-types"),
     (["-t", 0], 2, "--threads"),
+    (["--device", "abacus"], 2, "abacus"),
+    (["--gpu-layers", "-1"], 2, "--gpu-layers"),
     (["--export", "/nonexistent/f.json"], 1, "/nonexistent"),
     (["--script", "/nonexistent/f.sh"], 1, "/nonexistent"),
 ])  # fmt: skip

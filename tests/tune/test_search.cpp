@@ -122,6 +122,32 @@ TEST(Search, StoppedAnywhereItKeepsTheBestSoFar) {
   EXPECT_EQ(last, seconds({.threads = 8, .batch = 256}));
 }
 
+TEST(Search, LayersOnAGpuComeFirst) {
+  // The processor with half of the layers on the GPU is the fastest; with all of them threads do nothing.
+  const auto seconds = [](const Settings& s) {
+    const int layers = s.gpu_layers.value_or(32);
+    return layers == 32 ? 2.0 : (layers == 16 ? 1.0 : 4.0) * at_threads(s, 8) / at_threads(kDefaults, 8);
+  };
+  SearchTask task{.defaults = kDefaults, .choices = {.batches = {128}, .gpu_layers = {16, 0}}};
+  task.uses_threads = [](const Settings& s) { return s.gpu_layers.value_or(32) < 32; };
+  const SearchResult result = search_on(seconds, task);
+  EXPECT_EQ(result.best, (Settings{.threads = 8, .gpu_layers = 16}));
+  ASSERT_EQ(result.ratios.size(), 8U);
+  for (const double ratio : result.ratios) EXPECT_NEAR(ratio, 4, 1e-12);
+
+  std::vector<Settings> seen;
+  const SearchResult whole = search_on(
+      [&](const Settings& s) {
+        seen.push_back(s);
+        return s.gpu_layers ? 3.0 : 2.0;
+      },
+      task);
+  EXPECT_EQ(whole.best, kDefaults);
+  for (const Settings& s : seen) EXPECT_EQ(s.threads, kDefaults.threads);
+  task.fits = [](const Settings& s) { return s.gpu_layers != 16; };
+  EXPECT_EQ(search_on(seconds, task).too_large.front().gpu_layers, 16);
+}
+
 TEST(Search, SaysWhatItDoes) {
   int last_done = -1;
   SearchTask task{.defaults = kDefaults, .choices = {.batches = {256}}};

@@ -10,6 +10,7 @@
 #include "kernels/gpu/flash_combine.h"
 #include "kernels/gpu/heads.h"
 #include "kernels/gpu/linear_sum.h"
+#include "kernels/gpu/peak.h"
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/quantize.h"
 #include "kernels/gpu/rms_norm.h"

@@ -1,7 +1,8 @@
-// The linear_wgmma kernels and those that make their operands, compiled for the emulator.
+// The kernels of the words of wgmma.h and those that make their operands, compiled for the emulator.
 #include "kernels/gpu/catalog.h"
 #include "kernels/gpu/emulator/kernels.h"
 #include "kernels/gpu/linear_wgmma.h"
+#include "kernels/gpu/peak_wgmma.h"
 #include "kernels/gpu/unpack.h"
 
 #define NATIVE_DEFINE(file, threads, shared, name, ...) \

@@ -7,6 +7,7 @@
 #include "runtime/cuda/driver.h"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -30,6 +31,7 @@
 
 namespace {
 
+namespace cuda = medlar::runtime::cuda;
 using medlar::emulator::EmulatedKernel;
 using medlar::runtime::cuda::Attribute;
 using medlar::runtime::cuda::DevicePointer;
@@ -118,8 +120,11 @@ Result drain_all() {
 }
 
 struct Event {
+  bool timed = false;
   Gpu* gpu = nullptr;  // null: never recorded
   std::size_t until = 0;
+  std::chrono::steady_clock::time_point reached;  // where timed
+  int queries = 0;
 };
 
 // The GPU in whose memory this is; null: in none's.
@@ -313,20 +318,41 @@ Result cuStreamCreate(Handle* stream, unsigned) {
 Result cuStreamDestroy_v2(Handle) { return kOk; }
 Result cuStreamSynchronize(Handle stream) { return drain(*object<Gpu>(stream)); }
 Result cuStreamWaitEvent(Handle stream, Handle event, unsigned) {
-  const Event waited = *object<Event>(event);
+  const Event waited = *object<Event>(event);  // as it is recorded now
   if (waited.gpu)
     object<Gpu>(stream)->queue.emplace_back([=] { return drain(*waited.gpu, waited.until) == kOk; });
   return kOk;
 }
-Result cuEventCreate(Handle* event, unsigned) { return *event = handle(new Event), kOk; }
-Result cuEventDestroy_v2(Handle event) { return delete object<Event>(event), kOk; }
+Result cuEventCreate(Handle* event, unsigned flags) {
+  return *event = handle(new Event{.timed = (flags & cuda::kUntimed) == 0}), kOk;
+}
+Result cuEventDestroy_v2(Handle event) {
+  const Event* const e = object<Event>(event);
+  if (e->gpu) drain(*e->gpu, e->until);
+  return delete e, kOk;
+}
 Result cuEventRecord(Handle event, Handle stream) {
   Gpu* const gpu = object<Gpu>(stream);
-  return *object<Event>(event) = {gpu, gpu->done + gpu->queue.size()}, kOk;
+  Event* const e = object<Event>(event);
+  if (e->timed) gpu->queue.emplace_back([e] { return e->reached = std::chrono::steady_clock::now(), true; });
+  e->gpu = gpu, e->until = gpu->done + gpu->queue.size();
+  return kOk;
 }
 Result cuEventSynchronize(Handle event) {
   const Event waited = *object<Event>(event);
   return waited.gpu ? drain(*waited.gpu, waited.until) : kOk;
+}
+// Not ready at first, as long as one may wait for that.
+Result cuEventQuery(Handle event) {
+  return ++object<Event>(event)->queries % 3 == 0 ? cuEventSynchronize(event) : cuda::kNotReady;
+}
+Result cuEventElapsedTime(float* milliseconds, Handle from, Handle to) {
+  const Event &begin = *object<Event>(from), &end = *object<Event>(to);
+  if (!begin.timed || !end.timed || !begin.gpu || !end.gpu) return kInvalid;
+  for (const Event* e : {&begin, &end})
+    if (e->gpu->done < e->until) return cuda::kNotReady;
+  *milliseconds = std::chrono::duration<float, std::milli>(end.reached - begin.reached).count();
+  return kOk;
 }
 
 Result cuModuleLoadData(Handle* module, const void* image) {
