@@ -62,7 +62,7 @@ std::vector<std::pair<std::int64_t, std::int64_t>> parse_pairs(const std::vector
 struct BenchCommand {
   std::string model, synthetic, format = "md";
   DeviceFlags device;
-  std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"512"}, threads{"0"};
+  std::vector<std::string> prompts{"512"}, gens{"128"}, pairs, depths{"0"}, batches{"0"}, threads{"0"};
   std::vector<std::string> kv_k{""}, kv_v{""};
   int repetitions = 5;
   bool exact = false, profile = false, no_limit = false;
@@ -171,7 +171,7 @@ struct BenchCommand {
             .gens = parse_numbers<std::int64_t>("-n", gens, 0),
             .depths = parse_numbers<std::int64_t>("-d", depths, 0),
             .pairs = parse_pairs(pairs),
-            .batches = parse_numbers<int>("-b", batches, 1),
+            .batches = parse_numbers<int>("-b", batches, 0),
             .threads = parse_numbers<int>("-t", threads, 0),
             .k_types = parse_kv_types("--kv-k", kv_k),
             .v_types = parse_kv_types("--kv-v", kv_v),
@@ -271,7 +271,7 @@ void add_settings(CLI::App& command, BenchCommand& o) {
         ->delimiter(',')
         ->group("Model and machine");
   };
-  list("-b,--batch-size", o.batches, "Tokens read at once; 512 if not given");
+  list("-b,--batch-size", o.batches, "Tokens read at once; 0 or not given: as many as suit the device");
   list("-t,--threads", o.threads, "Threads; 0: one for each performance core");
   list("--kv-k", o.kv_k, "Types of the cached keys (also -ctk); q8_0 if not given")->type_name("TYPE,...");
   list("--kv-v", o.kv_v, "Types of the cached values (also -ctv); q8_0 if not given")->type_name("TYPE,...");

@@ -45,7 +45,9 @@ void EngineFlags::add_to(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::NonNegativeNumber.description(""))
       ->group(group);
-  command.add_option("-b,--batch-size", batch, "Tokens of a prompt read at once; 512 if not given")
+  command
+      .add_option("-b,--batch-size", batch,
+                  "Tokens of a prompt read at once; if not given 512, or 2048 on NVIDIA Hopper")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << 20).description(""))
       ->group(group);
@@ -75,9 +77,9 @@ EngineOptions EngineFlags::options() const {
                   .k_type = kv_k.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-k", kv_k),
                   .v_type = kv_v.empty() ? cli::kv_type("--kv-type", kv_type) : cli::kv_type("--kv-v", kv_v),
                   .threads = threads,
+                  .batch = batch,
                   .exact = exact,
                   .kernel_cache = kernel_cache()};
-  if (batch > 0) o.batch = batch;
   device.apply(o);
   return o;
 }

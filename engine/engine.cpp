@@ -143,6 +143,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
   if (o.cache > 0) context = std::min(context, o.cache);
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
+  if (o.batch == 0) return;  // choose_placement() knows the device
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   options.batch = std::max(options.batch, options.sequences);
   // Enough rows to score quickly, within a few MB of logits.
@@ -151,16 +152,15 @@ void Engine::Impl::settle(const EngineOptions& o) {
 }
 
 Placement Engine::Impl::choose_placement(Backends& backends) {
-  const runtime::ProgramOptions program = program_options();
-  const Placing what = placing(program);
   const std::vector<EngineOptions> all = choices(options, backends);
   for (const EngineOptions& choice : all) {
     const bool last = &choice == &all.back();
+    settle(choice);
+    const runtime::ProgramOptions program = program_options();
+    const Placing what = placing(program);
     try {
-      Placement placement = place(what, choice, backends);
-      if (!last && !placement.fits(what)) continue;
-      options = choice;
-      return placement;
+      Placement placement = place(what, options, backends);
+      if (last || placement.fits(what)) return placement;
     } catch (const Error& error) {
       if (last || error.kind() != ErrorKind::unsupported) throw;
     }

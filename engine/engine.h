@@ -36,7 +36,7 @@ struct EngineOptions {
   // Of the KV cache; unset: q8_0, or f16 where a head is no whole number of its blocks.
   std::optional<DType> k_type, v_type;
   int threads = 0;         // 0: the machine's performance cores
-  int batch = 512;         // tokens read at once
+  int batch = 0;           // tokens read at once; 0: as many as suit the device
   int sequences = 1;       // timelines at once, each of up to `context` tokens (scheduler.h)
   std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
   // automatic: a GPU that is here, that has kernels for the model and memory for it, or for enough of its

@@ -177,6 +177,14 @@ Placement on_one(const Placing& what, Device device, Backends& backends) {
   return placement;
 }
 
+// With as many tokens at once as suit the device, unless they say how many.
+EngineOptions settled(EngineOptions options, Backends& backends) {
+  if (options.batch == 0)
+    options.batch = options.device == Device::cpu ? runtime::kPromptTokens
+                                                  : backends.get(options.device)->prompt_tokens();
+  return options;
+}
+
 }  // namespace
 
 std::int64_t Placement::gpu_layers() const {
@@ -223,20 +231,20 @@ Placement place(const Placing& what, const EngineOptions& options, Backends& bac
 
 std::vector<EngineOptions> choices(const EngineOptions& options, Backends& backends) {
   EngineOptions choice = options;
-  if (options.device != Device::automatic) return {options};
+  if (options.device != Device::automatic) return {settled(options, backends)};
   std::vector<EngineOptions> all;
   const bool asked = options.gpus > 0 || options.gpu_layers.value_or(0) > 0;
   for (const Device device : backends.automatic()) {
     choice.device = device;
     if (device == Device::cpu || options.gpu_layers == 0) break;
-    all.push_back(choice);
+    all.push_back(settled(choice, backends));
     if (options.gpu_layers) continue;
     choice.gpu_layers = kFittingLayers;
-    all.push_back(choice);
+    all.push_back(settled(choice, backends));
     choice.gpu_layers.reset();
   }
   choice.device = Device::cpu, choice.gpus = 0;
-  if (all.empty() || !asked) all.push_back(choice);
+  if (all.empty() || !asked) all.push_back(settled(choice, backends));
   return all;
 }
 

@@ -118,11 +118,15 @@ class Program {
   virtual void check_guards() const = 0;
 };
 
+constexpr int kPromptTokens = 512;
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual DeviceMemory memory() const { return {}; }
+  // Tokens of a prompt that a step reads at about the device's full speed.
+  virtual int prompt_tokens() const { return kPromptTokens; }
   // Of each device that programs are spread over, in the order of Program::parts(), measured now in a
   // fraction of a second; kernels are kept in `kernel_cache` (ProgramOptions). None: the device tells no
   // times, or has no memory left, or is the processor, whose limits depend on the threads that use it.

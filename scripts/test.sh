@@ -173,10 +173,10 @@ run_sanitized() {
     return
   fi
   export TSAN_OPTIONS="exitcode=66 history_size=4" UBSAN_OPTIONS=print_stacktrace=1
-  # Without the numbers of each backend: the emulator takes hours of them there, on one thread. Its own races are what
+  # Without what compares backends: the emulator takes hours of them there, on one thread. Its own races are what
   # the stage gpu looks for.
   for test in base engine host server; do
-    if "$folder/tests/$test/test_$test" --gtest_brief=1 --gtest_filter=-Tiny/Backends.*; then
+    if "$folder/tests/$test/test_$test" --gtest_brief=1 --gtest_filter=-Tiny/Backends.*:SampleBest.Answers*; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1))

@@ -118,9 +118,9 @@ class Setting {
 
   BenchResult measure(const BenchTest& test, const BenchOptions& options) {
     const Engine& engine = workload_.engine();
-    BenchResult r{.setting = setting_of(engine, test, options_.batch)};
+    BenchResult r{.setting = setting_of(engine, test)};
     r.setting.model_path = path_.string();
-    run({.prompt = std::min<std::int64_t>(test.prompt, options_.batch),
+    run({.prompt = std::min<std::int64_t>(test.prompt, engine.batch()),
          .gen = std::min(test.gen, kWarmUpTokens),
          .depth = 0});
     if (options.profile) r.profile.emplace(engine.calls());
@@ -187,7 +187,7 @@ std::vector<BenchTest> bench_tests(const BenchOptions& options) {
   return tests;
 }
 
-BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch) {
+BenchSetting setting_of(const Engine& engine, const BenchTest& test) {
   const ModelDescription& d = engine.description();
   return {.model_type = model_type(d),
           .cpu = probe().cpu,
@@ -196,7 +196,7 @@ BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch) 
           .parameters = d.parameters,
           .test = test,
           .threads = engine.threads(),
-          .batch = batch,
+          .batch = engine.batch(),
           .k_type = engine.k_type(),
           .v_type = engine.v_type()};
 }

@@ -30,7 +30,7 @@ struct BenchTest {
 struct BenchOptions {
   std::vector<std::int64_t> prompts{512}, gens{128}, depths{0};  // zeros in prompts and gens are left out
   std::vector<std::pair<std::int64_t, std::int64_t>> pairs;      // prompt, then gen, as one test
-  std::vector<int> batches{512}, threads{0};
+  std::vector<int> batches{0}, threads{0};
   std::vector<std::optional<DType>> k_types{std::nullopt}, v_types{std::nullopt};
   int repetitions = 5;
   bool profile = false;  // of every test, without the depth
@@ -63,7 +63,7 @@ struct BenchSetting {
   DType k_type = DType::f32, v_type = DType::f32;
 };
 // Without the model's path.
-BenchSetting setting_of(const Engine& engine, const BenchTest& test, int batch);
+BenchSetting setting_of(const Engine& engine, const BenchTest& test);
 
 struct BenchResult {
   BenchSetting setting;

@@ -27,10 +27,7 @@ class Stopwatch {
 class Player {
  public:
   Player(const std::filesystem::path& path, const SustainedOptions& options, const SustainedWatcher& watcher)
-      : test_(options.round),
-        batch_(options.engine.batch),
-        watcher_(watcher),
-        workload_(path, sized(options)) {}
+      : test_(options.round), watcher_(watcher), workload_(path, sized(options)), batch_(engine().batch()) {}
 
   const Engine& engine() const { return workload_.engine(); }
 
@@ -79,9 +76,9 @@ class Player {
   }
 
   BenchTest test_;
-  std::int64_t batch_;
   const SustainedWatcher& watcher_;
   Workload workload_;
+  std::int64_t batch_;
   Stopwatch clock_;
 };
 
@@ -127,7 +124,7 @@ void run_sustained(const std::filesystem::path& model, const SustainedOptions& o
   if (options.round.tokens() == 0)
     throw Error(ErrorKind::usage, "there is nothing to measure", "give -p or -n a number above 0");
   Player player(model, options, watcher);
-  if (watcher.on_start) watcher.on_start(setting_of(player.engine(), options.round, options.engine.batch));
+  if (watcher.on_start) watcher.on_start(setting_of(player.engine(), options.round));
   player.warm_up();
   IntervalCutter cutter(options.round, options.interval());
   const auto report = [&](std::optional<Interval> interval) {

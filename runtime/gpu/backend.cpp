@@ -301,6 +301,9 @@ class GpuBackend final : public Backend {
 
   std::string_view name() const override { return device_->name(); }
   DeviceMemory memory() const override { return device_->memory(); }
+  // Each step unpacks all weights before it multiplies them by wgmma: 8B Q4_K_M on an H200 reads 30,162
+  // tokens/s by 2,048, 22,955 by 512.
+  int prompt_tokens() const override { return tuning_.wgmma_rows > 0 ? 4 * kPromptTokens : kPromptTokens; }
   std::vector<std::optional<DeviceLimits>> measure_limits(const std::filesystem::path& cache) override {
     return {gpu::measure_limits(*device_, {.wgmma = tuning_.wgmma_rows > 0, .kernel_cache = cache})};
   }
