@@ -26,6 +26,7 @@ void add_verify(CLI::App& program, const Console& console);
 void add_tokenize(CLI::App& program, const Console& console);
 void add_template(CLI::App& program, const Console& console);
 void add_logits(CLI::App& program, const Console& console);
+void add_perplexity(CLI::App& program, const Console& console);
 void add_bench(CLI::App& program, const Console& console);
 void add_tune(CLI::App& program, const Console& console);
 void add_analyze(CLI::App& program, const Console& console);
