@@ -17,7 +17,7 @@
 #include "cli/json.h"
 #include "cli/models.h"
 #include "cli/perplexity_report.h"
-#include "cli/progress_bar.h"
+#include "cli/scored_text.h"
 #include "cli/tokens.h"
 #include "eval/same_tokens.h"
 
@@ -29,33 +29,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// A newline that ends the file is no part of the text, as llama.cpp's programs have it.
-std::string read_text(const std::string& file) {
-  std::string text = read_input(file);
-  if (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
-// Shows how far the model has read, and its perplexity so far.
-class ScoreBar {
- public:
-  explicit ScoreBar(const Console& console) : bar_(console.messages, stderr) {}
-
-  void show(const eval::ScoreProgress& p) {
-    const double share = static_cast<double>(p.read) / static_cast<double>(p.total);
-    const double left = p.read > 0 ? seconds_since(start_) * (1 / share - 1) : -1;
-    bar_.show({.what = p.perplexity > 0 ? fmt::format("perplexity {:.4f}", p.perplexity) : "reading",
-               .done = static_cast<std::uint64_t>(p.read),
-               .total = static_cast<std::uint64_t>(p.total),
-               .seconds_left = left,
-               .bytes = false});
-  }
-
- private:
-  ProgressBar bar_;
-  Clock::time_point start_ = Clock::now();
-};
 
 struct PerplexityCommand {
   std::string model, file, kl_base, kl_against, save_base;
@@ -121,7 +94,7 @@ struct PerplexityCommand {
     options.save = writer ? &*writer : nullptr;
     const Interrupt interrupt;
     options.cancel = &interrupt.flag();
-    ScoreBar bar(console);
+    ScoreBar bar(console, "");
     options.on_step = [&](const eval::ScoreProgress& p) { bar.show(p); };
     const Clock::time_point start = Clock::now();
     const eval::Scores scores = eval::score_windows(*loaded, windows, options);

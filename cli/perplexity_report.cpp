@@ -60,6 +60,16 @@ json::object comparison_json(const eval::Comparison& c) {
 
 }  // namespace
 
+void add_quality(json::object& object, const eval::Quality& q) {
+  object["tokens"] = q.tokens;
+  object["perplexity"] = q.perplexity.value;
+  object["perplexity_error"] = q.perplexity.error;
+  object["nll"] = q.nll.value;
+  object["nll_error"] = q.nll.error;
+  if (!q.comparison) return;
+  for (auto& [name, value] : comparison_json(*q.comparison)) object[name] = value;
+}
+
 std::string to_text(const PerplexityReport& r) {
   std::string text = fmt::format("{} on {}: {} tokens of {} windows of {}{}{}\n", visible(r.model),
                                  visible(r.file.empty() ? r.base : r.file), r.quality.tokens, r.windows,
@@ -71,27 +81,15 @@ std::string to_text(const PerplexityReport& r) {
 }
 
 json::object to_json(const PerplexityReport& r) {
-  json::object object{{"model", r.model},
-                      {"file", r.file},
-                      {"base", r.base},
-                      {"saved", r.saved},
-                      {"context", r.context},
-                      {"stride", r.stride},
-                      {"windows", r.windows},
-                      {"windows_total", r.whole},
-                      {"complete", r.complete()},
-                      {"tokens", r.quality.tokens},
-                      {"perplexity", r.quality.perplexity.value},
-                      {"perplexity_error", r.quality.perplexity.error},
-                      {"nll", r.quality.nll.value},
-                      {"nll_error", r.quality.nll.error},
-                      {"running", json::value_from(r.running)},
-                      {"seconds", r.seconds},
-                      {"tokens_per_second", r.tokens_per_second}};
+  json::object object{{"model", r.model},         {"file", r.file},
+                      {"base", r.base},           {"saved", r.saved},
+                      {"context", r.context},     {"stride", r.stride},
+                      {"windows", r.windows},     {"windows_total", r.whole},
+                      {"complete", r.complete()}, {"running", json::value_from(r.running)},
+                      {"seconds", r.seconds},     {"tokens_per_second", r.tokens_per_second}};
   for (const char* name : {"file", "base", "saved"})
     if (object[name].as_string().empty()) object[name] = nullptr;
-  if (r.quality.comparison)
-    for (auto& [name, value] : comparison_json(*r.quality.comparison)) object[name] = value;
+  add_quality(object, r.quality);
   return object;
 }
 

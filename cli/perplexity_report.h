@@ -21,6 +21,9 @@ struct PerplexityReport {
   bool complete() const { return windows == whole; }
 };
 
+// What a text says of a model: "tokens", "perplexity", "nll", and of a comparison its fields.
+void add_quality(boost::json::object& object, const eval::Quality& quality);
+
 std::string to_text(const PerplexityReport& report);
 boost::json::object to_json(const PerplexityReport& report);
 

@@ -18,7 +18,8 @@ Comparison compare(std::span<const TokenScore> scores, std::span<const double> n
   std::vector<double> kl = column(scores, &TokenScore::kl), change = column(scores, &TokenScore::p_change);
   const PairedMeans pair = paired_means(nll, base_nll);
   Comparison c{
-      .base_perplexity = exponential(mean(base_nll)),
+      .base_nll = mean(base_nll),
+      .base_perplexity = {},
       .log_ratio = pair.difference,
       .correlation = pair.correlation,
       .kl = mean(kl),
@@ -27,6 +28,7 @@ Comparison compare(std::span<const TokenScore> scores, std::span<const double> n
       .p_change_rms = root_mean_square(change),
       .p_change_quantiles = {},
       .same_best = share(std::ranges::count(scores, true, &TokenScore::same_best), std::ssize(scores))};
+  c.base_perplexity = exponential(c.base_nll);
   c.kl_quantiles = quantiles(std::move(kl));
   c.p_change_quantiles = quantiles(std::move(change));
   return c;
@@ -40,6 +42,11 @@ Quality quality(std::span<const TokenScore> scores, bool compared) {
   q.perplexity = exponential(q.nll);
   if (compared) q.comparison = compare(scores, nll);
   return q;
+}
+
+Quality base_quality(const Quality& compared) {
+  const Comparison& c = *compared.comparison;
+  return {.tokens = compared.tokens, .nll = c.base_nll, .perplexity = c.base_perplexity, .comparison = {}};
 }
 
 }  // namespace medlar::eval

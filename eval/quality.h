@@ -12,7 +12,7 @@ namespace medlar::eval {
 
 // The definitions are those of llama.cpp's llama-perplexity (docs/quality.md).
 struct Comparison {
-  Estimate base_perplexity;
+  Estimate base_nll, base_perplexity;
   Estimate log_ratio;      // ln of perplexity / base perplexity; errors of both go together
   double correlation = 0;  // of the two models' -ln p
   Estimate kl;             // nats a token
@@ -29,5 +29,7 @@ struct Quality {
 };
 
 Quality quality(std::span<const TokenScore> scores, bool compared);
+// Of the base, as another's comparison knows it.
+Quality base_quality(const Quality& compared);
 
 }  // namespace medlar::eval

@@ -52,6 +52,16 @@ Estimate share(std::int64_t count, std::int64_t of) {
   return {part, of > 1 ? std::sqrt(part * (1 - part) / static_cast<double>(of - 1)) : 0};
 }
 
+Proportion wilson(std::int64_t count, std::int64_t of) {
+  if (of == 0) return {};
+  constexpr double z = 1.959963984540054;  // normal quantile of 0.975
+  const auto n = static_cast<double>(of);
+  const double part = static_cast<double>(count) / n, scale = 1 + z * z / n;
+  const double middle = (part + z * z / (2 * n)) / scale;
+  const double half = z / scale * std::sqrt(part * (1 - part) / n + z * z / (4 * n * n));
+  return {part, std::max(middle - half, 0.0), std::min(middle + half, 1.0)};
+}
+
 Estimate exponential(const Estimate& logarithm) {
   const double value = std::exp(logarithm.value);
   return {value, value * logarithm.error};

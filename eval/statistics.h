@@ -18,6 +18,11 @@ Estimate mean(std::span<const double> samples);
 Estimate root_mean_square(std::span<const double> samples);
 // How many of `of` were so, as a share.
 Estimate share(std::int64_t count, std::int64_t of);
+// A share with the interval that holds the true one in 95 of 100 cases (Wilson 1927). Of nothing: 0 to 1.
+struct Proportion {
+  double value = 0, low = 0, high = 1;
+};
+Proportion wilson(std::int64_t count, std::int64_t of);
 // exp of an estimate, its error propagated.
 Estimate exponential(const Estimate& logarithm);
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -34,7 +35,7 @@ std::string error_of(const std::function<void()>& f) {
 class PerplexityTest : public ::testing::Test {
  protected:
   std::shared_ptr<Engine> load(std::uint64_t seed, int batch = 512) {
-    const auto path = folder_ / ("m" + std::to_string(seed) + ".gguf");
+    const auto path = folder_ / fmt::format("m{}.gguf", seed);
     if (!std::filesystem::exists(path)) testing::write_tiny_model(path, {.head_dim = 32, .seed = seed});
     return Engine::load(path, scoring({.batch = batch, .exact = true}, windows_, team_));
   }

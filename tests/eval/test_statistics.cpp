@@ -66,5 +66,19 @@ TEST(Quality, AModelWithTheBasesScoresIsAsGood) {
   EXPECT_FALSE(quality(scores, false).comparison);
 }
 
+// Newcombe (1998), table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+TEST(Wilson, IntervalsAreThePublishedOnes) {
+  const auto expect = [](const Proportion& p, double low, double high) {
+    EXPECT_NEAR(p.low, low, 5e-5);
+    EXPECT_NEAR(p.high, high, 5e-5);
+  };
+  expect(wilson(81, 263), 0.2553, 0.3662);
+  expect(wilson(15, 148), 0.0624, 0.1605);
+  expect(wilson(0, 20), 0, 0.1611);
+  expect(wilson(1, 29), 0.0061, 0.1718);
+  EXPECT_DOUBLE_EQ(wilson(15, 148).value, 15.0 / 148);
+  expect(wilson(0, 0), 0, 1);
+}
+
 }  // namespace
 }  // namespace medlar::eval
