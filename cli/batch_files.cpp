@@ -6,10 +6,7 @@
 #include <cstring>
 #include <map>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/json.h"
@@ -81,12 +78,6 @@ BatchRequest parse_request(std::string_view text, std::int64_t number,
 
 bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
 
-[[noreturn]] void fail_output(const std::filesystem::path& path, const char* doing) {
-  throw Error(errno == ENOSPC ? ErrorKind::no_space : ErrorKind::io,
-              fmt::format("cannot {} {}: {}", doing, path.string(), std::strerror(errno)),
-              "the same command goes on from here");
-}
-
 }  // namespace
 
 // --- input
@@ -125,73 +116,31 @@ std::optional<BatchRequest> BatchInput::next() {
 
 // --- output
 
-BatchOutput::BatchOutput(std::filesystem::path path, const BatchSummary& input) : path_(std::move(path)) {
-  open();
-  try {
-    const std::int64_t whole = read(input);
-    const std::int64_t all = ::lseek(descriptor_, 0, SEEK_END);
-    cut_bytes_ = all - whole;
-    if (cut_bytes_ > 0 && ::ftruncate(descriptor_, whole) != 0) fail_output(path_, "repair");
-  } catch (...) {
-    ::close(descriptor_);
-    throw;
-  }
-}
+BatchOutput::BatchOutput(std::filesystem::path path, const BatchSummary& input)
+    : file_(path, [&](const std::string& line) { take(line, path, input); }) {}
 
-BatchOutput::~BatchOutput() { ::close(descriptor_); }
-
-void BatchOutput::open() {
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail_output(path_, "write");
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-  ::close(descriptor_);
-  throw Error(ErrorKind::limit, fmt::format("another process writes to {}", path_.string()),
-              "wait for it, or give another file");
-}
-
-std::int64_t BatchOutput::read(const BatchSummary& input) {
-  std::ifstream file(path_, std::ios::binary);
-  std::int64_t whole = 0;
-  std::string text;
+void BatchOutput::take(const std::string& text, const std::filesystem::path& path,
+                       const BatchSummary& input) {
   const auto refuse = [&] {
     throw Error(ErrorKind::bad_file,
-                fmt::format("{}: line {} answers no request of this batch", path_.string(), found_ + 1),
+                fmt::format("{}: line {} answers no request of this batch", path.string(), found_ + 1),
                 "give another file for the answers");
   };
-  while (std::getline(file, text)) {
-    if (file.eof()) break;  // no newline: the process died while it wrote
-    const BatchRequest answer = parse_request(text, 0, nullptr);
-    if (!answer.custom_id.empty()) {
-      if (!input.ids.contains(answer.custom_id)) refuse();
-      ids_.insert(answer.custom_id);
-    } else {
-      const json::value line = parse_json(text, path_.string());
-      const json::value* number = line.is_object() ? line.get_object().if_contains("line") : nullptr;
-      if (!number || !number->is_int64()) refuse();
-      lines_.insert(number->get_int64());
-    }
-    whole += static_cast<std::int64_t>(text.size()) + 1;
-    ++found_;
+  const BatchRequest answer = parse_request(text, 0, nullptr);
+  if (!answer.custom_id.empty()) {
+    if (!input.ids.contains(answer.custom_id)) refuse();
+    ids_.insert(answer.custom_id);
+  } else {
+    const json::value line = parse_json(text, path.string());
+    const json::value* number = line.is_object() ? line.get_object().if_contains("line") : nullptr;
+    if (!number || !number->is_int64()) refuse();
+    lines_.insert(number->get_int64());
   }
-  return whole;
+  ++found_;
 }
 
 bool BatchOutput::has(const BatchRequest& request) const {
   return request.custom_id.empty() ? lines_.contains(request.line) : ids_.contains(request.custom_id);
-}
-
-void BatchOutput::add(const json::object& answer) {
-  const std::string line = to_line(answer);
-  for (std::string_view rest = line; !rest.empty();) {
-    const ssize_t count = ::write(descriptor_, rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_output(path_, "write");
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
-
-void BatchOutput::sync() {
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_output(path_, "write");
 }
 
 }  // namespace medlar::cli

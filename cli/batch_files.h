@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/json_lines.h"
+
 namespace medlar::cli {
 
 // One line of the input.
@@ -41,36 +43,28 @@ class BatchInput {
   std::int64_t line_ = 0;
 };
 
-// The answers. Whole lines are kept and are not asked for again; the rest of a line that a dying process left
-// is cut off.
+// The answers. Those that are there are not asked for again.
 class BatchOutput {
  public:
-  // Throws Error(bad_file) naming a line that is no answer to a request of this batch, Error(limit) while
-  // another process writes to it, and Error(io).
+  // Throws Error(bad_file) naming a line that is no answer to a request of this batch, and what JsonLinesFile
+  // throws.
   BatchOutput(std::filesystem::path path, const BatchSummary& input);
-  ~BatchOutput();
-  BatchOutput(const BatchOutput&) = delete;
-  BatchOutput& operator=(const BatchOutput&) = delete;
 
   bool has(const BatchRequest& request) const;
-  std::int64_t found() const { return found_; }          // answers that were there
-  std::int64_t cut_bytes() const { return cut_bytes_; }  // of a torn line
+  std::int64_t found() const { return found_; }                 // answers that were there
+  std::int64_t cut_bytes() const { return file_.cut_bytes(); }  // of a torn line
 
-  // One line at once. Throws Error(io, no_space).
-  void add(const boost::json::object& answer);
-  // On the disk.
-  void sync();
+  // As JsonLinesFile's.
+  void add(const boost::json::object& answer) { file_.add(answer); }
+  void sync() { file_.sync(); }
 
  private:
-  void open();
-  // Takes in the whole lines; returns their bytes.
-  std::int64_t read(const BatchSummary& input);
+  void take(const std::string& line, const std::filesystem::path& path, const BatchSummary& input);
 
-  std::filesystem::path path_;
-  int descriptor_ = -1;
   std::set<std::string, std::less<>> ids_;
   std::set<std::int64_t> lines_;  // of requests without an id
-  std::int64_t found_ = 0, cut_bytes_ = 0;
+  std::int64_t found_ = 0;
+  JsonLinesFile file_;  // last: reading it fills the others
 };
 
 }  // namespace medlar::cli

@@ -146,9 +146,10 @@ void Engine::Impl::settle(const EngineOptions& o) {
   if (o.batch == 0) return;  // choose_placement() knows the device
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   options.batch = std::max(options.batch, options.sequences);
-  // Enough rows to score quickly, within a few MB of logits.
-  score_rows = static_cast<int>(
-      std::min<std::int64_t>(options.batch, std::max<std::int64_t>((2 << 20) / model.config.vocab, 4)));
+  // Unless asked for more: enough rows to score quickly, within a few MB of logits.
+  const std::int64_t row_bytes = model.config.vocab * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t rows = (o.score_bytes > 0 ? o.score_bytes : 8 << 20) / row_bytes;
+  score_rows = static_cast<int>(std::min<std::int64_t>(options.batch, std::max<std::int64_t>(rows, 4)));
 }
 
 Placement Engine::Impl::choose_placement(Backends& backends) {
@@ -302,6 +303,7 @@ const text::ChatTemplate* Engine::chat_template() const {
 }
 std::int64_t Engine::context() const { return impl_->context; }
 int Engine::batch() const { return impl_->options.batch; }
+int Engine::score_rows() const { return impl_->score_rows; }
 int Engine::threads() const { return impl_->threads; }
 std::string_view Engine::device() const { return impl_->backend->name(); }
 std::string_view Engine::placement() const {

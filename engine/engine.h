@@ -39,6 +39,8 @@ struct EngineOptions {
   int batch = 0;           // tokens read at once; 0: as many as suit the device
   int sequences = 1;       // timelines at once, each of up to `context` tokens (scheduler.h)
   std::int64_t cache = 0;  // tokens that all timelines together can hold; 0: one context
+  // Of logits that one step may give, for scoring many tokens (Engine::score_rows); 0: a few MB.
+  std::int64_t score_bytes = 0;
   // automatic: a GPU that is here, that has kernels for the model and memory for it, or for enough of its
   // layers to make it faster; else the CPU.
   Device device = Device::automatic;
@@ -177,7 +179,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::int64_t context() const;
   int threads() const;
-  int batch() const;  // tokens read at once
+  int batch() const;       // tokens read at once
+  int score_rows() const;  // tokens whose logits one step can give
   std::string_view device() const;
   // Which layers are on which device, where they are on several: "24 of 32 layers on NVIDIA H200, 8 on the
   // CPU"; else empty.
@@ -224,6 +227,10 @@ class Session {
   // row of `logits`, (rows, vocab). Throws as generate() does.
   using Rows = std::function<void(std::int64_t first, std::span<const float> logits)>;
   void score(std::span<const std::int32_t> tokens, const Rows& rows);
+
+  // Reads at most Engine::score_rows() tokens behind what the session holds; the logits after each of them,
+  // (tokens, vocab), are valid until the session's next call. Throws as generate() does.
+  std::span<const float> extend(std::span<const std::int32_t> tokens);
 
   // Makes `timeline` what the session holds, reading only what it lacks; samples nothing. For benchmarks and
   // for filling a cache ahead of time. Throws as generate() does.

@@ -98,6 +98,20 @@ void Session::score(std::span<const std::int32_t> tokens, const Rows& rows) {
   e.charges->note(impl_->timeline.pages());
 }
 
+std::span<const float> Session::extend(std::span<const std::int32_t> tokens) {
+  Engine::Impl& e = impl_->e();
+  const std::lock_guard lock(e.running);
+  if (std::ssize(tokens) > e.score_rows)
+    throw Error(ErrorKind::limit,
+                fmt::format("{} tokens are more than the {} that a step gives logits of", tokens.size(),
+                            e.score_rows),
+                "use a larger score_bytes");
+  impl_->timeline.append(tokens, Timeline::Logits::all);
+  e.check_file();
+  e.charges->note(impl_->timeline.pages());
+  return e.program->logits();
+}
+
 void Session::feed(std::span<const std::int32_t> timeline) {
   Engine::Impl& e = impl_->e();
   const std::lock_guard lock(e.running);

@@ -23,10 +23,6 @@ struct Plot {
   std::vector<PlotPanel> panels;
 };
 
-// Numbers between which `low` to `high` fits, at most about `count` of them, each 1, 2 or 5 times a power of
-// ten.
-std::vector<double> axis_ticks(double low, double high, int count);
-
 // A document of its own, which browsers and image viewers show. Points are circles of class "point", each
 // with a title that tells its time and value.
 std::string svg(const Plot& plot);

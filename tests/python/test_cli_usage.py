@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from terminal import Terminal, shown_lines
 
-COMMANDS = ["run", "chat", "serve", "pull", "list", "show", "rm", "verify", "doctor", "tokenize", "template", "logits", "bench",
-            "tune", "analyze", "synth", "completion", "man"]
+COMMANDS = ["run", "chat", "serve", "pull", "list", "show", "rm", "verify", "doctor", "tokenize", "template", "logits",
+            "perplexity", "compare", "eval", "bench", "tune", "analyze", "synth", "completion", "man"]
 NO_NETWORK = {
     "HF_ENDPOINT": "http://127.0.0.1:9",
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -52,7 +52,8 @@ def test_wrong_usage(medlar, arguments, expected):
     assert expected in medlar.fail(*arguments, code=2)
 
 
-@pytest.mark.parametrize("command", [["rm"], ["show"], ["verify"], ["tokenize", "-m"], ["logits", "--tokens", "1", "-m"]])
+@pytest.mark.parametrize("command", [["rm"], ["show"], ["verify"], ["tokenize", "-m"], ["logits", "--tokens", "1", "-m"],
+                                     ["perplexity", "-f", "x", "-m"]])
 def test_a_model_that_is_not_here(medlar, command, tmp_path):
     assert "smollm2:135m" in medlar.fail(*command, "smollm2:135m", env={"MEDLAR_HOME": str(tmp_path)})
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tune/picture.h"
 #include "tune/plot.h"
 
 namespace medlar::tune {
