@@ -119,7 +119,7 @@ ModelDescription describe(const std::filesystem::path& path) { return describe(g
 Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
-  model = models::build(file);
+  model = models::build({file});
   load_ms = milliseconds_since(start);
 }
 

@@ -1,6 +1,7 @@
 // Configuration reflection: each hyperparameter is listed once, with its key, its range and its default.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -61,6 +62,9 @@ struct DecoderConfig {
     key("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32},
         context);
   }
+
+  // What products of queries and keys are multiplied with (Vaswani et al. 2017).
+  float scale() const { return 1 / std::sqrt(static_cast<float>(head_dim)); }
 };
 
 // The relations between hyperparameters that every decoder keeps. Throws Error(bad_file) naming the keys.

@@ -59,10 +59,12 @@ Rope rope(Graph& g, const RopeConfig& config, ir::RopeStyle style) {
   return {g.table(rope_frequencies(config)), {style, magnitude(config)}};
 }
 
-Value attend(Graph& g, Value q, Value k, Value v, const Attend& how) {
-  const Value keys = ir::kv_write(g, k, how.layer, ir::KvPart::key);
-  const Value values = ir::kv_write(g, v, how.layer, ir::KvPart::value);
-  const Value y = ir::attention(g, q, keys, values, {how.layer, how.scale, how.softcap});
+Value attend(Graph& g, const Attention::Heads& x, const Attend& how) {
+  const Shape &k = g[x.k].type.shape, &v = g[x.v].type.shape;
+  const int layer = g.add_kv_layer({.heads = k[0], .k_dim = k[1], .v_dim = v[1], .window = how.window});
+  const Value keys = ir::kv_write(g, x.k, layer, ir::KvPart::key);
+  const Value values = ir::kv_write(g, x.v, layer, ir::KvPart::value);
+  const Value y = ir::attention(g, x.q, keys, values, {layer, how.scale, how.softcap});
   return ir::reshape(g, y, {g[y].type.width()});
 }
 

@@ -1,12 +1,34 @@
-// The hyperparameters and tensors of a mixture of experts, which several architectures share.
+// The tensors of blocks that many architectures share.
 #pragma once
 
 #include <cstdint>
 
 #include "models/config.h"
+#include "models/weights.h"
+#include "nn/blocks.h"
 #include "nn/moe.h"
 
 namespace medlar::models {
+
+struct AttentionBias {
+  Bias qkv = Bias::none, o = Bias::none;
+};
+
+template <class Visitor>
+void visit(Visitor& tensor, nn::Attention& a, const DecoderConfig& c, AttentionBias bias = {}) {
+  a.heads = c.heads, a.kv_heads = c.kv_heads;
+  tensor("attn_q", a.q, c.heads * c.head_dim, c.dim, bias.qkv);
+  tensor("attn_k", a.k, c.kv_heads * c.head_dim, c.dim, bias.qkv);
+  tensor("attn_v", a.v, c.kv_heads * c.v_dim, c.dim, bias.qkv);
+  tensor("attn_output", a.o, c.dim, c.heads * c.v_dim, bias.o);
+}
+
+template <class Visitor>
+void visit(Visitor& tensor, nn::Mlp& mlp, const DecoderConfig& c, Bias bias = Bias::none) {
+  tensor("ffn_gate", mlp.gate, c.ffn, c.dim, bias);
+  tensor("ffn_up", mlp.up, c.ffn, c.dim, bias);
+  tensor("ffn_down", mlp.down, c.dim, c.ffn, bias);
+}
 
 struct MoeConfig : DecoderConfig {
   std::int64_t experts = 0, experts_used = 0, expert_ffn = 0;
