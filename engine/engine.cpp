@@ -141,6 +141,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
   options = o;
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
+  model = models::build({file, context});  // again, as some graphs depend on it
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));

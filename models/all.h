@@ -9,7 +9,15 @@
   X(qwen2, "qwen2", "Qwen 2 and 2.5")                           \
   X(qwen3, "qwen3", "Qwen 3")                                   \
   X(qwen3moe, "qwen3moe", "Qwen 3 with experts")                \
-  X(gemma3, "gemma3", "Gemma 3 (text)")
+  X(gemma2, "gemma2", "Gemma 2")                                \
+  X(gemma3, "gemma3", "Gemma 3 (text)")                         \
+  X(olmo2, "olmo2", "OLMo 2 and 3")                             \
+  X(phi3, "phi3", "Phi-3, Phi-4, Phi-4-mini")                   \
+  X(granite, "granite", "Granite 3")                            \
+  X(granitemoe, "granitemoe", "Granite 3 with experts")         \
+  X(smollm3, "smollm3", "SmolLM3")                              \
+  X(glm4, "glm4", "GLM-4 (0414)")                               \
+  X(exaone4, "exaone4", "EXAONE 4")
 
 namespace medlar::models {
 

@@ -30,6 +30,14 @@ void visit(Visitor& tensor, nn::Mlp& mlp, const DecoderConfig& c, Bias bias = Bi
   tensor("ffn_down", mlp.down, c.dim, c.ffn, bias);
 }
 
+// An MLP beside experts, which every token uses.
+template <class Visitor>
+void visit_shared(Visitor& tensor, nn::Mlp& mlp, std::int64_t dim, std::int64_t ffn) {
+  tensor("ffn_gate_shexp", mlp.gate, ffn, dim);
+  tensor("ffn_up_shexp", mlp.up, ffn, dim);
+  tensor("ffn_down_shexp", mlp.down, dim, ffn);
+}
+
 struct MoeConfig : DecoderConfig {
   std::int64_t experts = 0, experts_used = 0, expert_ffn = 0;
   static constexpr std::int64_t kMaxExperts = 4096;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "checkpoint/gguf.h"
@@ -28,6 +29,10 @@ class ConfigReader {
   void operator()(std::string_view key, float& field) const;
   void operator()(std::string_view key, float& field, float otherwise) const;
   void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
+  // One for each of `layers`: from the file's array, or from its number n, or else `otherwise`, of which
+  // every nth layer is false and all others are true.
+  void operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,
+                  std::int64_t otherwise) const;
 
  private:
   std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
@@ -41,7 +46,8 @@ struct DecoderConfig {
   std::int64_t layers = 0, context = 0, dim = 0, ffn = 0, heads = 0, kv_heads = 0, head_dim = 0, v_dim = 0;
   float eps = 0;
   nn::RopeConfig rope;
-  std::int64_t vocab = 0;  // from the embedding's shape
+  std::int64_t vocab = 0;           // from the embedding's shape
+  std::int64_t wanted_context = 0;  // tokens that a sequence will have at most
 
   template <class Visitor>
   void visit(Visitor& key) {
@@ -61,10 +67,31 @@ struct DecoderConfig {
     key("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
     key("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32},
         context);
+    key("rope.scaling.yarn_beta_fast", rope.beta_fast, 32.0F);
+    key("rope.scaling.yarn_beta_slow", rope.beta_slow, 1.0F);
+    key("rope.scaling.yarn_log_multiplier", rope.log_multiplier, 0.0F);
+    key("rope.scaling.yarn_attn_factor", rope.magnitude, 0.0F);
   }
 
   // What products of queries and keys are multiplied with (Vaswani et al. 2017).
   float scale() const { return 1 / std::sqrt(static_cast<float>(head_dim)); }
+};
+
+// Which layers attend over a window of the last tokens instead of all (Beltagy et al. 2020).
+struct SlidingWindow {
+  std::int64_t tokens = 0;   // that a query sees, itself included; 0: every layer sees all
+  std::vector<bool> slides;  // by layer
+
+  // `period`: every so many layers one sees all, where the file does not say.
+  template <class Visitor>
+  void visit(Visitor& key, std::int64_t layers, std::int64_t period) {
+    key("attention.sliding_window", tokens, Range{0, std::int64_t{1} << 32}, 0);
+    key("attention.sliding_window_pattern", slides, layers, period);
+    if (tokens == 0) slides.assign(slides.size(), false);
+  }
+  bool at(std::size_t layer) const { return slides[layer]; }
+  // nn::Attend::window of the layer.
+  std::int64_t of(std::size_t layer) const { return slides[layer] ? tokens : 0; }
 };
 
 // The relations between hyperparameters that every decoder keeps. Throws Error(bad_file) naming the keys.

@@ -50,6 +50,7 @@ Model build_decoder(const Source& source) {
   m.cfg.visit(reader);
   check(m.cfg, M::name);
   m.cfg.vocab = vocabulary(file);
+  m.cfg.wanted_context = source.context > 0 ? source.context : m.cfg.context;
   Model model;
   WeightBinder bind(file, model.graph, m.cfg.eps);
   m.cfg.rope.divisors = bind.values("rope_freqs");

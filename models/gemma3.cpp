@@ -12,17 +12,15 @@ using ir::Graph;
 using ir::Value;
 
 struct Config : DecoderConfig {
-  std::int64_t window = 0, pattern = 6;  // every `pattern`th layer is global
+  SlidingWindow window;
   float local_theta = 10000;
 
   template <class Visitor>
   void visit(Visitor& key) {
     DecoderConfig::visit(key);
-    key("attention.sliding_window", window, Range{1, std::int64_t{1} << 32});
-    key("attention.sliding_window_pattern", pattern, Range{1, 1024}, 6);
+    window.visit(key, layers, 6);
     key("rope.freq_base_swa", local_theta, 10000.0F);
   }
-  bool global(std::size_t layer) const { return static_cast<std::int64_t>(layer + 1) % pattern == 0; }
   // The 27B model scales queries by its width per head, the others by the head itself.
   float query_scale() const {
     return 1 / std::sqrt(static_cast<float>(layers == 62 ? dim / heads : head_dim));
@@ -57,12 +55,11 @@ struct Gemma3 : Decoder<Layer, Config> {
     Value x = embedding(g, std::sqrt(static_cast<float>(cfg.dim)));  // (tokens, dim)
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Layer& l = layers[i];
-      const nn::Rope& rope = cfg.global(i) ? global_rope : local_rope;
+      const nn::Rope& rope = cfg.window.at(i) ? local_rope : global_rope;
       auto [q, k, v] = l.attn.project(g, l.attn_norm(g, x));
       q = rope(g, l.q_norm(g, q));
       k = rope(g, l.k_norm(g, k));
-      const Value y =
-          nn::attend(g, {q, k, v}, {.window = cfg.global(i) ? 0 : cfg.window, .scale = cfg.query_scale()});
+      const Value y = nn::attend(g, {q, k, v}, {.window = cfg.window.of(i), .scale = cfg.query_scale()});
       x = ir::add(g, x, l.attn_post_norm(g, l.attn.o(g, y)));
       const Value h = l.mlp(g, l.ffn_norm(g, x), ir::Activation::gelu);
       x = ir::add(g, x, l.ffn_post_norm(g, h));

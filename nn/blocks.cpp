@@ -21,16 +21,19 @@ struct YarnRamp {
       return static_cast<double>(c.dim) * std::log(context / (turns * 2 * std::numbers::pi)) /
              (2 * std::log(c.theta));
     };
-    low = std::max(0.0, std::floor(dimension(c.beta_fast)));
-    high = std::min(static_cast<double>(c.dim) - 1, std::ceil(dimension(c.beta_slow)));
+    low = dimension(c.beta_fast), high = dimension(c.beta_slow);
+    if (c.truncate) low = std::floor(low), high = std::ceil(high);
+    low = std::max(0.0, low), high = std::min(static_cast<double>(c.dim) - 1, high);
   }
   // 1: keep the frequency; 0: interpolate it.
   double keep(double i) const { return 1 - std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0); }
 };
 
 float magnitude(const RopeConfig& c) {
-  if (c.scaling != RopeScaling::yarn) return 1;
-  return c.attention_factor * (c.factor > 1 ? 0.1F * std::log(c.factor) + 1 : 1);
+  if (c.scaling != RopeScaling::yarn || c.factor <= 1) return c.attention_factor;
+  const float log = 0.1F * std::log(c.factor);
+  const float yarn = c.magnitude > 0 ? c.magnitude : (log + 1) / (c.log_multiplier * log + 1);
+  return c.attention_factor * yarn;
 }
 
 }  // namespace

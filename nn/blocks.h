@@ -68,9 +68,18 @@ struct RopeConfig {
   RopeScaling scaling = RopeScaling::none;
   float factor = 1;
   std::int64_t original_context = 0;  // yarn
-  float attention_factor = 1;         // yarn, on top of its own magnitude
+  float attention_factor = 1;         // multiplies sine and cosine, on top of yarn's own magnitude
+  // Of yarn: between how many turns over the trained context a frequency is interpolated in part, in whole
+  // dimensions where `truncate`; its magnitude, where it is not what the paper has; and how much of it is
+  // taken back (DeepSeek-AI 2024: mscale_all_dim).
   float beta_fast = 32, beta_slow = 1;
+  bool truncate = true;
+  float magnitude = 0;
+  float log_multiplier = 0;
   std::span<const float> divisors;  // (dim / 2) each frequency is divided by its own (llama 3), or empty
+
+  // The same dimensions and base over positions as they are.
+  RopeConfig unscaled() const { return {.dim = dim, .theta = theta}; }
 };
 
 struct Rope {
