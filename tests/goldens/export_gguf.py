@@ -142,7 +142,7 @@ def add_sliding_window(writer, config, arch):
 
 def add_hyperparameters(writer, config, arch):
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    writer.add_name(f"tiny random {arch}")
+    writer.add_name("tiny random model")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)

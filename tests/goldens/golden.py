@@ -42,7 +42,7 @@ TINY = {
     "granitemoe": "experts beside a shared MLP",
     "smollm3": "a layer without positions",
     "glm4": "half of each head rotated, biased q, k and v, fused gate and up",
-    "exaone4": "sliding layers that rotate and a global one that does not, heads wider than dim / heads",
+    "exaone4": "sliding layers that rotate and a global one that does not",
 }
 # Those of which the hidden states are stored, too.
 HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]

@@ -95,7 +95,7 @@ CONFIGS = {
     ),
     "phi4": transformers.Phi3Config(
         **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, tie_word_embeddings=True, pad_token_id=0, original_max_position_embeddings=128,
+        num_key_value_heads=2, tie_word_embeddings=True, pad_token_id=0, original_max_position_embeddings=256,
         rope_parameters=LONG_ROPE | {"partial_rotary_factor": 0.75},
     ),
     "gemma2": transformers.Gemma2Config(
@@ -126,7 +126,7 @@ CONFIGS = {
     ),
     "exaone4": transformers.Exaone4Config(
         **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=12, sliding_window=12, sliding_window_pattern=4,
+        num_key_value_heads=2, head_dim=8, sliding_window=12, sliding_window_pattern=4,
         tie_word_embeddings=True, rope_parameters=PLAIN_ROPE,
     ),
 }
