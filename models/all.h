@@ -17,7 +17,10 @@
   X(granitemoe, "granitemoe", "Granite 3 with experts")         \
   X(smollm3, "smollm3", "SmolLM3")                              \
   X(glm4, "glm4", "GLM-4 (0414)")                               \
-  X(exaone4, "exaone4", "EXAONE 4")
+  X(exaone4, "exaone4", "EXAONE 4")                             \
+  X(qwen2moe, "qwen2moe", "Qwen 1.5 and 2 with experts")        \
+  X(cohere2, "cohere2", "Command R7B, Command A")               \
+  X(mistral3, "mistral3", "Ministral 3, Mistral Small 3.1")
 
 namespace medlar::models {
 

@@ -64,4 +64,13 @@ void visit(Visitor& tensor, nn::Moe& moe, const MoeConfig& c) {
   tensor("ffn_down_exps", moe.down, c.experts, c.dim, c.expert_ffn);
 }
 
+// The file has its matrices as those of an MLP.
+template <class Visitor>
+void visit(Visitor& tensor, nn::GatedExpert& e, std::int64_t dim, std::int64_t ffn) {
+  tensor.reshaped("ffn_gate_inp_shexp", e.weight.weight, {dim}, {1, dim});
+  tensor.reshaped("ffn_gate_shexp", e.gate.weight, {ffn, dim}, {1, ffn, dim});
+  tensor.reshaped("ffn_up_shexp", e.up.weight, {ffn, dim}, {1, ffn, dim});
+  tensor.reshaped("ffn_down_shexp", e.down.weight, {dim, ffn}, {1, dim, ffn});
+}
+
 }  // namespace medlar::models

@@ -50,7 +50,7 @@ struct DecoderConfig {
   std::int64_t wanted_context = 0;  // tokens that a sequence will have at most
 
   template <class Visitor>
-  void visit(Visitor& key) {
+  void visit(Visitor& key, std::string_view epsilon = "attention.layer_norm_rms_epsilon") {
     key("block_count", layers, Range{1, 1024});
     key("context_length", context, Range{1, std::int64_t{1} << 32});
     key("embedding_length", dim, Range{1, 1 << 20});
@@ -59,7 +59,7 @@ struct DecoderConfig {
     key("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
     key("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
     key("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
-    key("attention.layer_norm_rms_epsilon", eps);
+    key(epsilon, eps);
     key("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
     key("rope.freq_base", rope.theta, 10000.0F);
     key("rope.scaling.type", rope.scaling, nn::RopeScaling::none);

@@ -45,19 +45,28 @@ void WeightBinder::operator()(std::string_view name, std::initializer_list<Part>
   std::int64_t out = 0;
   for (const Part& p : parts) out += p.out;
   const TensorView& all = tensor(full, {out, in});
-  const std::size_t row = all.bytes.size() / static_cast<std::size_t>(out);
+  const auto bytes_of = [&](std::int64_t rows) {
+    return static_cast<std::size_t>(rows * row_bytes(all.type, in));
+  };
   std::int64_t at = 0;
   for (const Part& p : parts) {
-    const auto rows =
-        all.bytes.subspan(static_cast<std::size_t>(at) * row, static_cast<std::size_t>(p.out) * row);
-    p.linear.weight =
-        graph_.weight(fmt::format("{}[{}:{}]", full, at, at + p.out), {all.type, {p.out, in}, rows});
+    TensorView rows{all.type, {p.out, in}, {}};
+    if (!all.bytes.empty())
+      rows.bytes = all.bytes.subspan(bytes_of(at), bytes_of(p.out));  // else only planned
+    p.linear.weight = graph_.weight(fmt::format("{}[{}:{}]", full, at, at + p.out), rows);
     at += p.out;
   }
 }
 
 void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim) {
   n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), eps_};
+}
+
+void WeightBinder::operator()(std::string_view name, nn::LayerNorm& n, std::int64_t dim, Bias bias) {
+  n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), {}, eps_};
+  const std::string bias_name = fmt::format("{}{}.bias", prefix_, name);
+  if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name)))
+    n.bias = bind_f32(bias_name, dim);
 }
 
 void WeightBinder::operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,

@@ -34,8 +34,16 @@ class WeightBinder {
   };
   void operator()(std::string_view name, std::initializer_list<Part> parts, std::int64_t in);
   void operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim);
+  void operator()(std::string_view name, nn::LayerNorm& n, std::int64_t dim, Bias bias = Bias::none);
   void operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,
                   std::int64_t in);
+
+  // A tensor that is seen in another shape than the file gives it.
+  void reshaped(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
+    const std::string full = prefix_ + std::string(name) + ".weight";
+    const TensorView& t = tensor(full, in_file);
+    weight = graph_.weight(full, {t.type, seen, t.bytes});
+  }
 
   bool has(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;

@@ -23,6 +23,12 @@ struct RmsNorm {
   Value operator()(Graph& g, Value x) const { return ir::rms_norm(g, x, weight, eps); }
 };
 
+struct LayerNorm {
+  Value weight, bias;  // bias may be none
+  float eps = 0;
+  Value operator()(Graph& g, Value x) const { return ir::layer_norm(g, x, weight, bias, eps); }
+};
+
 struct Embedding {
   Value table;  // (vocab, dim)
   Value operator()(Graph& g, float scale = 1) const { return ir::embed(g, table, scale); }

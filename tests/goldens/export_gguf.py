@@ -19,10 +19,10 @@ ARCHITECTURES = {
     "llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe",
     "gemma3_text": "gemma3", "olmo2": "olmo2", "olmo3": "olmo2", "phi3": "phi3", "gemma2": "gemma2",
     "granite": "granite", "granitemoeshared": "granitemoe", "smollm3": "smollm3", "glm4": "glm4",
-    "exaone4": "exaone4",
+    "exaone4": "exaone4", "qwen2_moe": "qwen2moe", "cohere2": "cohere2", "ministral3": "mistral3",
 }
 # Whose rotary pairs are neighbours in the file, but half a head apart in Transformers.
-INTERLEAVED = {"llama", "granite", "granitemoe", "smollm3"}
+INTERLEAVED = {"mistral3", "llama", "granite", "granitemoe", "smollm3"}
 
 # Hyperparameters that some configurations have: the writer's method for each.
 OPTIONAL = {
@@ -34,6 +34,10 @@ OPTIONAL = {
     "final_logit_softcapping": "add_final_logit_softcapping",
     "moe_intermediate_size": "add_expert_feed_forward_length",
     "shared_intermediate_size": "add_expert_shared_feed_forward_length",
+    "shared_expert_intermediate_size": "add_expert_shared_feed_forward_length",
+    "logit_scale": "add_logit_scale",
+    "rms_norm_eps": "add_layer_norm_rms_eps",
+    "layer_norm_eps": "add_layer_norm_eps",
 }
 
 CHAT_TEMPLATE = (
@@ -80,6 +84,8 @@ def convert(name, weight, config):
         return pair_neighbours(weight, config.num_key_value_heads)
     if arch.startswith("gemma") and "norm" in name:
         return weight + 1
+    if "shared_expert_gate" in name:
+        return weight[0]
     return weight
 
 
@@ -121,6 +127,10 @@ def add_rope(writer, config, head_dim):
         writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
         writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
         writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+        if rope.get("mscale_all_dim"):
+            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        if rope.get("llama_4_scaling_beta"):
+            writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
         if rope.get("attention_factor"):
             writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
     if rope["rope_type"] == "longrope":
@@ -151,7 +161,6 @@ def add_hyperparameters(writer, config, arch):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)

@@ -42,6 +42,9 @@ TINY = {
     "granitemoe": "experts beside a shared MLP",
     "smollm3": "a layer without positions",
     "glm4": "half of each head rotated, biased q, k and v, fused gate and up",
+    "qwen2moe": "a gated shared expert, experts whose weights do not add up to 1",
+    "cohere2": "LayerNorm, parallel blocks, sliding layers that rotate and a global one that does not, scaled logits",
+    "mistral3": "YaRN without a magnitude, a temperature that changes within the tokens",
     "exaone4": "sliding layers that rotate and a global one that does not",
 }
 # Those of which the hidden states are stored, too.

@@ -129,7 +129,28 @@ CONFIGS = {
         num_key_value_heads=2, head_dim=8, sliding_window=12, sliding_window_pattern=4,
         tie_word_embeddings=True, rope_parameters=PLAIN_ROPE,
     ),
+    "qwen2moe": transformers.Qwen2MoeConfig(
+        **SMALL, hidden_size=32, intermediate_size=40, moe_intermediate_size=24,
+        shared_expert_intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        num_experts=5, num_experts_per_tok=2, norm_topk_prob=False, tie_word_embeddings=False,
+        rope_parameters=PLAIN_ROPE,
+    ),
+    "cohere2": transformers.Cohere2Config(
+        **{key: value for key, value in SMALL.items() if key != "rms_norm_eps"}, layer_norm_eps=1e-5,
+        hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=12, logit_scale=0.3, pad_token_id=0, rope_parameters=PLAIN_ROPE,
+    ),
+    "mistral3": transformers.Ministral3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=12, tie_word_embeddings=False, pad_token_id=0,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+            "beta_fast": 4.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+            "llama_4_scaling_beta": 0.3,
+        },
+    ),
 }
+
 
 def randomize(model, seed, dtype):
     """Weights large enough that attention is peaked and the distributions are far from uniform, as `dtype`s."""
