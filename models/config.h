@@ -82,10 +82,14 @@ struct SlidingWindow {
   std::int64_t tokens = 0;   // that a query sees, itself included; 0: every layer sees all
   std::vector<bool> slides;  // by layer
 
-  // `period`: every so many layers one sees all, where the file does not say.
+  // `period`: every so many layers one sees all, where the file does not say. `optional`: a file without a
+  // window has layers that all see all.
   template <class Visitor>
-  void visit(Visitor& key, std::int64_t layers, std::int64_t period) {
-    key("attention.sliding_window", tokens, Range{0, std::int64_t{1} << 32}, 0);
+  void visit(Visitor& key, std::int64_t layers, std::int64_t period, bool optional = false) {
+    if (optional)
+      key("attention.sliding_window", tokens, Range{0, std::int64_t{1} << 32}, 0);
+    else
+      key("attention.sliding_window", tokens, Range{1, std::int64_t{1} << 32});
     key("attention.sliding_window_pattern", slides, layers, period);
     if (tokens == 0) slides.assign(slides.size(), false);
   }

@@ -16,7 +16,7 @@ struct Config : DecoderConfig {
   template <class Visitor>
   void visit(Visitor& key) {
     DecoderConfig::visit(key);
-    window.visit(key, layers, 4);
+    window.visit(key, layers, 4, /*optional=*/true);
   }
 };
 
