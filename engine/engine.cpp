@@ -119,7 +119,7 @@ ModelDescription describe(const std::filesystem::path& path) { return describe(g
 Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
-  model = models::build(file);
+  model = models::build({file});
   load_ms = milliseconds_since(start);
 }
 
@@ -141,6 +141,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
   options = o;
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
+  model = models::build({file, context});  // again, as some graphs depend on it
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
   if (o.batch == 0) return;  // choose_placement() knows the device

@@ -8,6 +8,9 @@ namespace medlar::ir {
 inline Value embed(Graph& g, Value table, float scale = 1) { return g.add(Embed{scale}, {table}); }
 inline Value gather_rows(Graph& g, Value x) { return g.add(GatherRows{}, {x}); }
 inline Value rms_norm(Graph& g, Value x, Value weight, float eps) { return g.add(RmsNorm{eps}, {x, weight}); }
+inline Value layer_norm(Graph& g, Value x, Value weight, Value bias, float eps) {
+  return bias ? g.add(LayerNorm{eps}, {x, weight, bias}) : g.add(LayerNorm{eps}, {x, weight});
+}
 inline Value linear(Graph& g, Value x, Value weight, Value bias = {}) {
   return bias ? g.add(Linear{}, {x, weight, bias}) : g.add(Linear{}, {x, weight});
 }
@@ -19,6 +22,8 @@ inline Value scale(Graph& g, Value x, float by) {
 inline Value softcap(Graph& g, Value x, float cap) {
   return cap == 0 ? x : g.add(Unary{UnaryOp::softcap, cap}, {x});
 }
+inline Value sigmoid(Graph& g, Value x) { return g.add(Unary{UnaryOp::sigmoid}, {x}); }
+inline Value temperature(Graph& g, Value x, Temperature how) { return g.add(how, {x}); }
 inline Value glu(Graph& g, Activation activation, Value gate, Value up) {
   return g.add(Glu{activation}, {gate, up});
 }

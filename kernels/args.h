@@ -40,6 +40,17 @@ struct RmsNormArgs {
   float* y;  // like x
 };
 
+// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias (Ba et al. 2016), over each row.
+struct LayerNormArgs {
+  const float* x;       // (rows, dim)
+  const float* weight;  // (dim)
+  const float* bias;    // (dim), or null
+  RowCount rows;
+  std::int64_t dim;
+  float eps;
+  float* y;  // (rows, dim), not x
+};
+
 enum class BinaryOp : std::uint8_t { add, mul };
 
 // y = a op b; b is (width) and repeats for each row when `broadcast`.
@@ -57,7 +68,8 @@ enum class UnaryOp : std::uint8_t {
   scale,    // parameter * x
   softcap,  // parameter * tanh(x / parameter)   (Gemma 2)
   silu,
-  gelu,  // tanh approximation
+  gelu,     // tanh approximation
+  sigmoid,  // 1 / (1 + e^-x)
 };
 
 struct UnaryArgs {
@@ -78,6 +90,16 @@ struct GluArgs {
   const float* up;    // (rows, width)
   RowCount rows;
   std::int64_t width;
+  float* y;
+};
+
+// y = x * (1 + beta log(1 + floor(position / length))): attention's temperature grows where texts are longer
+// than they were in training (Meta 2025, Llama 4; Nakanishi 2025).
+struct TemperatureArgs {
+  const float* x;  // (T, width)
+  std::int64_t width;
+  float beta;
+  std::int64_t length;
   float* y;
 };
 

@@ -15,12 +15,16 @@ std::string_view name(KernelOp op) {
       return "gather_rows";
     case KernelOp::rms_norm:
       return "rms_norm";
+    case KernelOp::layer_norm:
+      return "layer_norm";
     case KernelOp::binary:
       return "binary";
     case KernelOp::unary:
       return "unary";
     case KernelOp::glu:
       return "glu";
+    case KernelOp::temperature:
+      return "temperature";
     case KernelOp::prepare:
       return "prepare";
     case KernelOp::linear:

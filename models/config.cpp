@@ -38,9 +38,26 @@ void ConfigReader::operator()(std::string_view key, nn::RopeScaling& field, nn::
     field = nn::RopeScaling::linear;
   } else if (*found == "yarn") {
     field = nn::RopeScaling::yarn;
+  } else if (*found == "longrope") {
+    field = nn::RopeScaling::none;  // its factors are tensors, which tell
   } else {
-    fail(ErrorKind::unsupported, "{} is \"{}\"; none, linear and yarn are known", full(key), *found);
+    fail(ErrorKind::unsupported, "{} is \"{}\"; none, linear, yarn and longrope are known", full(key),
+         *found);
   }
+}
+
+void ConfigReader::operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,
+                              std::int64_t otherwise) const {
+  const auto count = static_cast<std::size_t>(layers);
+  const gguf::Entry* entry = metadata_.entry(full(key));
+  if (entry && entry->type == gguf::ValueType::array) {
+    field = metadata_.per_layer<bool>(full(key), count);
+    return;
+  }
+  std::int64_t period = 0;
+  (*this)(key, period, Range{1, 1024}, otherwise);
+  field.resize(count);
+  for (std::size_t i = 0; i < count; ++i) field[i] = (static_cast<std::int64_t>(i) + 1) % period != 0;
 }
 
 void check(const DecoderConfig& c, std::string_view a) {

@@ -1,9 +1,11 @@
 // Configuration reflection: each hyperparameter is listed once, with its key, its range and its default.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "checkpoint/gguf.h"
@@ -27,6 +29,10 @@ class ConfigReader {
   void operator()(std::string_view key, float& field) const;
   void operator()(std::string_view key, float& field, float otherwise) const;
   void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
+  // One for each of `layers`: from the file's array, or from its number n, or else `otherwise`, of which
+  // every nth layer is false and all others are true.
+  void operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,
+                  std::int64_t otherwise) const;
 
  private:
   std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
@@ -40,10 +46,11 @@ struct DecoderConfig {
   std::int64_t layers = 0, context = 0, dim = 0, ffn = 0, heads = 0, kv_heads = 0, head_dim = 0, v_dim = 0;
   float eps = 0;
   nn::RopeConfig rope;
-  std::int64_t vocab = 0;  // from the embedding's shape
+  std::int64_t vocab = 0;           // from the embedding's shape
+  std::int64_t wanted_context = 0;  // tokens that a sequence will have at most
 
   template <class Visitor>
-  void visit(Visitor& key) {
+  void visit(Visitor& key, std::string_view epsilon = "attention.layer_norm_rms_epsilon") {
     key("block_count", layers, Range{1, 1024});
     key("context_length", context, Range{1, std::int64_t{1} << 32});
     key("embedding_length", dim, Range{1, 1 << 20});
@@ -52,7 +59,7 @@ struct DecoderConfig {
     key("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
     key("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
     key("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
-    key("attention.layer_norm_rms_epsilon", eps);
+    key(epsilon, eps);
     key("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
     key("rope.freq_base", rope.theta, 10000.0F);
     key("rope.scaling.type", rope.scaling, nn::RopeScaling::none);
@@ -60,7 +67,35 @@ struct DecoderConfig {
     key("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
     key("rope.scaling.original_context_length", rope.original_context, Range{1, std::int64_t{1} << 32},
         context);
+    key("rope.scaling.yarn_beta_fast", rope.beta_fast, 32.0F);
+    key("rope.scaling.yarn_beta_slow", rope.beta_slow, 1.0F);
+    key("rope.scaling.yarn_log_multiplier", rope.log_multiplier, 0.0F);
+    key("rope.scaling.yarn_attn_factor", rope.magnitude, 0.0F);
   }
+
+  // What products of queries and keys are multiplied with (Vaswani et al. 2017).
+  float scale() const { return 1 / std::sqrt(static_cast<float>(head_dim)); }
+};
+
+// Which layers attend over a window of the last tokens instead of all (Beltagy et al. 2020).
+struct SlidingWindow {
+  std::int64_t tokens = 0;   // that a query sees, itself included; 0: every layer sees all
+  std::vector<bool> slides;  // by layer
+
+  // `period`: every so many layers one sees all, where the file does not say. `optional`: a file without a
+  // window has layers that all see all.
+  template <class Visitor>
+  void visit(Visitor& key, std::int64_t layers, std::int64_t period, bool optional = false) {
+    if (optional)
+      key("attention.sliding_window", tokens, Range{0, std::int64_t{1} << 32}, 0);
+    else
+      key("attention.sliding_window", tokens, Range{1, std::int64_t{1} << 32});
+    key("attention.sliding_window_pattern", slides, layers, period);
+    if (tokens == 0) slides.assign(slides.size(), false);
+  }
+  bool at(std::size_t layer) const { return slides[layer]; }
+  // nn::Attend::window of the layer.
+  std::int64_t of(std::size_t layer) const { return slides[layer] ? tokens : 0; }
 };
 
 // The relations between hyperparameters that every decoder keeps. Throws Error(bad_file) naming the keys.

@@ -1,9 +1,10 @@
-// What all decoder files share: read the configuration, bind the weights, emit the forward pass.
+// What all decoder files share: the tensors around the layers, and how a file becomes a graph.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "models/blocks.h"
 #include "models/model.h"
 #include "models/weights.h"
 
@@ -14,16 +15,42 @@ std::int64_t vocabulary(const gguf::File& file);
 // Throws Error(unsupported) when the file is a mixture of experts, which its architecture has none of.
 void refuse_experts(const gguf::File& file, std::string_view architecture);
 
-// M is a model file's struct: name, Config cfg, embedding, output, std::vector<Layer> layers, visit(),
-// forward().
+// A model but for its name and its forward pass. A Layer has visit(tensor, config).
+template <class Layer, class Config = DecoderConfig, class Norm = nn::RmsNorm>
+struct Decoder {
+  Config cfg;
+  nn::Embedding embedding;
+  Norm output_norm;
+  nn::Linear output;
+  std::vector<Layer> layers;
+
+  template <class Visitor>
+  void visit(Visitor& tensor) {
+    tensor("token_embd", embedding, cfg.vocab, cfg.dim);
+    tensor("output_norm", output_norm, cfg.dim);
+    if (tensor.has("output"))
+      tensor("output", output, cfg.vocab, cfg.dim);
+    else
+      output.weight = embedding.table;  // tied
+  }
+
+  // The logits of those rows that are wanted.
+  ir::Value logits(ir::Graph& g, ir::Value x) const {
+    return output(g, output_norm(g, ir::gather_rows(g, x)));
+  }
+};
+
+// M is a model file's struct: a Decoder with a name, general.architecture, and forward().
 template <class M>
-Model build_decoder(const gguf::File& file) {
+Model build_decoder(const Source& source) {
+  const gguf::File& file = source.file;
   M m;
   if constexpr (!requires { m.cfg.experts; }) refuse_experts(file, M::name);
   ConfigReader reader(file.metadata(), M::name);
   m.cfg.visit(reader);
   check(m.cfg, M::name);
   m.cfg.vocab = vocabulary(file);
+  m.cfg.wanted_context = source.context > 0 ? source.context : m.cfg.context;
   Model model;
   WeightBinder bind(file, model.graph, m.cfg.eps);
   m.cfg.rope.divisors = bind.values("rope_freqs");

@@ -23,11 +23,12 @@ void refuse_experts(const gguf::File& file, std::string_view architecture) {
                 "choose a dense model");
 }
 
-Model build(const gguf::File& file) {
+Model build(const Source& source) {
+  const gguf::File& file = source.file;
   const auto name = file.metadata().get<std::string_view>("general.architecture");
   std::vector<std::string_view> known;
   for (const Architecture& a : architectures()) {
-    if (a.name == name) return a.build(file);
+    if (a.name == name) return a.build(source);
     known.push_back(a.name);
   }
   throw Error(ErrorKind::unsupported,

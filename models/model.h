@@ -10,6 +10,13 @@
 
 namespace medlar::models {
 
+// What a graph is built from: a file, which must outlive it, and how many tokens a sequence will have at
+// most; 0: as many as the model knows.
+struct Source {
+  const gguf::File& file;
+  std::int64_t context = 0;
+};
+
 struct Model {
   ir::Graph graph;
   DecoderConfig config;
@@ -18,15 +25,15 @@ struct Model {
 struct Architecture {
   std::string_view name;  // general.architecture
   std::string_view title;
-  Model (*build)(const gguf::File& file);
+  Model (*build)(const Source& source);
 };
 
-// Every architecture that runs; models/all.cpp is the one list.
+// Every architecture that runs; models/all.h is the one list.
 std::span<const Architecture> architectures();
 
-// Builds the forward pass of the file's architecture. The file must outlive the graph. Throws
+// Builds the forward pass of the file's architecture. Throws
 // Error(unsupported) naming an architecture that is not known, and Error(bad_file) naming the key or tensor
 // that is wrong.
-Model build(const gguf::File& file);
+Model build(const Source& source);
 
 }  // namespace medlar::models

@@ -1,6 +1,4 @@
 // Qwen2: pre-norm decoder, grouped-query attention with biases on q, k and v, SwiGLU (Yang et al. 2024).
-#include <cmath>
-
 #include "models/all.h"
 #include "models/decoder.h"
 
@@ -10,63 +8,39 @@ namespace {
 using ir::Graph;
 using ir::Value;
 
-struct Qwen2 {
-  static constexpr std::string_view name = "qwen2";
-
-  struct Layer {
-    nn::RmsNorm attn_norm, ffn_norm;
-    nn::Linear q, k, v, o, gate, up, down;
-
-    template <class Visitor>
-    void visit(Visitor& tensor, const DecoderConfig& c) {
-      tensor("attn_norm", attn_norm, c.dim);
-      tensor("attn_q", q, c.heads * c.head_dim, c.dim, Bias::required);
-      tensor("attn_k", k, c.kv_heads * c.head_dim, c.dim, Bias::required);
-      tensor("attn_v", v, c.kv_heads * c.v_dim, c.dim, Bias::required);
-      tensor("attn_output", o, c.dim, c.heads * c.v_dim);
-      tensor("ffn_norm", ffn_norm, c.dim);
-      tensor("ffn_gate", gate, c.ffn, c.dim);
-      tensor("ffn_up", up, c.ffn, c.dim);
-      tensor("ffn_down", down, c.dim, c.ffn);
-    }
-  };
-
-  DecoderConfig cfg;
-  nn::Embedding embedding;
-  nn::RmsNorm output_norm;
-  nn::Linear output;
-  std::vector<Layer> layers;
+struct Layer {
+  nn::RmsNorm attn_norm, ffn_norm;
+  nn::Attention attn;
+  nn::Mlp mlp;
 
   template <class Visitor>
-  void visit(Visitor& tensor) {
-    tensor("token_embd", embedding, cfg.vocab, cfg.dim);
-    tensor("output_norm", output_norm, cfg.dim);
-    if (tensor.has("output"))
-      tensor("output", output, cfg.vocab, cfg.dim);
-    else
-      output.weight = embedding.table;  // tied
+  void visit(Visitor& tensor, const DecoderConfig& c) {
+    tensor("attn_norm", attn_norm, c.dim);
+    models::visit(tensor, attn, c, {.qkv = Bias::required});
+    tensor("ffn_norm", ffn_norm, c.dim);
+    models::visit(tensor, mlp, c);
   }
+};
+
+struct Qwen2 : Decoder<Layer> {
+  static constexpr std::string_view name = "qwen2";
 
   Value forward(Graph& g) const {
     const nn::Rope rope = nn::rope(g, cfg.rope, ir::RopeStyle::halves);
-    const float scale = 1 / std::sqrt(static_cast<float>(cfg.head_dim));
     Value x = embedding(g);  // (tokens, dim)
     for (const Layer& l : layers) {
-      const int layer = g.add_kv_layer({.heads = cfg.kv_heads, .k_dim = cfg.head_dim, .v_dim = cfg.v_dim});
-      Value h = l.attn_norm(g, x);
-      const Value q = rope(g, nn::heads(g, l.q(g, h), cfg.heads));
-      const Value k = rope(g, nn::heads(g, l.k(g, h), cfg.kv_heads));
-      const Value v = nn::heads(g, l.v(g, h), cfg.kv_heads);
-      x = ir::add(g, x, l.o(g, nn::attend(g, q, k, v, {.layer = layer, .scale = scale})));
-      h = l.ffn_norm(g, x);
-      x = ir::add(g, x, l.down(g, nn::swiglu(g, l.gate(g, h), l.up(g, h))));
+      auto [q, k, v] = l.attn.project(g, l.attn_norm(g, x));
+      q = rope(g, q);
+      k = rope(g, k);
+      x = ir::add(g, x, l.attn.o(g, nn::attend(g, {q, k, v}, {.scale = cfg.scale()})));
+      x = ir::add(g, x, l.mlp(g, l.ffn_norm(g, x)));
     }
-    return output(g, output_norm(g, ir::gather_rows(g, x)));
+    return logits(g, x);
   }
 };
 
 }  // namespace
 
-Model build_qwen2(const gguf::File& file) { return build_decoder<Qwen2>(file); }
+Model build_qwen2(const Source& source) { return build_decoder<Qwen2>(source); }
 
 }  // namespace medlar::models

@@ -7,13 +7,17 @@
 
 namespace medlar::models {
 
-ir::Value WeightBinder::bind(const std::string& name, const Shape& shape) {
+const TensorView& WeightBinder::tensor(const std::string& name, const Shape& shape) const {
   const TensorView* tensor = file_.find_tensor(name);
   if (!tensor) fail(ErrorKind::bad_file, "{}: tensor {} is missing", file_.name(), name);
   if (tensor->shape != shape)
     fail(ErrorKind::bad_file, "{}: tensor {} is ({}), but the hyperparameters say ({})", file_.name(), name,
          fmt::join(tensor->shape.dims(), ", "), fmt::join(shape.dims(), ", "));
-  return graph_.weight(name, *tensor);
+  return *tensor;
+}
+
+ir::Value WeightBinder::bind(const std::string& name, const Shape& shape) {
+  return graph_.weight(name, tensor(name, shape));
 }
 
 ir::Value WeightBinder::bind_f32(const std::string& name, std::int64_t size) {
@@ -36,8 +40,33 @@ void WeightBinder::operator()(std::string_view name, nn::Linear& l, std::int64_t
     l.bias = bind_f32(bias_name, out);
 }
 
+void WeightBinder::operator()(std::string_view name, std::initializer_list<Part> parts, std::int64_t in) {
+  const std::string full = fmt::format("{}{}.weight", prefix_, name);
+  std::int64_t out = 0;
+  for (const Part& p : parts) out += p.out;
+  const TensorView& all = tensor(full, {out, in});
+  const auto bytes_of = [&](std::int64_t rows) {
+    return static_cast<std::size_t>(rows * row_bytes(all.type, in));
+  };
+  std::int64_t at = 0;
+  for (const Part& p : parts) {
+    TensorView rows{all.type, {p.out, in}, {}};
+    if (!all.bytes.empty())
+      rows.bytes = all.bytes.subspan(bytes_of(at), bytes_of(p.out));  // else only planned
+    p.linear.weight = graph_.weight(fmt::format("{}[{}:{}]", full, at, at + p.out), rows);
+    at += p.out;
+  }
+}
+
 void WeightBinder::operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim) {
   n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), eps_};
+}
+
+void WeightBinder::operator()(std::string_view name, nn::LayerNorm& n, std::int64_t dim, Bias bias) {
+  n = {bind_f32(fmt::format("{}{}.weight", prefix_, name), dim), {}, eps_};
+  const std::string bias_name = fmt::format("{}{}.bias", prefix_, name);
+  if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name)))
+    n.bias = bind_f32(bias_name, dim);
 }
 
 void WeightBinder::operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -26,9 +27,23 @@ class WeightBinder {
   void operator()(std::string_view name, nn::Embedding& e, std::int64_t vocab, std::int64_t dim);
   void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
                   Bias bias = Bias::none);
+  // One tensor whose rows are those of several products, in their order.
+  struct Part {
+    nn::Linear& linear;
+    std::int64_t out;
+  };
+  void operator()(std::string_view name, std::initializer_list<Part> parts, std::int64_t in);
   void operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim);
+  void operator()(std::string_view name, nn::LayerNorm& n, std::int64_t dim, Bias bias = Bias::none);
   void operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,
                   std::int64_t in);
+
+  // A tensor that is seen in another shape than the file gives it.
+  void reshaped(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
+    const std::string full = prefix_ + std::string(name) + ".weight";
+    const TensorView& t = tensor(full, in_file);
+    weight = graph_.weight(full, {t.type, seen, t.bytes});
+  }
 
   bool has(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;
@@ -37,6 +52,8 @@ class WeightBinder {
   std::span<const float> values(std::string_view name) const;
 
  private:
+  // Throws Error(bad_file) where it is missing or has another shape.
+  const TensorView& tensor(const std::string& name, const Shape& shape) const;
   ir::Value bind(const std::string& name, const Shape& shape);
   ir::Value bind_f32(const std::string& name, std::int64_t size);
 

@@ -21,16 +21,19 @@ struct YarnRamp {
       return static_cast<double>(c.dim) * std::log(context / (turns * 2 * std::numbers::pi)) /
              (2 * std::log(c.theta));
     };
-    low = std::max(0.0, std::floor(dimension(c.beta_fast)));
-    high = std::min(static_cast<double>(c.dim) - 1, std::ceil(dimension(c.beta_slow)));
+    low = dimension(c.beta_fast), high = dimension(c.beta_slow);
+    if (c.truncate) low = std::floor(low), high = std::ceil(high);
+    low = std::max(0.0, low), high = std::min(static_cast<double>(c.dim) - 1, high);
   }
   // 1: keep the frequency; 0: interpolate it.
   double keep(double i) const { return 1 - std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0); }
 };
 
 float magnitude(const RopeConfig& c) {
-  if (c.scaling != RopeScaling::yarn) return 1;
-  return c.attention_factor * (c.factor > 1 ? 0.1F * std::log(c.factor) + 1 : 1);
+  if (c.scaling != RopeScaling::yarn || c.factor <= 1) return c.attention_factor;
+  const float log = 0.1F * std::log(c.factor);
+  const float yarn = c.magnitude > 0 ? c.magnitude : (log + 1) / (c.log_multiplier * log + 1);
+  return c.attention_factor * yarn;
 }
 
 }  // namespace
@@ -59,10 +62,12 @@ Rope rope(Graph& g, const RopeConfig& config, ir::RopeStyle style) {
   return {g.table(rope_frequencies(config)), {style, magnitude(config)}};
 }
 
-Value attend(Graph& g, Value q, Value k, Value v, const Attend& how) {
-  const Value keys = ir::kv_write(g, k, how.layer, ir::KvPart::key);
-  const Value values = ir::kv_write(g, v, how.layer, ir::KvPart::value);
-  const Value y = ir::attention(g, q, keys, values, {how.layer, how.scale, how.softcap});
+Value attend(Graph& g, const Attention::Heads& x, const Attend& how) {
+  const Shape &k = g[x.k].type.shape, &v = g[x.v].type.shape;
+  const int layer = g.add_kv_layer({.heads = k[0], .k_dim = k[1], .v_dim = v[1], .window = how.window});
+  const Value keys = ir::kv_write(g, x.k, layer, ir::KvPart::key);
+  const Value values = ir::kv_write(g, x.v, layer, ir::KvPart::value);
+  const Value y = ir::attention(g, x.q, keys, values, {layer, how.scale, how.softcap});
   return ir::reshape(g, y, {g[y].type.width()});
 }
 

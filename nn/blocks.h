@@ -23,9 +23,23 @@ struct RmsNorm {
   Value operator()(Graph& g, Value x) const { return ir::rms_norm(g, x, weight, eps); }
 };
 
+struct LayerNorm {
+  Value weight, bias;  // bias may be none
+  float eps = 0;
+  Value operator()(Graph& g, Value x) const { return ir::layer_norm(g, x, weight, bias, eps); }
+};
+
 struct Embedding {
   Value table;  // (vocab, dim)
   Value operator()(Graph& g, float scale = 1) const { return ir::embed(g, table, scale); }
+};
+
+// A gated MLP: down(act(gate x) * up x), SwiGLU unless it says otherwise (Shazeer 2020).
+struct Mlp {
+  Linear gate, up, down;
+  Value operator()(Graph& g, Value x, ir::Activation activation = ir::Activation::silu) const {
+    return down(g, ir::glu(g, activation, gate(g, x), up(g, x)));
+  }
 };
 
 // (tokens, n * d) as (tokens, n, d).
@@ -33,8 +47,19 @@ inline Value heads(Graph& g, Value x, std::int64_t n) {
   return ir::reshape(g, x, {n, g[x].type.width() / n});
 }
 
-inline Value swiglu(Graph& g, Value gate, Value up) { return ir::glu(g, ir::Activation::silu, gate, up); }
-inline Value geglu(Graph& g, Value gate, Value up) { return ir::glu(g, ir::Activation::gelu, gate, up); }
+// What attention projects to and from: `heads` queries share `kv_heads` keys and values (Ainslie et al.
+// 2023).
+struct Attention {
+  Linear q, k, v, o;
+  std::int64_t heads = 0, kv_heads = 0;
+
+  struct Heads {
+    Value q, k, v;  // (tokens, heads, dim), (tokens, kv_heads, dim) twice
+  };
+  Heads project(Graph& g, Value x) const {
+    return {nn::heads(g, q(g, x), heads), nn::heads(g, k(g, x), kv_heads), nn::heads(g, v(g, x), kv_heads)};
+  }
+};
 
 // How positions beyond the trained context are squeezed in.
 enum class RopeScaling : std::uint8_t {
@@ -49,9 +74,18 @@ struct RopeConfig {
   RopeScaling scaling = RopeScaling::none;
   float factor = 1;
   std::int64_t original_context = 0;  // yarn
-  float attention_factor = 1;         // yarn, on top of its own magnitude
+  float attention_factor = 1;         // multiplies sine and cosine, on top of yarn's own magnitude
+  // Of yarn: between how many turns over the trained context a frequency is interpolated in part, in whole
+  // dimensions where `truncate`; its magnitude, where it is not what the paper has; and how much of it is
+  // taken back (DeepSeek-AI 2024: mscale_all_dim).
   float beta_fast = 32, beta_slow = 1;
+  bool truncate = true;
+  float magnitude = 0;
+  float log_multiplier = 0;
   std::span<const float> divisors;  // (dim / 2) each frequency is divided by its own (llama 3), or empty
+
+  // The same dimensions and base over positions as they are.
+  RopeConfig unscaled() const { return {.dim = dim, .theta = theta}; }
 };
 
 struct Rope {
@@ -66,12 +100,13 @@ Rope rope(Graph& g, const RopeConfig& config, ir::RopeStyle style);
 std::vector<float> rope_frequencies(const RopeConfig& config);
 
 struct Attend {
-  int layer = 0;  // from Graph::add_kv_layer
+  std::int64_t window = 0;  // tokens that a query sees, itself included; 0: all
   float scale = 1;
   float softcap = 0;  // 0: none
 };
 
-// Writes k and v to the layer's cache and attends with q: (tokens, heads, dim) -> (tokens, heads * dim).
-Value attend(Graph& g, Value q, Value k, Value v, const Attend& how);
+// Writes k and v to the cache of a new layer and attends with q: (tokens, heads, dim) -> (tokens, heads *
+// dim).
+Value attend(Graph& g, const Attention::Heads& x, const Attend& how);
 
 }  // namespace medlar::nn

@@ -8,4 +8,8 @@ Value Moe::operator()(Graph& g, Value x, const ir::Route& how, ir::Activation ac
                      {.used = how.used, .activation = activation});
 }
 
+Value GatedExpert::operator()(Graph& g, Value x) const {
+  return ir::experts(g, x, ir::sigmoid(g, weight(g, x)), {gate.weight, up.weight, down.weight}, {.used = 1});
+}
+
 }  // namespace medlar::nn

@@ -20,4 +20,13 @@ struct Moe {
                    ir::Activation activation = ir::Activation::silu) const;
 };
 
+// An expert that every row uses, as much as a sigmoid says (Yang et al. 2024): a mixture of one.
+struct GatedExpert {
+  Linear weight;               // (1, dim)
+  LinearStack gate, up, down;  // (1, ffn, dim) twice, (1, dim, ffn)
+
+  // (rows, dim) -> (rows, dim)
+  Value operator()(Graph& g, Value x) const;
+};
+
 }  // namespace medlar::nn

@@ -8,16 +8,18 @@
 #include "ir/ops/embed.h"
 #include "ir/ops/experts.h"
 #include "ir/ops/gather_rows.h"
+#include "ir/ops/layer_norm.h"
 #include "ir/ops/linear.h"
 #include "ir/ops/received.h"
 #include "ir/ops/reshape.h"
 #include "ir/ops/rms_norm.h"
 #include "ir/ops/rope.h"
 #include "ir/ops/sources.h"
+#include "ir/ops/temperature.h"
 
 namespace medlar::ir {
 
-using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, Linear, Binary, Unary, Glu, Route, Experts,
-                        Reshape, Rope, KvWrite, Attention, Received>;
+using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, LayerNorm, Linear, Binary, Unary, Glu,
+                        Route, Experts, Reshape, Rope, Temperature, KvWrite, Attention, Received>;
 
 }  // namespace medlar::ir

@@ -46,6 +46,18 @@ void unary(const void* args, const Step& step, const Slice& slice) {
       return map(range, a.x, a.x, a.y, [](F x, F) { return silu(x); });
     case UnaryOp::gelu:
       return map(range, a.x, a.x, a.y, [](F x, F) { return gelu(x); });
+    case UnaryOp::sigmoid:
+      return map(range, a.x, a.x, a.y, [](F x, F) { return times_sigmoid(splat(1.0f), x); });
+  }
+}
+
+void temperature(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const TemperatureArgs*>(args);
+  const Range columns = share(a.width, kGranule, slice);
+  for (int64_t t = 0; t < step.tokens; ++t) {
+    const F by = splat(1.0f + a.beta * log1pf(static_cast<float>(step.positions[t] / a.length)));
+    const float* x = a.x + t * a.width;
+    map(columns, x, x, a.y + t * a.width, [&](F v, F) { return v * by; });
   }
 }
 

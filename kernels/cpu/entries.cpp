@@ -59,9 +59,11 @@ constexpr KernelEntry leaf(const char* name) {
 constexpr KernelEntry kEntries[] = {
 #if !defined(MEDLAR_PRODUCTS_ONLY)
     op(KernelOp::rms_norm, MEDLAR_NAME("rms_norm"), rms_norm),
+    op(KernelOp::layer_norm, MEDLAR_NAME("layer_norm"), layer_norm),
     op(KernelOp::binary, MEDLAR_NAME("binary"), binary),
     op(KernelOp::unary, MEDLAR_NAME("unary"), unary),
     op(KernelOp::glu, MEDLAR_NAME("glu"), glu),
+    op(KernelOp::temperature, MEDLAR_NAME("temperature"), temperature),
     op(KernelOp::prepare, MEDLAR_NAME("prepare"), prepare),
     op(KernelOp::linear, MEDLAR_NAME("linear"), linear, linear_scratch),
     op(KernelOp::route, MEDLAR_NAME("route"), route),

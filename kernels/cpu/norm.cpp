@@ -68,6 +68,34 @@ void rms_norm(const void* args, const Step& step, const Slice& slice) {
     norm_columns(a, v, columns, inverse_rms(a.x + v * a.dim, a.dim, a.eps));
 }
 
+// As rms_norm: whole rows, or where there are too few, columns.
+void layer_norm(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const LayerNormArgs*>(args);
+  const int64_t all = resolve(a.rows, step);
+  const bool by_row = all >= slice.count;
+  const Range rows = by_row ? share(all, 1, slice) : Range{0, all};
+  const Range columns = by_row ? Range{0, a.dim} : share(a.dim, kGranule, slice);
+  if (columns.size() == 0) return;
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const float* x = a.x + r * a.dim;
+    F sums = splat(0.0f), squares = sums;
+    each({0, a.dim},
+         [&](int64_t i, auto lanes) __attribute__((always_inline)) { sums = sums + load(x + i, lanes); });
+    const float mean = sum(sums) / static_cast<float>(a.dim);
+    each({0, a.dim}, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
+      alignas(64) float centred[kLanes] = {};
+      store(centred, load(x + i, lanes) - splat(mean), lanes);  // 0 in lanes past the end
+      squares = fma(load(centred), load(centred), squares);
+    });
+    const F scale = splat(1.0f / sqrtf(sum(squares) / static_cast<float>(a.dim) + a.eps));
+    each(columns, [&](int64_t i, auto lanes) __attribute__((always_inline)) {
+      F v = (load(x + i, lanes) - splat(mean)) * scale * load(a.weight + i, lanes);
+      if (a.bias) v = v + load(a.bias + i, lanes);
+      store(a.y + r * a.dim + i, v, lanes);
+    });
+  }
+}
+
 void prepare(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const PrepareArgs*>(args);
   const int64_t rows = resolve(a.rows, step);

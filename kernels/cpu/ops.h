@@ -6,9 +6,11 @@
 namespace medlar::kernels::MEDLAR_ISA {
 
 void rms_norm(const void* args, const Step& step, const Slice& slice);
+void layer_norm(const void* args, const Step& step, const Slice& slice);
 void binary(const void* args, const Step& step, const Slice& slice);
 void unary(const void* args, const Step& step, const Slice& slice);
 void glu(const void* args, const Step& step, const Slice& slice);
+void temperature(const void* args, const Step& step, const Slice& slice);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
 void route(const void* args, const Step& step, const Slice& slice);

@@ -36,12 +36,14 @@
 
 #define MEDLAR_GPU_PLAIN_KERNELS(V)                              \
   V("kernels/gpu/rms_norm.h", 256, rms_norm, )                   \
+  V("kernels/gpu/layer_norm.h", 256, layer_norm, )               \
   V("kernels/gpu/prepare.h", 256, prepare, )                     \
   V("kernels/gpu/linear_sum.h", 256, linear_sum, )               \
   V("kernels/gpu/quantize.h", 256, quantize, )                   \
   V("kernels/gpu/elementwise.h", 256, glu, )                     \
   V("kernels/gpu/elementwise.h", 256, binary, )                  \
   V("kernels/gpu/elementwise.h", 256, unary, )                   \
+  V("kernels/gpu/elementwise.h", 256, temperature, )             \
   V("kernels/gpu/rows.h", 256, gather_rows, )                    \
   V("kernels/gpu/best_logits.h", 256, best_logits, )             \
   V("kernels/gpu/peak.h", 512, read_peak, )                      \

@@ -33,5 +33,16 @@ unary(PARAMS(UnaryParams, p), IN(1, StepCounts, step), IN(2, f32, x), OUT(3, f32
   if (p.op == kUnarySoftcap) v = p.parameter * g_tanh(v / p.parameter);
   if (p.op == kUnarySilu) v = silu(v);
   if (p.op == kUnaryGelu) v = gelu(v);
+  if (p.op == kUnarySigmoid) v = sigmoid(v);
   y[at] = v;
+}
+
+KERNEL(256)
+temperature(PARAMS(TemperatureParams, p), IN(1, StepCounts, step), IN(2, i32, positions), IN(3, f32, x),
+            OUT(4, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid;
+  if (i >= p.width || gk_tgid.y >= (u32)step->tokens) return;
+  const u64 at = (u64)gk_tgid.y * p.width + i;
+  y[at] = x[at] * (1.f + p.beta * g_log(1.f + (f32)((u32)positions[gk_tgid.y] / p.length)));
 }

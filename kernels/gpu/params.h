@@ -180,11 +180,29 @@ struct BinaryParams {
   u32 rows, width, op, broadcast;
 };
 
-enum { kUnaryScale = 0, kUnarySoftcap = 1, kUnarySilu = 2, kUnaryGelu = 3 };  // as kernels::UnaryOp
+enum {
+  kUnaryScale = 0,
+  kUnarySoftcap = 1,
+  kUnarySilu = 2,
+  kUnaryGelu = 3,
+  kUnarySigmoid = 4
+};  // as kernels::UnaryOp
 
 struct UnaryParams {
   u32 rows, width, op;
   f32 parameter;
+};
+
+struct TemperatureParams {
+  u32 width;
+  f32 beta;
+  u32 length;
+};
+
+struct LayerNormParams {
+  u32 rows, dim;
+  f32 eps;
+  u32 has_bias;
 };
 
 enum { kRopeAdjacent = 0, kRopeHalves = 1 };  // as kernels::RopeStyle

@@ -28,6 +28,8 @@ double apply(UnaryOp op, double parameter, double x) {
       return silu(x);
     case UnaryOp::gelu:
       return gelu(x);
+    case UnaryOp::sigmoid:
+      return sigmoid(x);
   }
   return x;
 }
@@ -60,6 +62,15 @@ void unary(const void* args, const Step& step, const Slice& slice) {
   if (slice.index != 0) return;
   for (std::int64_t i = 0; i < resolve(a.rows, step) * a.width; ++i) {
     a.y[i] = static_cast<float>(apply(a.op, a.parameter, a.x[i]));
+  }
+}
+
+void temperature(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const TemperatureArgs*>(args);
+  if (slice.index != 0) return;
+  for (std::int64_t t = 0; t < step.tokens; ++t) {
+    const double by = 1 + a.beta * std::log1p(static_cast<double>(step.positions[t] / a.length));
+    for (std::int64_t i = t * a.width; i < (t + 1) * a.width; ++i) a.y[i] = static_cast<float>(a.x[i] * by);
   }
 }
 

@@ -1,4 +1,4 @@
-// Root mean square normalisation (Zhang & Sennrich 2019).
+// Root mean square normalisation (Zhang & Sennrich 2019), and that of the layer (Ba et al. 2016).
 #include <cmath>
 #include <vector>
 
@@ -24,6 +24,22 @@ void rms_norm(const void* args, const Step& step, const Slice& slice) {
       a.y[v * a.dim + i] =
           (a.residual ? a.residual[v * a.dim + i] : 0.0f) + normed[static_cast<std::size_t>(i)];
     }
+  }
+}
+
+void layer_norm(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const LayerNormArgs*>(args);
+  if (slice.index != 0) return;
+  const auto dim = static_cast<double>(a.dim);
+  for (std::int64_t r = 0; r < resolve(a.rows, step); ++r) {
+    const float* x = a.x + r * a.dim;
+    double sum = 0, squares = 0;
+    for (std::int64_t i = 0; i < a.dim; ++i) sum += x[i];
+    for (std::int64_t i = 0; i < a.dim; ++i) squares += (x[i] - sum / dim) * (x[i] - sum / dim);
+    const double scale = 1 / std::sqrt(squares / dim + a.eps);
+    for (std::int64_t i = 0; i < a.dim; ++i)
+      a.y[r * a.dim + i] =
+          static_cast<float>((x[i] - sum / dim) * scale * a.weight[i] + (a.bias ? a.bias[i] : 0.0F));
   }
 }
 

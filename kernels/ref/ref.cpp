@@ -19,9 +19,11 @@ std::vector<KernelEntry> all() {
   std::vector<KernelEntry> entries = {
       entry(KernelOp::gather_rows, DType::f32, "ref.gather_rows", ref::gather_rows),
       entry(KernelOp::rms_norm, DType::f32, "ref.rms_norm", ref::rms_norm),
+      entry(KernelOp::layer_norm, DType::f32, "ref.layer_norm", ref::layer_norm),
       entry(KernelOp::binary, DType::f32, "ref.binary", ref::binary),
       entry(KernelOp::unary, DType::f32, "ref.unary", ref::unary),
       entry(KernelOp::glu, DType::f32, "ref.glu", ref::glu),
+      entry(KernelOp::temperature, DType::f32, "ref.temperature", ref::temperature),
       entry(KernelOp::prepare, DType::f32, "ref.prepare", ref::prepare),
       entry(KernelOp::linear, DType::f32, "ref.linear", ref::linear),
       entry(KernelOp::route, DType::f32, "ref.route", ref::route),

@@ -8,9 +8,11 @@ namespace medlar::kernels::ref {
 void embed(const void* args, const Step& step, const Slice& slice);
 void gather_rows(const void* args, const Step& step, const Slice& slice);
 void rms_norm(const void* args, const Step& step, const Slice& slice);
+void layer_norm(const void* args, const Step& step, const Slice& slice);
 void binary(const void* args, const Step& step, const Slice& slice);
 void unary(const void* args, const Step& step, const Slice& slice);
 void glu(const void* args, const Step& step, const Slice& slice);
+void temperature(const void* args, const Step& step, const Slice& slice);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
 void route(const void* args, const Step& step, const Slice& slice);

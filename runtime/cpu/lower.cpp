@@ -290,6 +290,15 @@ struct Emitter {
     call(KernelOp::gather_rows, DType::f32, GatherRowsArgs{buffer(in(v, 0)), type(v).width(), buffer(v)});
   }
   void single(Value v, const ir::RmsNorm&) { norm(v, {}, v); }
+  void single(Value v, const ir::LayerNorm& o) {
+    call(KernelOp::layer_norm, DType::f32,
+         LayerNormArgs{buffer(in(v, 0)), floats(in(v, 1)), has_input(v, 2) ? floats(in(v, 2)) : nullptr,
+                       type(v).rows, type(v).width(), o.eps, buffer(v)});
+  }
+  void single(Value v, const ir::Temperature& o) {
+    call(KernelOp::temperature, DType::f32,
+         TemperatureArgs{buffer(in(v, 0)), type(v).width(), o.beta, o.length, buffer(v)});
+  }
   void single(Value v, const ir::Linear&) {
     (*this)(ir::LinearGroup{
         .input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});

@@ -198,6 +198,17 @@ class Emitter : public StepBuilder {
          {kCounts, step(StepField::rows), value(in(v, 0))}, {value(v)}, {u32_of(shape_.logit_rows)});
   }
   void single(Value v, const ir::RmsNorm&) { norm(v, {}, value(v)); }
+  void single(Value v, const ir::LayerNorm& o) {
+    const bool has_bias = has_input(v, 2);
+    const Region x = value(in(v, 0));
+    emit("layer_norm", LayerNormParams{rows_of(type(v).rows), u32_of(type(v).width()), o.eps, has_bias},
+         {kCounts, x, constant(in(v, 1)), has_bias ? constant(in(v, 2)) : x}, {value(v)},
+         {u32_of(max_rows(type(v).rows))});
+  }
+  void single(Value v, const ir::Temperature& o) {
+    emit("temperature", TemperatureParams{u32_of(type(v).width()), o.beta, u32_of(o.length)},
+         {kCounts, step(StepField::positions), value(in(v, 0))}, {value(v)}, elementwise_grid(v));
+  }
   void single(Value v, const ir::Linear&) {
     (*this)(ir::LinearGroup{
         .input = in(v, 0), .norm = {}, .outs = {{.linear = v, .residual = {}, .result = v}}, .glu = {}});

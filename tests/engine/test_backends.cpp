@@ -130,7 +130,7 @@ TEST_P(Backends, AgreeWithTheReferences) {
   const testing::TemporaryFolder folder;
   testing::write_tiny_model(folder / "m.gguf", GetParam());
   const gguf::File file = gguf::File::open(folder / "m.gguf");
-  const models::Model model = models::build(file);
+  const models::Model model = models::build({file});
   std::vector<std::int32_t> tokens;
   for (std::int32_t i = 0; i < 100; ++i) tokens.push_back((i * 37 + i * i) % 256);
 

@@ -1,7 +1,10 @@
-// Tiny models against the log-probabilities that Transformers computes (tests/goldens), token by token as in
-// decode and in batches as in prefill.
+// Tiny models against the log-probabilities that Transformers computes (tests/goldens): in prefill, in decode
+// one token at a time, over a snapshot and its restore, and in steps of unequal sequences.
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -13,6 +16,7 @@
 #include "base/cpu_features.h"
 #include "base/team.h"
 #include "checkpoint/gguf.h"
+#include "engine/step_batch.h"
 #include "engine/timeline.h"
 #include "kernels/cpu/table.h"
 #include "models/model.h"
@@ -21,6 +25,7 @@
 namespace medlar {
 namespace {
 
+const std::filesystem::path kFolder = MEDLAR_SOURCE_DIR "/tests/goldens";
 constexpr std::int64_t kContext = 128;
 
 std::string contents(const std::string& path) {
@@ -31,6 +36,8 @@ std::string contents(const std::string& path) {
 struct Golden {
   std::vector<std::int32_t> tokens;
   std::vector<float> log_probs;  // (tokens, vocab)
+
+  std::size_t size() const { return tokens.size(); }
 
   explicit Golden(const std::string& stem) {
     // {"tokens": [1, 2, ...]}
@@ -49,51 +56,136 @@ struct Golden {
   }
 };
 
-// The largest difference of log-probabilities when `batch` tokens are read at a time.
-double difference(const ir::Graph& graph, const Golden& golden, std::size_t batch) {
-  const CpuFeatures features = detect_cpu_features();
-  const auto backend = runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = 2}),
-                                                 kernels::CpuTable(best_cpu_level(features), features));
-  const auto size = static_cast<int>(batch);
-  const auto program = backend->lower(graph, {.max_tokens = size,
-                                              .max_logit_rows = size,
-                                              .k_type = DType::f32,
-                                              .v_type = DType::f32,
-                                              .kv_pages = Timeline::pages(graph, kContext, size),
-                                              .exact = true});
-  Timeline timeline(graph, *program, kContext, size);
-  const std::size_t vocab = golden.log_probs.size() / golden.tokens.size();
-  const float* expected = golden.log_probs.data();
-  double worst = 0;
-  for (std::size_t at = 0; at < golden.tokens.size(); at += batch) {
-    const auto now = std::span(golden.tokens).subspan(at, std::min(batch, golden.tokens.size() - at));
-    timeline.append(now, Timeline::Logits::all);
-    const std::span<const float> logits = program->logits();
-    for (std::size_t row = 0; row < logits.size(); row += vocab, expected += vocab) {
-      double sum = 0;
-      for (std::size_t i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(logits[row + i]));
-      for (std::size_t i = 0; i < vocab; ++i)
-        worst = std::max(worst, std::abs(logits[row + i] - std::log(sum) - expected[i]));
+// A model's program with the cache of a few sequences, each of which reads the golden's tokens.
+class Reader {
+ public:
+  Reader(const models::Model& model, const Golden& golden, int sequences)
+      : golden_(golden),
+        batch_(static_cast<std::int64_t>(golden.size()) * sequences),
+        groups_(static_cast<int>(model.graph.group_windows().size())) {
+    const CpuFeatures features = detect_cpu_features();
+    const auto backend = runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = 1}),
+                                                   kernels::CpuTable(best_cpu_level(features), features));
+    auto pages = Timeline::pages(model.graph, kContext, static_cast<int>(batch_));
+    for (std::int32_t& count : pages) count *= sequences;
+    program_ = backend->lower(model.graph, {.max_tokens = static_cast<int>(batch_),
+                                            .max_logit_rows = static_cast<int>(batch_),
+                                            .max_sequences = sequences,
+                                            .k_type = DType::f32,
+                                            .v_type = DType::f32,
+                                            .kv_pages = pages,
+                                            .exact = true});
+    tree_ = std::make_unique<PageTree>(
+        Timeline::tree_options(model.graph, *program_, pages, {sequences, kContext}));
+    for (int s = 0; s < sequences; ++s) tree_->begin(s, std::to_string(s), {});
+  }
+
+  struct Part {
+    int sequence;
+    std::size_t begin, end;  // of the golden's tokens
+  };
+  // Runs all of them in one step; returns the largest difference of log-probabilities.
+  double step(const std::vector<Part>& parts) {
+    StepBatch batch(batch_);
+    for (const Part& p : parts) {
+      const auto tokens = std::span(golden_.tokens).subspan(p.begin, p.end - p.begin);
+      EXPECT_TRUE(tree_->extend(p.sequence, tokens));
+      batch.add(p.sequence, static_cast<std::int64_t>(p.begin), tokens, StepBatch::Logits::all);
+    }
+    batch.run(*program_, *tree_, groups_);
+    double worst = 0;
+    std::int32_t row = 0;
+    for (const Part& p : parts)
+      for (std::size_t i = p.begin; i < p.end; ++i) worst = std::max(worst, difference(row++, i));
+    return worst;
+  }
+
+  // Everything that this program keeps of a sequence, in a new one's cache.
+  void restore_from(const Reader& other, std::size_t tokens) {
+    EXPECT_TRUE(tree_->extend(0, std::span(golden_.tokens).first(tokens)));
+    for (int group = 0; group < groups_; ++group) {
+      const kernels::PageTable from = other.tree_->table(group), to = tree_->table(group);
+      std::vector<std::byte> bytes(program_->page_bytes(group));
+      for (std::size_t page = 0; page * kPageTokens < tokens; ++page) {
+        if (from.pages[page] < 0) continue;  // behind its window
+        other.program_->read_page(group, from.pages[page], bytes);
+        program_->write_page(group, to.pages[page], bytes);
+      }
     }
   }
-  return worst;
+
+ private:
+  // Of a row of logits and what Transformers has after token i.
+  double difference(std::int32_t row, std::size_t i) const {
+    const std::span<const float> logits = program_->logits(row);
+    const float* expected = golden_.log_probs.data() + i * logits.size();
+    double sum = 0, worst = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+    for (std::size_t t = 0; t < logits.size(); ++t)
+      worst = std::max(worst, std::abs(logits[t] - std::log(sum) - expected[t]));
+    return worst;
+  }
+
+  const Golden& golden_;
+  std::int64_t batch_;
+  int groups_;
+  std::unique_ptr<runtime::Program> program_;
+  std::unique_ptr<PageTree> tree_;
+};
+
+std::vector<std::string> names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder))
+    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem());
+  std::ranges::sort(names);
+  return names;
 }
 
-class Goldens : public ::testing::TestWithParam<const char*> {};
+class Goldens : public ::testing::TestWithParam<std::string> {
+ protected:
+  static constexpr double kBound = 1e-3;
 
-TEST_P(Goldens, AgreeInDecodeAndInPrefill) {
-  const std::string stem = std::string(MEDLAR_SOURCE_DIR "/tests/goldens/tiny-") + GetParam();
-  const Golden golden(stem);
-  ASSERT_EQ(golden.tokens.size(), 96U);
-  const gguf::File file = gguf::File::open(stem + ".gguf");
-  const models::Model model = models::build(file);
-  for (const std::size_t batch : {1, 5, 96})
-    EXPECT_LT(difference(model.graph, golden, batch), 1e-3) << batch << " tokens at a time";
+  std::string stem_ = kFolder / GetParam();
+  Golden golden_{stem_};
+  gguf::File file_ = gguf::File::open(stem_ + ".gguf");
+  models::Model model_ = models::build({file_, kContext});
+  std::size_t size_ = golden_.size();
+};
+
+TEST_P(Goldens, AgreeInPrefill) {
+  ASSERT_GE(size_, 48U);
+  EXPECT_LT(Reader(model_, golden_, 1).step({{0, 0, size_}}), kBound);
+  Reader in_parts(model_, golden_, 1);
+  for (std::size_t at = 0; at < size_; at += 7)
+    EXPECT_LT(in_parts.step({{0, at, std::min(at + 7, size_)}}), kBound) << at;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Goldens,
-                         ::testing::Values("llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe",
-                                           "mixtral"));
+TEST_P(Goldens, AgreeInDecode) {
+  Reader reader(model_, golden_, 1);
+  for (std::size_t at = 0; at < size_; ++at) EXPECT_LT(reader.step({{0, at, at + 1}}), kBound) << at;
+}
+
+TEST_P(Goldens, AgreeAcrossASnapshot) {
+  const std::size_t half = size_ / 2 + 3;
+  Reader before(model_, golden_, 1), after(model_, golden_, 1);
+  before.step({{0, 0, half}});
+  after.restore_from(before, half);
+  EXPECT_LT(after.step({{0, half, half + 1}}), kBound);
+  EXPECT_LT(after.step({{0, half + 1, size_}}), kBound);
+}
+
+TEST_P(Goldens, AgreeInStepsOfUnequalSequences) {
+  Reader reader(model_, golden_, 3);
+  EXPECT_LT(reader.step({{0, 0, 23}, {1, 0, 5}}), kBound);
+  EXPECT_LT(reader.step({{2, 0, 1}, {0, 23, 24}, {1, 5, 40}}), kBound);
+  EXPECT_LT(reader.step({{1, 40, 41}, {2, 1, size_}, {0, 24, size_}}), kBound);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Goldens, ::testing::ValuesIn(names()), [](const auto& info) {
+  std::string name = info.param;
+  std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  return name;
+});
 
 }  // namespace
 }  // namespace medlar

@@ -1,8 +1,9 @@
-"""Writes a Transformers model as a GGUF file in F32, with the tensor names and conventions other engines use.
+"""Writes a Transformers model as a GGUF file, with the tensor names and conventions other engines use.
 
-The conventions that are not a plain renaming:
-  llama        rows of q and k are reordered so that rotary pairs are neighbours instead of half a head apart
+Names are those of the gguf package. The conventions that are not a plain renaming:
+  interleaved  rows of q and k are reordered so that rotary pairs are neighbours instead of half a head apart
   llama3 rope  the divisor of each rotary frequency is a tensor, rope_freqs.weight (head_dim / 2)
+  longrope     two such tensors, rope_factors_long.weight and rope_factors_short.weight
   gemma        norms store 1 + w
   experts      gate and up are tensors of their own, (experts, out, in) each
 Linear weights keep their (out, in) order; GGUF lists dimensions innermost first, which the writer takes care of.
@@ -13,38 +14,31 @@ import math
 import gguf
 import numpy as np
 
+# By Transformers' model_type.
 ARCHITECTURES = {
     "llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe",
-    "gemma3_text": "gemma3",
+    "gemma3_text": "gemma3", "olmo2": "olmo2", "olmo3": "olmo2", "phi3": "phi3", "gemma2": "gemma2",
+    "granite": "granite", "granitemoeshared": "granitemoe", "smollm3": "smollm3", "glm4": "glm4",
+    "exaone4": "exaone4", "qwen2_moe": "qwen2moe", "cohere2": "cohere2", "ministral3": "mistral3",
 }
+# Whose rotary pairs are neighbours in the file, but half a head apart in Transformers.
+INTERLEAVED = {"mistral3", "llama", "granite", "granitemoe", "smollm3"}
 
-GLOBAL_NAMES = {
-    "model.embed_tokens.weight": "token_embd.weight",
-    "model.norm.weight": "output_norm.weight",
-    "lm_head.weight": "output.weight",
+# Hyperparameters that some configurations have: the writer's method for each.
+OPTIONAL = {
+    "embedding_multiplier": "add_embedding_scale",
+    "residual_multiplier": "add_residual_scale",
+    "attention_multiplier": "add_attention_scale",
+    "logits_scaling": "add_logit_scale",
+    "attn_logit_softcapping": "add_attn_logit_softcapping",
+    "final_logit_softcapping": "add_final_logit_softcapping",
+    "moe_intermediate_size": "add_expert_feed_forward_length",
+    "shared_intermediate_size": "add_expert_shared_feed_forward_length",
+    "shared_expert_intermediate_size": "add_expert_shared_feed_forward_length",
+    "logit_scale": "add_logit_scale",
+    "rms_norm_eps": "add_layer_norm_rms_eps",
+    "layer_norm_eps": "add_layer_norm_eps",
 }
-
-LAYER_NAMES = {
-    "input_layernorm": "attn_norm",
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "self_attn.q_norm": "attn_q_norm",
-    "self_attn.k_norm": "attn_k_norm",
-    "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "mlp.gate": "ffn_gate_inp",
-}
-
-GEMMA_LAYER_NAMES = LAYER_NAMES | {
-    "post_attention_layernorm": "post_attention_norm",
-    "pre_feedforward_layernorm": "ffn_norm",
-    "post_feedforward_layernorm": "post_ffw_norm",
-}
-
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -52,13 +46,12 @@ CHAT_TEMPLATE = (
 )
 
 
-def gguf_name(name, arch):
-    if name in GLOBAL_NAMES:
-        return GLOBAL_NAMES[name]
-    _, _, layer, rest = name.split(".", 3)
-    module, kind = rest.rsplit(".", 1)
-    names = GEMMA_LAYER_NAMES if arch == "gemma3" else LAYER_NAMES
-    return f"blk.{layer}.{names[module]}.{kind}"
+def gguf_name(name, names):
+    """The file's name of a weight. Published Granite models call their router so, not as Transformers does now."""
+    published = name.replace("moe.router.weight", "moe.router.layer.weight")
+    found = names.get_name(published, try_suffixes=(".weight", ".bias"))
+    assert found, f"the gguf package knows no name for {name}"
+    return found
 
 
 def pair_neighbours(weight, heads):
@@ -68,24 +61,31 @@ def pair_neighbours(weight, heads):
     return halves.swapaxes(1, 2).reshape(weight.shape)
 
 
-def tensors(name, weight, config, arch):
+def tensors(name, weight, config, names):
     """The (name, array) pairs of the file that one weight of the model becomes."""
-    if ".experts." not in name:
-        return [(gguf_name(name, arch), convert(name, weight, config, arch))]
-    layer = f"blk.{name.split('.')[2]}"
-    if name.endswith("down_proj"):
+    layer = f"blk.{name.split('.')[2]}" if ".layers." in name else ""
+    expert = ".experts." in name or "block_sparse_moe." in name
+    if expert and name.split(".")[-2 if name.endswith(".weight") else -1] in ("gate_up_proj", "input_linear"):
+        gate, up = np.split(weight, 2, axis=1)
+        return [(f"{layer}.ffn_gate_exps.weight", gate), (f"{layer}.ffn_up_exps.weight", up)]
+    if expert and ("down_proj" in name or "output_linear" in name):
         return [(f"{layer}.ffn_down_exps.weight", weight)]
-    gate, up = np.split(weight, 2, axis=1)
-    return [(f"{layer}.ffn_gate_exps.weight", gate), (f"{layer}.ffn_up_exps.weight", up)]
+    if "shared_mlp.input_linear" in name:
+        gate, up = np.split(weight, 2, axis=0)
+        return [(f"{layer}.ffn_gate_shexp.weight", gate), (f"{layer}.ffn_up_shexp.weight", up)]
+    return [(gguf_name(name, names), convert(name, weight, config))]
 
 
-def convert(name, weight, config, arch):
-    if arch == "llama" and "q_proj" in name:
+def convert(name, weight, config):
+    arch = ARCHITECTURES[config.model_type]
+    if arch in INTERLEAVED and "q_proj" in name:
         return pair_neighbours(weight, config.num_attention_heads)
-    if arch == "llama" and "k_proj" in name:
+    if arch in INTERLEAVED and "k_proj" in name:
         return pair_neighbours(weight, config.num_key_value_heads)
-    if arch == "gemma3" and "norm" in name:
+    if arch.startswith("gemma") and "norm" in name:
         return weight + 1
+    if "shared_expert_gate" in name:
+        return weight[0]
     return weight
 
 
@@ -108,9 +108,51 @@ def llama3_divisors(rope, head_dim):
     return np.array(divisors, np.float32)
 
 
+def add_rope(writer, config, head_dim):
+    rope = config.rope_parameters
+    if "full_attention" in rope:
+        if "sliding_attention" in rope:
+            writer.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
+        rope = rope["full_attention"]
+    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_rope_dimension_count(int(head_dim * rope.get("partial_rotary_factor", 1.0)))
+    if rope["rope_type"] == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    if rope["rope_type"] == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_divisors(rope, head_dim))
+    if rope["rope_type"] == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(rope["factor"])
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+        if rope.get("mscale_all_dim"):
+            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+        if rope.get("llama_4_scaling_beta"):
+            writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
+        if rope.get("attention_factor"):
+            writer.add_rope_scaling_yarn_attn_factor(rope["attention_factor"])
+    if rope["rope_type"] == "longrope":
+        original = rope["original_max_position_embeddings"]
+        growth = config.max_position_embeddings / original
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(growth) / math.log(original)))
+        for kind in ("long", "short"):
+            writer.add_tensor(f"rope_factors_{kind}.weight", np.array(rope[f"{kind}_factor"], np.float32))
+
+
+def add_sliding_window(writer, config, arch):
+    if getattr(config, "sliding_window", None) is None or arch.startswith("qwen"):
+        return
+    writer.add_sliding_window(config.sliding_window)
+    if arch in ("olmo2", "exaone4"):
+        writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
+
+
 def add_hyperparameters(writer, config, arch):
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    writer.add_name(f"tiny random {arch}")
+    writer.add_name("tiny random model")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -119,28 +161,17 @@ def add_hyperparameters(writer, config, arch):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
     if experts:
         writer.add_expert_count(experts)
         writer.add_expert_used_count(config.num_experts_per_tok)
-    if arch == "qwen3moe":
-        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
-    rope = config.rope_parameters
-    if arch == "gemma3":
-        writer.add_sliding_window(config.sliding_window)
-        writer.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
-        rope = rope["full_attention"]
-    if arch == "llama":
-        writer.add_rope_dimension_count(head_dim)
-    if rope["rope_type"] == "linear":
-        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(rope["factor"])
-    if rope["rope_type"] == "llama3":
-        writer.add_tensor("rope_freqs.weight", llama3_divisors(rope, head_dim))
-    writer.add_rope_freq_base(rope["rope_theta"])
+    for field, method in OPTIONAL.items():
+        if getattr(config, field, None):
+            getattr(writer, method)(getattr(config, field))
+    add_sliding_window(writer, config, arch)
+    add_rope(writer, config, head_dim)
 
 
 def add_byte_level_vocabulary(writer, size):
@@ -185,8 +216,8 @@ def add_sentencepiece_vocabulary(writer, size):
     writer.add_add_bos_token(True)
 
 
-def write(model, path):
-    """Writes the model, with a small working vocabulary, to path."""
+def write(model, path, matrices=np.float32):
+    """Writes the model, with a small working vocabulary, to path; matrices as that type, all else as f32."""
     config = model.config
     arch = ARCHITECTURES[config.model_type]
     writer = gguf.GGUFWriter(path, arch)
@@ -195,12 +226,16 @@ def write(model, path):
         add_sentencepiece_vocabulary(writer, config.vocab_size)
     else:
         add_byte_level_vocabulary(writer, config.vocab_size)
+    names = gguf.get_tensor_name_map(
+        next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == arch), config.num_hidden_layers
+    )
     weights = model.state_dict()
     if config.tie_word_embeddings:
         weights.pop("lm_head.weight", None)
     for name, weight in weights.items():
-        for tensor, array in tensors(name, weight.float().numpy(), config, arch):
-            writer.add_tensor(tensor, np.ascontiguousarray(array))
+        for tensor, array in tensors(name, weight.float().numpy(), config, names):
+            dtype = matrices if array.ndim > 1 else np.float32
+            writer.add_tensor(tensor, np.ascontiguousarray(array.astype(dtype)))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -23,7 +23,32 @@ import numpy as np
 K = 64
 BUCKETS = 64
 FOLDER = pathlib.Path(__file__).parent
-TINY = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
+
+# Tiny models that make_tiny.py makes, and what each covers.
+TINY = {
+    "llama": "untied head, one KV head for three heads",
+    "llama3": "tied head; llama3 rope scaling whose three frequency bands all occur within the tokens",
+    "qwen2": "biased q, k and v",
+    "qwen3": "norms on q and k, heads wider than dim / heads",
+    "gemma3": "a sliding window shorter than the input, two rope bases, linear scaling of the global one",
+    "qwen3moe": "experts that some tokens use and others do not, narrower than feed_forward_length",
+    "mixtral": "a llama file with experts, as wide as feed_forward_length",
+    "olmo2": "norms of whole queries and keys, norms behind blocks only",
+    "olmo3": "one global layer with YaRN among sliding ones without",
+    "phi3": "fused q, k and v, fused gate and up, long factors of LongRoPE, a sliding window",
+    "phi4": "a part of each head rotated, short factors of LongRoPE, tied head",
+    "gemma2": "soft caps of attention and logits, a sliding window in every second layer",
+    "granite": "four scales that are not 1",
+    "granitemoe": "experts beside a shared MLP",
+    "smollm3": "a layer without positions",
+    "glm4": "half of each head rotated, biased q, k and v, fused gate and up",
+    "qwen2moe": "a gated shared expert, experts whose weights do not add up to 1",
+    "cohere2": "LayerNorm, parallel blocks, sliding layers that rotate and a global one that does not, scaled logits",
+    "mistral3": "YaRN without a magnitude, a temperature that changes within the tokens",
+    "exaone4": "sliding layers that rotate and a global one that does not",
+}
+# Those of which the hidden states are stored, too.
+HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
 
 
 @dataclasses.dataclass
@@ -113,6 +138,7 @@ def kl(golden, log_probs):
 
 
 def full_kl(p, q):
-    """KL(p || q) at each position, of two full sets of log-probabilities (n, vocab)."""
-    p = np.asarray(p, np.float64)
-    return (np.exp(p) * (p - np.asarray(q, np.float64))).sum(-1)
+    """KL(p || q) at each position, in nats, of two full sets of log-probabilities (n, vocab). Rounded to f32 they
+    do not quite add up to 1, which is made good."""
+    p = log_softmax(p)
+    return (np.exp(p) * (p - log_softmax(q))).sum(-1)

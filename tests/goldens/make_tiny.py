@@ -4,10 +4,10 @@
 
 Transformers builds each model from a configuration and runs it; export_gguf.py writes it as GGUF. Nothing of
 Medlar is used. For each NAME of golden.TINY, in tests/goldens/:
-  tiny-NAME.gguf      the model, F32
+  tiny-NAME.gguf      the model; matrices in F16, those of golden.HIDDEN in F32
   tiny-NAME.json      {"tokens": [...]}, the input
   tiny-NAME.npy       float32 (tokens, vocab), log-probabilities after each position
-  tiny-NAME-hidden.npy  float32 (tokens, dim), hidden states after the final norm
+  tiny-NAME-hidden.npy  float32 (tokens, dim), hidden states after the final norm, of golden.HIDDEN
 The shapes are odd on purpose: heads wider than dim / heads, several heads to a KV head, rows that fill no vector
 register, and more tokens than the sliding window holds.
 """
@@ -22,41 +22,41 @@ import transformers
 import export_gguf
 import golden
 
-TOKENS = 96
+FIRST = {"vocab_size": 280, "max_position_embeddings": 512, "attention_dropout": 0.0, "rms_norm_eps": 1e-5}
+SMALL = FIRST | {"vocab_size": 264}
+PLAIN_ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+LONG_ROPE = {
+    "rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.2, 1.4, 1.6, 2.0],
+    "long_factor": [1.0, 1.3, 1.9, 3.0, 6.0, 12.0],
+}
 
-COMMON = {"vocab_size": 280, "max_position_embeddings": 512, "attention_dropout": 0.0, "rms_norm_eps": 1e-5}
-
+# golden.TINY says what each is for.
 CONFIGS = {
-    # Untied head, one KV head for three heads.
     "llama": transformers.LlamaConfig(
-        **COMMON, hidden_size=48, intermediate_size=72, num_hidden_layers=2, num_attention_heads=3,
+        **FIRST, hidden_size=48, intermediate_size=72, num_hidden_layers=2, num_attention_heads=3,
         num_key_value_heads=1, head_dim=20, tie_word_embeddings=False,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
     ),
-    # Tied head and llama3 rope scaling whose three frequency bands all occur within the tokens.
     "llama3": transformers.LlamaConfig(
-        **COMMON, hidden_size=40, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
+        **FIRST, hidden_size=40, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, head_dim=16, tie_word_embeddings=True,
         rope_parameters={
             "rope_type": "llama3", "rope_theta": 1000.0, "factor": 8.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
         },
     ),
-    # Biased q, k and v.
     "qwen2": transformers.Qwen2Config(
-        **COMMON, hidden_size=40, intermediate_size=88, num_hidden_layers=2, num_attention_heads=5,
+        **FIRST, hidden_size=40, intermediate_size=88, num_hidden_layers=2, num_attention_heads=5,
         num_key_value_heads=1, tie_word_embeddings=False,
         rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
     ),
-    # Norms on q and k, heads wider than dim / heads.
     "qwen3": transformers.Qwen3Config(
-        **COMMON, hidden_size=36, intermediate_size=72, num_hidden_layers=2, num_attention_heads=4,
+        **FIRST, hidden_size=36, intermediate_size=72, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, head_dim=24, tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
     ),
-    # A sliding window shorter than the input, two rope bases, and linear scaling of the global one.
     "gemma3": transformers.Gemma3TextConfig(
-        **COMMON, hidden_size=32, intermediate_size=40, num_hidden_layers=7, num_attention_heads=4,
+        **FIRST, hidden_size=32, intermediate_size=40, num_hidden_layers=7, num_attention_heads=4,
         num_key_value_heads=2, head_dim=12, query_pre_attn_scalar=12, sliding_window=16,
         layer_types=["sliding_attention"] * 5 + ["full_attention", "sliding_attention"],
         tie_word_embeddings=True,
@@ -65,36 +65,109 @@ CONFIGS = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
         },
     ),
-    # Experts that some tokens use and others do not, narrower than the model's feed_forward_length.
     "qwen3moe": transformers.Qwen3MoeConfig(
-        **COMMON, hidden_size=36, intermediate_size=72, moe_intermediate_size=40, num_hidden_layers=2,
+        **FIRST, hidden_size=36, intermediate_size=72, moe_intermediate_size=40, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=24, num_experts=9, num_experts_per_tok=3,
         norm_topk_prob=True, tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
     ),
-    # A llama file with experts, as wide as feed_forward_length.
     "mixtral": transformers.MixtralConfig(
-        **COMMON, hidden_size=48, intermediate_size=56, num_hidden_layers=2, num_attention_heads=3,
+        **FIRST, hidden_size=48, intermediate_size=56, num_hidden_layers=2, num_attention_heads=3,
         num_key_value_heads=1, head_dim=20, num_local_experts=5, num_experts_per_tok=2,
         tie_word_embeddings=False, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    ),
+    "olmo2": transformers.Olmo2Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=False, rope_parameters=PLAIN_ROPE,
+    ),
+    "olmo3": transformers.Olmo3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=4, sliding_window=12, tie_word_embeddings=False,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+            "beta_fast": 4.0, "beta_slow": 1.0, "attention_factor": 1.3,
+        },
+    ),
+    "phi3": transformers.Phi3Config(
+        **SMALL, hidden_size=36, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
+        num_key_value_heads=1, sliding_window=20, tie_word_embeddings=False, pad_token_id=0,
+        original_max_position_embeddings=32, rope_parameters=LONG_ROPE,
+    ),
+    "phi4": transformers.Phi3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, tie_word_embeddings=True, pad_token_id=0, original_max_position_embeddings=256,
+        rope_parameters=LONG_ROPE | {"partial_rotary_factor": 0.75},
+    ),
+    "gemma2": transformers.Gemma2Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=12, query_pre_attn_scalar=12, sliding_window=16,
+        attn_logit_softcapping=3.0, final_logit_softcapping=5.0, rope_parameters=PLAIN_ROPE,
+    ),
+    "granite": transformers.GraniteConfig(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=True, embedding_multiplier=3.0, residual_multiplier=0.4,
+        attention_multiplier=0.2, logits_scaling=2.5, rope_parameters=PLAIN_ROPE,
+    ),
+    "granitemoe": transformers.GraniteMoeSharedConfig(
+        **SMALL, hidden_size=32, intermediate_size=24, shared_intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, num_local_experts=5, num_experts_per_tok=2,
+        tie_word_embeddings=True, embedding_multiplier=3.0, residual_multiplier=0.4,
+        attention_multiplier=0.2, logits_scaling=2.5, rope_parameters=PLAIN_ROPE,
+    ),
+    "smollm3": transformers.SmolLM3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=1, tie_word_embeddings=True, no_rope_layer_interval=4, pad_token_id=0,
+        rope_parameters=PLAIN_ROPE,
+    ),
+    "glm4": transformers.Glm4Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=12, attention_bias=True, tie_word_embeddings=False, pad_token_id=0,
+        rope_parameters=PLAIN_ROPE | {"partial_rotary_factor": 0.5},
+    ),
+    "exaone4": transformers.Exaone4Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, sliding_window=12, sliding_window_pattern=4,
+        tie_word_embeddings=True, rope_parameters=PLAIN_ROPE,
+    ),
+    "qwen2moe": transformers.Qwen2MoeConfig(
+        **SMALL, hidden_size=32, intermediate_size=40, moe_intermediate_size=24,
+        shared_expert_intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        num_experts=5, num_experts_per_tok=2, norm_topk_prob=False, tie_word_embeddings=False,
+        rope_parameters=PLAIN_ROPE,
+    ),
+    "cohere2": transformers.Cohere2Config(
+        **{key: value for key, value in SMALL.items() if key != "rms_norm_eps"}, layer_norm_eps=1e-5,
+        hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=12, logit_scale=0.3, pad_token_id=0, rope_parameters=PLAIN_ROPE,
+    ),
+    "mistral3": transformers.Ministral3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=12, tie_word_embeddings=False, pad_token_id=0,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+            "beta_fast": 4.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+            "llama_4_scaling_beta": 0.3,
+        },
     ),
 }
 
 
-def randomize(model, seed):
-    """Weights large enough that attention is peaked and the distributions are far from uniform."""
+def randomize(model, seed, dtype):
+    """Weights large enough that attention is peaked and the distributions are far from uniform, as `dtype`s."""
     generator = torch.Generator().manual_seed(seed)
+    gemma = model.config.model_type.startswith("gemma")
     for name, weight in model.named_parameters():
         noise = torch.randn(weight.shape, generator=generator)
         if "norm" in name:
-            centre = 0.0 if "gemma" in model.config.model_type else 1.0
-            weight.copy_(centre + 0.2 * noise)
+            weight.copy_((0.0 if gemma else 1.0) + 0.2 * noise)
         elif weight.dim() == 1 or "embed" in name:
             weight.copy_(0.5 * noise)
-        elif "mlp.gate." in name:  # no two experts are nearly equal, where rounding would choose
+        elif "mlp.gate." in name or "router" in name:  # no two experts are nearly equal, where rounding would choose
             weight.copy_(6 * noise / weight.shape[-1] ** 0.5)
         else:
             weight.copy_(1.5 * noise / weight.shape[-1] ** 0.5)
+        if weight.dim() > 1:
+            weight.copy_(weight.to(dtype).float())
 
 
 def main(names):
@@ -102,17 +175,19 @@ def main(names):
     for seed, (name, config) in enumerate(CONFIGS.items()):
         if names and name not in names:
             continue
+        first = name in golden.HIDDEN
         config._attn_implementation = config._experts_implementation = "eager"
         model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
-        randomize(model, seed)
-        tokens = np.random.default_rng(seed).integers(0, config.vocab_size, TOKENS).tolist()
+        randomize(model, seed, torch.float32 if first else torch.float16)
+        tokens = np.random.default_rng(seed).integers(0, config.vocab_size, 96 if first else 48).tolist()
         log_probs = golden.log_softmax(model(torch.tensor([tokens])).logits[0].numpy())
-        hidden = model.model(torch.tensor([tokens])).last_hidden_state[0].numpy()
         stem = golden.FOLDER / f"tiny-{name}"
-        export_gguf.write(model, stem.with_suffix(".gguf"))
+        export_gguf.write(model, stem.with_suffix(".gguf"), np.float32 if first else np.float16)
         stem.with_suffix(".json").write_text(json.dumps({"tokens": tokens}) + "\n")
         np.save(stem.with_suffix(".npy"), log_probs.astype(np.float32))
-        np.save(golden.FOLDER / f"tiny-{name}-hidden.npy", hidden.astype(np.float32))
+        if first:
+            hidden = model.model(torch.tensor([tokens])).last_hidden_state[0].numpy()
+            np.save(golden.FOLDER / f"tiny-{name}-hidden.npy", hidden.astype(np.float32))
         entropy = -(np.exp(log_probs) * log_probs).sum(-1).mean()
         print(f"{name}: mean entropy {entropy:.2f} of {np.log(config.vocab_size):.2f}")
 

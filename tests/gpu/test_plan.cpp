@@ -94,7 +94,7 @@ TEST(GpuSchedule, LoweredModelsHaveNoHazards) {
         const testing::TemporaryFolder folder;
         testing::write_tiny_model(folder / "m.gguf", tiny);
         const gguf::File file = gguf::File::open(folder / "m.gguf");
-        const models::Model model = models::build(file);
+        const models::Model model = models::build({file});
         const ProgramOptions options{
             .max_tokens = 64, .max_logit_rows = 4, .k_type = DType::f16, .v_type = DType::f16, .fuse = fuse};
         const std::vector<KvPart> kv = layout_kv(model.graph, options);
@@ -135,7 +135,7 @@ TEST(GpuSchedule, LayersAreFewDispatches) {
     testing::write_tiny_model(folder / "m.gguf",
                               {.type = DType::q8_0, .layers = layers, .head_dim = head_dim});
     const gguf::File file = gguf::File::open(folder / "m.gguf");
-    const models::Model model = models::build(file);
+    const models::Model model = models::build({file});
     const ProgramOptions options{.max_tokens = 1, .k_type = DType::f16, .v_type = DType::f16};
     const std::vector<KvPart> kv = layout_kv(model.graph, options);
     return static_cast<int>(
@@ -154,7 +154,7 @@ TEST(GpuPlan, AttentionFillsTheDevice) {
   const testing::TemporaryFolder folder;
   testing::write_tiny_model(folder / "m.gguf", {});
   const gguf::File file = gguf::File::open(folder / "m.gguf");
-  const models::Model model = models::build(file);
+  const models::Model model = models::build({file});
   const ProgramOptions options{.max_tokens = 512, .k_type = DType::f16, .v_type = DType::f16};
   const std::vector<KvPart> kv = layout_kv(model.graph, options);
   const auto attention = [&](const StepShape& shape, int cores) {

@@ -100,7 +100,7 @@ struct Tiny {
   models::Model model;
   std::vector<float> expected;
 
-  explicit Tiny(const TinyModel& tiny) : file(write(folder, tiny)), model(models::build(file)) {
+  explicit Tiny(const TinyModel& tiny) : file(write(folder, tiny)), model(models::build({file})) {
     const auto reference = runtime::make_cpu_backend(std::make_shared<Team>(TeamOptions{.threads = 1}),
                                                      kernels::CpuTable::reference());
     expected = run(*reference, model.graph, options(true, false));

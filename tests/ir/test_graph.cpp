@@ -24,17 +24,17 @@ struct Layer {
   explicit Layer(bool qk_norm, bool post_norm) {
     const nn::Rope rope = nn::rope(g, {.dim = 16}, RopeStyle::halves);
     Value x = embed(g, weight(g, "embd", {100, 64}));
-    const int layer = g.add_kv_layer({.heads = 2, .k_dim = 16, .v_dim = 16});
     Value h = rms_norm(g, x, weight(g, "norm", {64}), 1e-5F);
     Value q = nn::heads(g, linear(g, h, weight(g, "q", {64, 64})), 4);
     Value k = nn::heads(g, linear(g, h, weight(g, "k", {32, 64})), 2);
     const Value v = nn::heads(g, linear(g, h, weight(g, "v", {32, 64})), 2);
     if (qk_norm)
       q = rms_norm(g, q, weight(g, "qn", {16}), 1e-5F), k = rms_norm(g, k, weight(g, "kn", {16}), 1e-5F);
-    h = linear(g, nn::attend(g, rope(g, q), rope(g, k), v, {.layer = layer}), weight(g, "o", {64, 64}));
+    h = linear(g, nn::attend(g, {rope(g, q), rope(g, k), v}, {}), weight(g, "o", {64, 64}));
     x = add(g, x, post_norm ? rms_norm(g, h, weight(g, "pn", {64}), 1e-5F) : h);
     h = rms_norm(g, x, weight(g, "norm2", {64}), 1e-5F);
-    h = nn::swiglu(g, linear(g, h, weight(g, "gate", {96, 64})), linear(g, h, weight(g, "up", {96, 64})));
+    h = glu(g, Activation::silu, linear(g, h, weight(g, "gate", {96, 64})),
+            linear(g, h, weight(g, "up", {96, 64})));
     x = add(g, x, linear(g, h, weight(g, "down", {64, 96})));
     g.set_output(linear(g, rms_norm(g, gather_rows(g, x), weight(g, "norm3", {64}), 1e-5F),
                         weight(g, "head", {100, 64})));

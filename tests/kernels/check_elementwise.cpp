@@ -89,6 +89,7 @@ int check_unary(const KernelEntry& entry) {
     };
     with(UnaryOp::scale, 0.3f, [](std::size_t, float y) { return kUlp * std::abs(y); }, "scale");
     with(UnaryOp::softcap, 30.0f, [](std::size_t, float y) { return 10 * kUlp * std::abs(y); }, "softcap");
+    with(UnaryOp::sigmoid, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "sigmoid");
     with(UnaryOp::silu, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "silu");
     with(UnaryOp::gelu, 0, [](std::size_t, float y) { return (8 + 4 * 88) * kUlp * std::abs(y); }, "gelu");
     // Where gelu's argument is small the bound is as small as silu's.
@@ -99,6 +100,31 @@ int check_unary(const KernelEntry& entry) {
           return (8 + 4 * std::min(u, 88.0)) * kUlp * std::abs(y);
         },
         "gelu by size");
+  }
+  return compared;
+}
+
+// The logarithm, its factor and sum, and the product: a rounding each, and the log's own.
+int check_temperature(const KernelEntry& entry) {
+  Rng rng(8);
+  int compared = 0;
+  for (const Shape shape : kShapes) {
+    const std::int64_t n = shape.rows * shape.width;
+    const Guarded x(rng.normals(n));
+    SimpleStep s(shape.rows);
+    for (std::size_t t = 0; t < s.positions.size(); ++t) s.positions[t] = static_cast<std::int32_t>(t * 700);
+    std::vector<float> want(static_cast<std::size_t>(n));
+    TemperatureArgs args{
+        .x = x.floats(), .width = shape.width, .beta = 0.1f, .length = 500, .y = want.data()};
+    run(ref_entry(KernelOp::temperature), &args, s.step, 1);
+    for (const int threads : {1, 3}) {
+      const Guarded y(n * 4, 4);
+      args.y = y.floats();
+      run(entry, &args, s.step, threads);
+      EXPECT_TRUE(y.intact());
+      compared += expect_near(
+          y.values(), want, [&](std::size_t i) { return 6 * kUlp * std::abs(want[i]); }, "temperature");
+    }
   }
   return compared;
 }

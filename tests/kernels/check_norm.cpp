@@ -27,6 +27,65 @@ double norm_error(Isa isa, std::int64_t dim) {
 
 }  // namespace
 
+namespace {
+
+// The largest value of a row by its standard deviation.
+double largest_by_deviation(std::span<const float> row) {
+  const auto dim = static_cast<double>(row.size());
+  const double mean = std::accumulate(row.begin(), row.end(), 0.0) / dim;
+  double spread = 0, largest = 0;
+  for (const float v : row)
+    spread += (v - mean) * (v - mean), largest = std::max<double>(largest, std::abs(v));
+  return largest / std::sqrt(spread / dim + 1e-5);
+}
+
+}  // namespace
+
+// Values lie within m = max|x|: the mean is within dim / lanes + 2 roundings of m, what is left of it moves
+// every value alike, and all else is as in rms_norm.
+int check_layer_norm(const KernelEntry& entry) {
+  Rng rng(9);
+  int compared = 0;
+  for (const std::int64_t dim : {2, 16, 37, 64, 576, 4096}) {
+    for (const std::int64_t tokens : {1, 2, 9}) {
+      for (const bool has_bias : {false, true}) {
+        std::vector<float> values = rng.normals(tokens * dim, 3);
+        for (float& v : values) v += 5;
+        const Guarded x(values), weight(rng.normals(dim)), bias(rng.normals(dim));
+        const SimpleStep s(tokens);
+        std::vector<float> want(values.size());
+        std::vector<double> ratios;
+        for (std::int64_t t = 0; t < tokens; ++t)
+          ratios.push_back(largest_by_deviation(
+              std::span(values).subspan(static_cast<std::size_t>(t * dim), static_cast<std::size_t>(dim))));
+        LayerNormArgs args{.x = x.floats(),
+                           .weight = weight.floats(),
+                           .bias = has_bias ? bias.floats() : nullptr,
+                           .rows = RowCount::tokens,
+                           .dim = dim,
+                           .eps = 1e-5f,
+                           .y = want.data()};
+        run(ref_entry(KernelOp::layer_norm), &args, s.step, 1);
+        for (const int threads : {1, 2, 5}) {
+          const Guarded y(tokens * dim * 4, 4);
+          args.y = y.floats();
+          run(entry, &args, s.step, threads);
+          EXPECT_TRUE(y.intact());
+          const auto bound = [&](std::size_t i) {
+            const double w = std::abs(weight.values()[i % static_cast<std::size_t>(dim)]);
+            const double steps = static_cast<double>(dim) / lanes(entry.isa) + 16;
+            return steps * kUlp *
+                       (ratios[i / static_cast<std::size_t>(dim)] * w + 2 * std::abs(want[i]) + 4 * w) +
+                   4 * kUlp;
+          };
+          compared += expect_near(y.values(), want, bound, "layer_norm " + std::to_string(dim));
+        }
+      }
+    }
+  }
+  return compared;
+}
+
 int check_rms_norm(const KernelEntry& entry) {
   Rng rng(6);
   int compared = 0;

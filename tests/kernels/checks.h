@@ -13,9 +13,11 @@ namespace medlar::kernels::testing {
 int check_embed(const KernelEntry& entry);
 int check_gather_rows(const KernelEntry& entry);
 int check_rms_norm(const KernelEntry& entry);
+int check_layer_norm(const KernelEntry& entry);
 int check_binary(const KernelEntry& entry);
 int check_unary(const KernelEntry& entry);
 int check_glu(const KernelEntry& entry);
+int check_temperature(const KernelEntry& entry);
 int check_prepare(const KernelEntry& entry);
 int check_linear(const KernelEntry& entry);
 int check_route(const KernelEntry& entry);

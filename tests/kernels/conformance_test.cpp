@@ -20,12 +20,16 @@ int check(const KernelEntry& entry) {
       return check_gather_rows(entry);
     case KernelOp::rms_norm:
       return check_rms_norm(entry);
+    case KernelOp::layer_norm:
+      return check_layer_norm(entry);
     case KernelOp::binary:
       return check_binary(entry);
     case KernelOp::unary:
       return check_unary(entry);
     case KernelOp::glu:
       return check_glu(entry);
+    case KernelOp::temperature:
+      return check_temperature(entry);
     case KernelOp::prepare:
       return check_prepare(entry);
     case KernelOp::linear:

@@ -13,10 +13,11 @@
 namespace medlar::kernels::testing {
 namespace {
 
-constexpr KernelOp kPlainOps[] = {KernelOp::gather_rows, KernelOp::rms_norm, KernelOp::binary,
-                                  KernelOp::unary,       KernelOp::glu,      KernelOp::prepare,
-                                  KernelOp::linear,      KernelOp::route,    KernelOp::expert_glu,
-                                  KernelOp::expert_sum,  KernelOp::rope};
+constexpr KernelOp kPlainOps[] = {KernelOp::gather_rows, KernelOp::rms_norm,   KernelOp::layer_norm,
+                                  KernelOp::temperature, KernelOp::binary,     KernelOp::unary,
+                                  KernelOp::glu,         KernelOp::prepare,    KernelOp::linear,
+                                  KernelOp::route,       KernelOp::expert_glu, KernelOp::expert_sum,
+                                  KernelOp::rope};
 
 void expect_complete(const CpuTable& table) {
   for (const KernelOp op : kPlainOps) EXPECT_TRUE(table.has(op)) << name(op);

@@ -27,7 +27,7 @@ def logits(medlar, model, path, *options, env=None):
     return np.load(path).astype(np.float64)
 
 
-@pytest.mark.parametrize("name", golden.TINY)
+@pytest.mark.parametrize("name", [*golden.HIDDEN, "cohere2", "mistral3"])
 def test_logits_are_those_of_the_emulator(medlar, tiny, stubs, tmp_path, name):
     cuda = logits(medlar, tiny(name), tmp_path / "a.npy", "--device", "cuda", env=stubs)
     emulator = logits(medlar, tiny(name), tmp_path / "b.npy", "--device", "emulator")

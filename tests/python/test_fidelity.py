@@ -36,7 +36,7 @@ def log_probs(medlar, tmp_path):
 def test_tiny_models_agree(log_probs, tiny, name, device):
     expected = np.load(golden.FOLDER / f"tiny-{name}.npy")
     tokens = json.loads((golden.FOLDER / f"tiny-{name}.json").read_text())["tokens"]
-    actual = log_probs(tiny(name), tokens, "--exact", "--device", device)
+    actual = log_probs(tiny(name), tokens, "--exact", "--device", device, "--ctx", 128)
     assert actual.shape == expected.shape
     assert golden.full_kl(expected, actual).mean() < 1e-8
     assert np.abs(actual - expected).max() < 2e-3
@@ -46,7 +46,7 @@ def test_tiny_models_agree(log_probs, tiny, name, device):
 def test_tiny_models_agree_in_the_default_mode(log_probs, tiny, name):
     expected = np.load(golden.FOLDER / f"tiny-{name}.npy")
     tokens = json.loads((golden.FOLDER / f"tiny-{name}.json").read_text())["tokens"]
-    assert golden.full_kl(expected, log_probs(tiny(name), tokens)).mean() < DEFAULT_KL
+    assert golden.full_kl(expected, log_probs(tiny(name), tokens, "--ctx", 128)).mean() < DEFAULT_KL
 
 
 @pytest.mark.parametrize("name, prompt", PROMPTS, ids=lambda value: getattr(value, "name", value))

@@ -51,7 +51,7 @@ def vectors(client, **arguments):
 
 
 @pytest.mark.parametrize("device", ["cpu", "emulator"])
-@pytest.mark.parametrize("name", golden.TINY)
+@pytest.mark.parametrize("name", golden.HIDDEN)
 def test_hidden_states_are_transformers_own(medlar, tiny, name, device):
     with Server(medlar, tiny(name), "--exact", "--pooling", "none", "--device", device) as server:
         answer = server.json("/embedding", {"content": tokens(name)})
@@ -62,7 +62,7 @@ def test_hidden_states_are_transformers_own(medlar, tiny, name, device):
     assert (unit(actual) * unit(expected)).sum(-1).min() > 1 - 1e-6
 
 
-@pytest.mark.parametrize("name", golden.TINY)
+@pytest.mark.parametrize("name", golden.HIDDEN)
 def test_hidden_states_in_the_default_mode(medlar, tiny, name):
     with Server(medlar, tiny(name)) as server:
         answer = server.json("/embedding", {"content": tokens(name)})

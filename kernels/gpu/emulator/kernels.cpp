@@ -9,6 +9,7 @@
 #include "kernels/gpu/expert_sum.h"
 #include "kernels/gpu/flash_combine.h"
 #include "kernels/gpu/heads.h"
+#include "kernels/gpu/layer_norm.h"
 #include "kernels/gpu/linear_sum.h"
 #include "kernels/gpu/peak.h"
 #include "kernels/gpu/prepare.h"

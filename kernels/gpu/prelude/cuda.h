@@ -188,6 +188,7 @@ FN f32 g_exp2(f32 a) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
   return r;
 }
+FN f32 g_log(f32 a) { return logf(a); }
 FN f32 g_tanh(f32 a) { return tanhf(a); }
 // By 1 - 2 / (exp(2 a) + 1).
 FN f32 g_tanh_fast(f32 a) { return 1.f - __fdividef(2.f, g_exp2(a * 2.88539008f) + 1.f); }

@@ -169,6 +169,7 @@ FN f32 g_fma(f32 a, f32 b, f32 c) {
 FN f32 g_rsqrt(f32 a) { return 1.f / std::sqrt(a); }
 FN f32 g_exp(f32 a) { return std::exp(a); }
 FN f32 g_exp2(f32 a) { return std::exp2(a); }
+FN f32 g_log(f32 a) { return std::log(a); }
 FN f32 g_tanh(f32 a) { return std::tanh(a); }
 FN f32 g_tanh_fast(f32 a) { return std::tanh(a); }
 FN f32 g_sin(f32 a) { return std::sin(a); }

@@ -86,6 +86,7 @@ f32 g_fma(f32, f32, f32);
 f32 g_rsqrt(f32);
 f32 g_exp(f32);
 f32 g_exp2(f32);
+f32 g_log(f32);
 f32 g_tanh(f32);
 f32 g_tanh_fast(f32);
 f32 g_sin(f32);

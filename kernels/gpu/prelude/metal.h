@@ -151,6 +151,7 @@ FN f32 g_fma(f32 a, f32 b, f32 c) { return fma(a, b, c); }
 FN f32 g_rsqrt(f32 a) { return precise::rsqrt(a); }
 FN f32 g_exp(f32 a) { return precise::exp(a); }
 FN f32 g_exp2(f32 a) { return fast::exp2(a); }
+FN f32 g_log(f32 a) { return precise::log(a); }
 FN f32 g_tanh(f32 a) { return precise::tanh(a); }
 FN f32 g_tanh_fast(f32 a) { return precise::tanh(a); }
 FN f32 g_sin(f32 a) { return precise::sin(a); }

@@ -58,7 +58,7 @@ TEST_P(GpuElementwise, Binary) {
 }
 
 TEST_P(GpuElementwise, Unary) {
-  for (UnaryOp op : {UnaryOp::scale, UnaryOp::softcap, UnaryOp::silu, UnaryOp::gelu})
+  for (UnaryOp op : {UnaryOp::scale, UnaryOp::softcap, UnaryOp::silu, UnaryOp::gelu, UnaryOp::sigmoid})
     each_shape([&](std::int64_t width, const TestStep& step, const auto& x, const auto&) {
       Guarded<float> y(x.size(), NAN);
       const auto counts = step.counts();
@@ -70,6 +70,21 @@ TEST_P(GpuElementwise, Unary) {
       ref_entry(KernelOp::unary).step(&args, step.host(), {});
       expect_close(y.span(), want, 2e-6, 1e-7, "unary");
     });
+}
+
+TEST_P(GpuElementwise, Temperature) {
+  each_shape([&](std::int64_t width, TestStep step, const auto& x, const auto&) {
+    step.positions.resize(step.explicit_tokens);
+    for (std::size_t t = 0; t < step.positions.size(); ++t) step.positions[t] = static_cast<i32>(t * 700 + 3);
+    Guarded<float> y(x.size(), NAN);
+    const auto counts = step.counts();
+    launch("temperature", grid(width, step), gpu::TemperatureParams{to_u32(width), 0.1F, 500},
+           {&counts, step.positions.data(), x.data(), y.data()});
+    std::vector<float> want(x.size());
+    const TemperatureArgs args{x.data(), width, 0.1F, 500, want.data()};
+    ref_entry(KernelOp::temperature).step(&args, step.host(), {});
+    expect_close(y.span(), want, 2e-6, 1e-7, "temperature");
+  });
 }
 
 MEDLAR_EVERY_ORDER(GpuElementwise);

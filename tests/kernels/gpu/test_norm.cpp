@@ -41,6 +41,33 @@ TEST_P(GpuNorm, NormalisesEveryShape) {
         }
 }
 
+TEST_P(GpuNorm, NormalisesLayers) {
+  for (std::size_t tokens : {1, 3})
+    for (std::int64_t dim : {2, 7, 64, 576, 1000})
+      for (bool has_bias : {false, true}) {
+        const auto width = static_cast<std::size_t>(dim), n = tokens * width;
+        const TestStep step = tokens_only(tokens);
+        std::vector<float> values = random_floats(n, random);
+        for (float& v : values) v += 2;
+        const Guarded<float> x(values), w(random_floats(width, random)), bias(random_floats(width, random));
+        Guarded<float> y(n, NAN);
+        const auto counts = step.counts();
+        launch("layer_norm", {to_u32(static_cast<std::int64_t>(tokens) + 1)},
+               gpu::LayerNormParams{gpu::kRowsTokens, to_u32(dim), 1e-5F, has_bias},
+               {&counts, x.data(), w.data(), bias.data(), y.data()});
+        std::vector<float> want(n);
+        const LayerNormArgs args{.x = x.data(),
+                                 .weight = w.data(),
+                                 .bias = has_bias ? bias.data() : nullptr,
+                                 .rows = RowCount::tokens,
+                                 .dim = dim,
+                                 .eps = 1e-5F,
+                                 .y = want.data()};
+        ref_entry(KernelOp::layer_norm).step(&args, step.host(), {});
+        expect_close(y.span(), want, 2e-5, 2e-5, fmt::format("{} x {}", tokens, dim));
+      }
+}
+
 // Rows of f16 times their scale are the normalised rows, whatever their magnitude.
 TEST_P(GpuNorm, PreparesRowsOfAnyMagnitude) {
   constexpr std::size_t kRows = 4, kDim = 300, kStride = 304;
