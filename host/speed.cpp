@@ -39,7 +39,7 @@ double prompt_seconds(const ModelWork& work, const Rates& rates, double tokens, 
   for (const ModelWork::Products& p : work.products)
     unpacking += p.flops / 2 * rates.unpacked_bytes / rates.read;
   return (unpacking > 0 ? seconds + reading + unpacking : std::max(seconds, reading)) +
-         static_cast<double>(work.layers) * rates.layer_seconds;
+         static_cast<double>(work.layers) * (rates.layer_seconds + rates.prompt_layer_seconds);
 }
 
 }  // namespace
@@ -58,7 +58,8 @@ Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares) 
           .products = shares.products * limits.products,
           .plain_products = shares.products * limits.products,
           .unpacked_bytes = sizeof(std::uint16_t),
-          .layer_seconds = shares.layer_seconds};
+          .layer_seconds = shares.layer_seconds,
+          .prompt_layer_seconds = shares.prompt_layer_seconds};
 }
 
 Prediction predict(std::span<const PartOnDevice> parts, const Workload& workload) {

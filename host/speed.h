@@ -22,6 +22,7 @@ struct Rates {
   double plain_products = 0;  // the same where weights are floats, and of attention
   double unpacked_bytes = 0;  // that each weight becomes in memory before a batch's products; 0: it does not
   double layer_seconds = 0;   // that each layer of a step takes whatever it computes
+  double prompt_layer_seconds = 0;  // that it takes more in a step that reads a prompt
 };
 
 // What Apple's GPUs do of what they could, and what a family's cores do: fitted by bench/fit_speed.cpp to
@@ -42,9 +43,11 @@ Rates rates_of(const AppleChip& chip, const SpeedConstants& constants = {});
 // What kernels reach of a GPU's limits (runtime::DeviceLimits), fitted to what was measured on one:
 // docs/planning.md.
 struct DeviceShares {
-  double read = 0.65;
+  double read = 0.63;
   double products = 0.57;
-  double layer_seconds = 25e-6;  // of a layer's kernels, one after the other
+  double layer_seconds = 24e-6;  // of a layer's kernels, one after the other
+  double prompt_layer_seconds =
+      111e-6;  // of those that a prompt takes more, and of their beginnings and ends
 };
 
 Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares = {});

@@ -1,6 +1,7 @@
 #include "server/structure.h"
 
 #include <boost/json/serialize.hpp>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -51,7 +52,8 @@ json::object function_at(const json::value& value, const Path& path) {
   json::object function = object_at(value, path);
   if (text_at(function, "name", path).empty()) fail_at(path / "name", "is required");
   if (text_at(function, "name", path).size() > 256) fail_at(path / "name", "is longer than 256 bytes");
-  function["description"] = text_at(function, "description", path);
+  const std::string description(text_at(function, "description", path));  // [] may move what a view is of
+  function["description"] = description;
   json::value& parameters = function["parameters"];
   if (parameters.is_null()) parameters = {{"type", "object"}, {"properties", json::object()}};
   if (!parameters.is_object())
