@@ -193,7 +193,6 @@ FN void one_sums(const CONSTANT FewParams& p, const THREAD FewIo& io, const THRE
   NO_UNROLL for (u32 s = 0; s < Shape::kStages; ++s)
       fill_stage<Shape>(p, io, all, fill, g + s < groups.end, ring, s, lane);
   wait_previous();
-  simd_fence();  // one lane has set up the flags
 
   OneX<Leaf, Shape> part;
   load_part<Leaf, Shape>(io, p.k, chunk, lane, part);

@@ -192,7 +192,7 @@ def test_vectors_of_tokens_are_no_openai_embedding(medlar, tiny):
         assert len(server.json("/embedding", {"content": "abcde"})[0]["embedding"]) == 5
 
 
-def test_long_inputs_hold_nobody_up(server):
+def test_long_inputs_hold_nobody_up(medlar, server):
     """A stream goes on, and a short text is answered, while 800 long ones are read."""
     done = {}
 
@@ -200,7 +200,7 @@ def test_long_inputs_hold_nobody_up(server):
         done[name] = (server.request("/v1/embeddings", body)[0], time.monotonic())
 
     ids = (tokens("llama") * 6)[:512]
-    many = threading.Thread(target=ask, args=("many", {"input": [ids] * 800}))
+    many = threading.Thread(target=ask, args=("many", {"input": [ids] * (40 if medlar.sanitized else 800)}))
     many.start()
     time.sleep(0.05)
     body = {"prompt": "a", "temperature": 0, "ignore_eos": True, "max_tokens": 50}

@@ -221,10 +221,12 @@ FN bool elected() {
 }
 template <u32 kStages>
 FN void ring_begin(u64* flags, u32) {
-  if (!elected()) return;
-  UNROLL for (u32 i = 0; i < kStages;
-              ++i) asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(flags + i)));
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");  // for the copies, too
+  if (elected()) {
+    UNROLL for (u32 i = 0; i < kStages;
+                ++i) asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(flags + i)));
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");  // for the copies, too
+  }
+  __syncwarp();
 }
 template <u32 kPieces, u32 kSlotBytes>
 FN void ring_fill(u64* flag, u8* to, const u8* from, u32 stride, i32 pieces, u32 bytes, u32) {
