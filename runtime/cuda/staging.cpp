@@ -14,8 +14,8 @@ constexpr std::size_t kSmall = 64 << 10;  // the driver itself copies so much be
 constexpr std::size_t kThreadBytes =
     4 << 20;  // of a mapped file one thread reads 3 to 10 GB/s, the bus takes 50
 
-// A thread that sleeps wakes up late, by 0.15 to 0.3 ms on the host of an H200, which costs a token much and a
-// prompt little; one that does not sleep keeps a core busy.
+// A thread that sleeps wakes up late, by 0.15 to 0.3 ms on the host of an H200, which costs a token much and
+// a prompt little; one that does not sleep keeps a core busy.
 constexpr std::chrono::milliseconds kSpin{20};
 
 void copy_by_threads(std::byte* to, std::span<const std::byte> from) {

@@ -42,9 +42,7 @@ TEST_P(GpuPeak, MultipliesAsOftenAsItSays) {
 TEST_P(GpuPeak, MultipliesByFourSimdgroupsAsOftenAsItSays) {
   if (!emulator::find_kernel("wgmma_peak")) GTEST_SKIP() << "Metal's text has no such kernel";
   constexpr u32 kColumns = 64, kRounds = 3;
-  const auto element = [](u32 row, u32 k) {
-    return static_cast<double>((row * kColumns + k) * 37 % 7) / 64;
-  };
+  const auto element = [](u32 row, u32 k) { return static_cast<double>((row * kColumns + k) * 37 % 7) / 64; };
   for (u32 simdgroup = 0; simdgroup < 8; ++simdgroup) {
     double sum = 0;
     for (u32 i = simdgroup * 16; i < simdgroup * 16 + 16; ++i)
