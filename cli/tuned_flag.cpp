@@ -61,7 +61,7 @@ EngineOptions TunedFlag::apply(EngineOptions options, const Model& model, const 
   }
   EngineOptions whole = options;
   std::vector<std::string> more;
-  if (model.open.batch && s.batch != options.batch) {
+  if (model.open.batch) {
     whole.batch = s.batch;
     more.push_back(batch_text(s.batch));
   }

@@ -55,6 +55,7 @@ Rates rates_of(const AppleChip& chip, const SpeedConstants& constants) {
 
 Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares) {
   return {.read = shares.read * limits.read,
+          .attend = shares.attend * limits.read,
           .products = shares.products * limits.products,
           .plain_products = shares.products * limits.products,
           .unpacked_bytes = sizeof(std::uint16_t),

@@ -44,10 +44,10 @@ Rates rates_of(const AppleChip& chip, const SpeedConstants& constants = {});
 // docs/planning.md.
 struct DeviceShares {
   double read = 0.63;
+  double attend = 0.24;  // of reading, by decoding's attention
   double products = 0.57;
   double layer_seconds = 24e-6;  // of a layer's kernels, one after the other
-  double prompt_layer_seconds =
-      111e-6;  // of those that a prompt takes more, and of their beginnings and ends
+  double prompt_layer_seconds = 111e-6;  // of those that only a prompt has
 };
 
 Rates rates_of(const runtime::DeviceLimits& limits, const DeviceShares& shares = {});

@@ -99,7 +99,7 @@ def test_the_memory_plan_rules(medlar, home, tmp_path):
     report = medlar.json("tune", path, *SHORT, "-t", 1, "-b", 48, "--ctx", 512, "--json", env=home)
     keep(home, report, batch=512, kv_type="f16")
     _, roomy = answer(medlar, home, path, "--ctx", 2048, "--memory-limit", "400M")
-    assert "1 thread, f16 keys and values, as medlar tune found" in roomy
+    assert "1 thread, 512 tokens at once, f16 keys and values, as medlar tune found" in roomy
     planned = medlar.json("plan", path, "--json", "--ctx", 2048, "-t", 1, env=home)["total_bytes"]
     _, narrow = answer(medlar, home, path, "--ctx", 2048, "--memory-limit", planned + 1_000_000)
     assert "1 thread, as medlar tune found" in narrow
