@@ -46,7 +46,7 @@ struct DeviceShares {
   double read = 0.63;
   double attend = 0.24;  // of reading, by decoding's attention
   double products = 0.57;
-  double layer_seconds = 24e-6;  // of a layer's kernels, one after the other
+  double layer_seconds = 24e-6;          // of a layer's kernels, one after the other
   double prompt_layer_seconds = 111e-6;  // of those that only a prompt has
 };
 
