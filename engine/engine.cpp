@@ -120,6 +120,7 @@ Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(pa
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
   model = models::build({file});
+  built_for = model.config.context;
   load_ms = milliseconds_since(start);
 }
 
@@ -141,7 +142,7 @@ void Engine::Impl::settle(const EngineOptions& o) {
   options = o;
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
-  model = models::build({file, context});  // again, as some graphs depend on it
+  if (context != built_for) model = models::build({file, context}), built_for = context;
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
   if (o.batch == 0) return;  // choose_placement() knows the device

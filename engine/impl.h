@@ -21,6 +21,7 @@ struct Engine::Impl {
   gguf::File file;  // must outlive the graph, whose weights are views into it
   ModelDescription description;
   models::Model model;
+  std::int64_t built_for = 0;  // the context that the model's graph is for: some depend on it
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat_template;
   std::int64_t context = 0;

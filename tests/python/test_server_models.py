@@ -409,7 +409,7 @@ def test_the_ladder_runs_in_order_and_the_answer_goes_on(medlar, home, tmp_path)
         answer.enough.set()
         answer.join()
         text = "".join(answer.pieces)
-        unstressed = server.json("/v1/completions", endless | {"max_tokens": 200})["choices"][0]["text"]
+        unstressed = server.json("/v1/completions", endless | {"max_tokens": 200 if medlar.sanitized else 500})["choices"][0]["text"]
         assert len(text) > len(unstressed) and text.startswith(unstressed.rstrip("\ufffd"))
         assert server.json("/v1/completions", short | {"model": B})["choices"]  # comes back when it is asked
 
