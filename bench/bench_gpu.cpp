@@ -140,9 +140,8 @@ class Bench {
 
   // What the engine would take.
   gpu::KernelInfo kernel_for(const std::string& format) const {
-    const std::string name = options_.rows == 1
-                                 ? fmt::format("linear_one_{}", format)
-                                 : fmt::format("linear_few_{}_{}", format, options_.rows <= 4 ? 4 : 8);
+    const std::string name =
+        options_.rows == 1 ? fmt::format("linear_one_{}", format) : fmt::format("linear_few_{}", format);
     const auto* found = medlar::gpu::find_kernel(name);
     if (!found) fail(ErrorKind::unsupported, "there is no format {}", format);
     return *found;
@@ -198,7 +197,7 @@ class Bench {
     const gpu::Binding y{activations_.get(), kY}, z{activations_.get(), 2 * kY};
     return {pipeline,
             bytes_of(p),
-            {{activations_.get(), 0}, {activations_.get(), kX}, a, b, a, a, a, a, a, a, y, y, y, z},
+            {{activations_.get(), 0}, {activations_.get(), kX}, a, b, a, a, a, a, a, a, a, y, y, y, z},
             {grid},
             kernel.threads,
             true};
@@ -221,7 +220,7 @@ Options parse(std::vector<std::string> args) {
   Options options;
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (args[i] == "--rows" && i + 1 < args.size()) {
-      options.rows = std::clamp(std::atoi(args[++i].c_str()), 1, 8);
+      options.rows = std::clamp(std::atoi(args[++i].c_str()), 1, 4);
     } else if (args[i] == "--formats" && i + 1 < args.size()) {
       options.formats.clear();
       std::string rest = args[++i];

@@ -79,6 +79,9 @@ class Bench {
     if (rows <= 512)
       for (std::int64_t parts : {1, 2, 4, 8, 16})
         if (product.k / parts >= 256 && parts * rows * matrix_rows() * 4 <= std::int64_t{kRoom}) tiles(parts);
+    if (rows <= 64)
+      for (std::int64_t parts : {1, 2, 3, 4, 6, 8, 12, 16})
+        if (product.k / parts >= 256) in_registers(parts);
     if (rows < 32) return;
     unpack();
     if (!product.glu) wgmma(1);
@@ -121,7 +124,13 @@ class Bench {
   }
   std::int64_t matrix_rows() const { return product_->n * (product_->glu ? 2 : 1); }
 
-  void tiles(std::int64_t parts) {
+  void tiles(std::int64_t parts) { by("linear_tile_" + format_, 64, 64, parts); }
+  void in_registers(std::int64_t parts) {
+    const int most = rows_ <= 16 ? 16 : rows_ <= 32 ? 32 : 64;
+    by(fmt::format("linear_rows_{}_{}", format_, most), 64, most, parts);
+  }
+
+  void by(const std::string& kernel, std::int64_t width, std::int64_t height, std::int64_t parts) {
     const std::int64_t columns = ceil_div(ceil_div(product_->k, parts), 256) * 256, n = matrix_rows();
     parts = ceil_div(product_->k, columns);
     const medlar::gpu::TileParams p{linear(), u32_of(parts), u32_of(columns), u32_of(rows_), 1};
@@ -130,15 +139,15 @@ class Bench {
       const gpu::Binding w{weights_.get(), copy(i, n * row_bytes(type_, product_->k))},
           scales{counts_.get(), 4096};
       list.push_back(
-          dispatch(fmt::format("linear_tile_{}", format_), bytes_of(p),
+          dispatch(kernel, bytes_of(p),
                    {{counts_.get(), 0}, {x_.get(), 0}, scales, w, scales, scales, {sums_.get(), 0}},
-                   {u32_of(ceil_div(n, 64)), u32_of(ceil_div(rows_, 64)), u32_of(parts)}));
+                   {u32_of(ceil_div(n, width)), u32_of(ceil_div(rows_, height)), u32_of(parts)}));
       if (parts > 1)
         list.push_back(dispatch("linear_sum", bytes_of(p),
                                 {{counts_.get(), 0}, {sums_.get(), 0}, scales, scales, {y_.get(), 0}},
                                 {u32_of(ceil_div(n, 256)), u32_of(rows_)}));
     }
-    report(fmt::format("linear_tile, {} parts", parts), std::move(list));
+    report(fmt::format("{}, {} parts", kernel, parts), std::move(list));
   }
 
   void unpack() {

@@ -110,7 +110,7 @@ def table(all_results, versions, reasons, o):
     counts = sorted({len(results.runs[Medlar.name]) for results in all_results})
     rounds = " or ".join(map(str, counts)) + " alternating " + ("round" if counts == [1] else "rounds")
     text = (f"Prompt of {o.prompt}, answer of {o.gen}, {o.threads} threads, batch {o.batch}, q8_0 KV cache, {rounds}; "
-            f"{cpu()}; {names}.\n\n{HEAD}")  # fmt: skip
+            f"{machine(o.device)}; {names}.\n\n{HEAD}")  # fmt: skip
     notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     for results in all_results:
         text += "".join(row(results, engine, o) for engine in results.runs) + ratio_row(results)
@@ -146,6 +146,13 @@ def cpu():
     return f"{name}, {os.cpu_count()} cores"
 
 
+def machine(device):
+    if device == "cpu":
+        return cpu()
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return f"{subprocess.run(query, capture_output=True, check=True, text=True).stdout.splitlines()[0]}, {cpu()}"
+
+
 def write_docs(section, text, page_name="performance"):
     path = ROOT / "docs" / f"{page_name}.md"
     begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
@@ -167,6 +174,7 @@ def arguments():
     parser.add_argument("-n", "--gen", type=int, default=64)
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     parser.add_argument("-b", "--batch", type=int, default=512)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: everything on one GPU")
     parser.add_argument("--pairs", type=int, default=5, help="rounds in which each engine runs once")
     parser.add_argument("--limit", type=float, metavar="SECONDS",
                         help="of each model: begin no round that would end later; one is always run")  # fmt: skip
@@ -197,7 +205,7 @@ def main():
             if name in o.synthetic:
                 path = pathlib.Path(folder) / (name.replace(":", "-") + ".gguf")
                 subprocess.run([o.medlar, "synth", name, path], check=True)
-            job = Job(path.resolve(), o.prompt, o.gen, o.threads, o.batch)
+            job = Job(path.resolve(), o.prompt, o.gen, o.threads, o.batch, o.device)
             results.append(compare(engines, path.name, job, o.pairs, o.limit, keep))
             if name in o.synthetic:
                 path.unlink()

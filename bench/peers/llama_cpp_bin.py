@@ -7,7 +7,7 @@ import re
 
 from peers.child import watch
 from peers.environments import python_version, python_with
-from peers.protocol import Failed, Measurement, Unavailable
+from peers.protocol import Failed, Measurement, Unavailable, only_cpu
 
 # Only what is used here; the whole takes four times as long to compile.
 CMAKE_ARGS = (
@@ -41,7 +41,7 @@ class LlamaCppBin:
         return python_version(python, self.name)
 
     def prepare(self, job):
-        pass
+        only_cpu(job)
 
     def measure(self, job):
         cache = ["-ctk", "q8_0", "-ctv", "q8_0", "-t", job.threads, "-ngl", 0]

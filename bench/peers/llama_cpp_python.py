@@ -2,7 +2,7 @@
 
 from peers.child import watch
 from peers.environments import PROGRAMS, python_version, python_with
-from peers.protocol import Measurement
+from peers.protocol import Measurement, only_cpu
 
 
 class LlamaCppPython:
@@ -14,7 +14,7 @@ class LlamaCppPython:
         return python_version(self.python, self.name)
 
     def prepare(self, job):
-        pass
+        only_cpu(job)
 
     def measure(self, job):
         command = [self.python, PROGRAMS / "run_llama_cpp.py", job.model, job.prompt, job.gen, job.threads, job.batch]

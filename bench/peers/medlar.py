@@ -21,7 +21,7 @@ class Medlar:
         pass
 
     def measure(self, job):
-        settings = ["-t", job.threads, "-ctk", "q8_0", "-ctv", "q8_0"]
+        settings = ["--device", job.device, "-t", job.threads, "-ctk", "q8_0", "-ctv", "q8_0"]
         bench = watch([self.program, "bench", "-m", job.model, "-p", job.prompt, "-n", job.gen, "-b", job.batch,
                        "-r", 1, "--no-limit", "-o", "json", *settings])  # fmt: skip
         pp, tg = json.loads(bench.output)

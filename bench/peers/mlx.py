@@ -5,7 +5,7 @@ import tempfile
 
 from peers.child import watch
 from peers.environments import PROGRAMS, python_version, python_with
-from peers.protocol import Failed, Measurement, Unavailable
+from peers.protocol import Failed, Measurement, Unavailable, only_cpu
 
 
 class Mlx:
@@ -17,6 +17,7 @@ class Mlx:
         return f"{python_version(self.python, 'mlx')} (mlx-lm {python_version(self.python, 'mlx-lm')})"
 
     def prepare(self, job):
+        only_cpu(job)
         self.folder = tempfile.TemporaryDirectory(prefix="medlar-mlx-")
         try:
             watch([self.python, PROGRAMS / "make_mlx.py", job.model, self.folder.name])

@@ -18,6 +18,6 @@ class NodeLlamaCpp:
 
     def measure(self, job):
         command = ["node", PROGRAMS / "run_node_llama_cpp.mjs", self.entry, job.model, job.prompt, job.gen, job.threads,
-                   job.batch]  # fmt: skip
+                   job.batch, job.device]  # fmt: skip
         speed, first = watch([*command, "speed"]), watch([*command, "first"])
         return Measurement(**speed.json(), start_ms=first.first_output_ms, anon_mb=speed.anon_mb, file_mb=speed.file_mb)

@@ -20,6 +20,13 @@ class Job:
     gen: int  # tokens
     threads: int
     batch: int
+    device: str = "cpu"  # or "cuda": everything on one GPU
+
+
+def only_cpu(job):
+    """What a package does that is compiled without a GPU. Raises Unavailable."""
+    if job.device != "cpu":
+        raise Unavailable(f"its package does not run on {job.device}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,7 +78,7 @@
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_4, V) \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_8, V)
 
-// Rows of x that are bytes for formats of blocks, and f32 for dense ones. One row; up to 4 or 8.
+// Rows of x that are bytes for formats of blocks, and f32 for dense ones. One row; up to kFewBatch.
 #define MEDLAR_GPU_LINEAR_ONE_INT8(V, f, block)      \
   V("kernels/gpu/linear_one.h", 256, linear_one_##f, \
     LINEAR_ONE(linear_one_##f, Int8Leaf<medlar::formats::block>, kOneBlockPiece, 256))
@@ -88,27 +88,28 @@
 #define MEDLAR_GPU_LINEAR_ONE_KERNELS(V)                  \
   MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_ONE_INT8, V) \
   MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_ONE_DENSE, V)
-#define MEDLAR_GPU_LINEAR_INT8_4(V, f, block)            \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
-    LINEAR_FEW(linear_few_##f##_4, Int8Leaf<medlar::formats::block>, 4, 2, 1, 512))
-#define MEDLAR_GPU_LINEAR_INT8_8(V, f, block)            \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
-    LINEAR_FEW(linear_few_##f##_8, Int8Leaf<medlar::formats::block>, 8, 2, 1, 512))
-#define MEDLAR_GPU_LINEAR_DENSE_4(V, f, block)           \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_4, \
-    LINEAR_FEW(linear_few_##f##_4, F32Leaf<medlar::formats::block>, 4, 2, 2, 512))
-#define MEDLAR_GPU_LINEAR_DENSE_8(V, f, block)           \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f##_8, \
-    LINEAR_FEW(linear_few_##f##_8, F32Leaf<medlar::formats::block>, 8, 2, 2, 512))
-#define MEDLAR_GPU_LINEAR_FEW_KERNELS(V)                 \
-  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_4, V)  \
-  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_INT8_8, V)  \
-  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_4, V) \
-  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_DENSE_8, V)
+#define MEDLAR_GPU_LINEAR_FEW_INT8(V, f, block)      \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f, \
+    LINEAR_FEW(linear_few_##f, Int8Leaf<medlar::formats::block>, 2, 1, 512))
+#define MEDLAR_GPU_LINEAR_FEW_DENSE(V, f, block)     \
+  V("kernels/gpu/linear_few.h", 512, linear_few_##f, \
+    LINEAR_FEW(linear_few_##f, F32Leaf<medlar::formats::block>, 2, 2, 512))
+#define MEDLAR_GPU_LINEAR_FEW_KERNELS(V)                  \
+  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_FEW_INT8, V) \
+  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_FEW_DENSE, V)
 
 #define MEDLAR_GPU_LINEAR_TILE(V, f, block) \
   V("kernels/gpu/linear_tile.h", 256, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_LINEAR_TILE_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_TILE, V)
+
+// Rows of x in registers: up to 16, 32 or 64.
+#define MEDLAR_GPU_LINEAR_ROWS(V, f, block)                        \
+  V("kernels/gpu/linear_rows.h", 256, 0, linear_rows_##f##_16,     \
+    LINEAR_ROWS(linear_rows_##f##_16, MEDLAR_GPU_ROWS(block), 16)) \
+  V("kernels/gpu/linear_rows.h", 256, 0, linear_rows_##f##_32,     \
+    LINEAR_ROWS(linear_rows_##f##_32, MEDLAR_GPU_ROWS(block), 32)) \
+  V("kernels/gpu/linear_rows.h", 256, 0, linear_rows_##f##_64,     \
+    LINEAR_ROWS(linear_rows_##f##_64, MEDLAR_GPU_ROWS(block), 64))
 
 #define MEDLAR_GPU_UNPACK(V, f, block) \
   V("kernels/gpu/unpack.h", 256, unpack_##f, UNPACK(unpack_##f, MEDLAR_GPU_ROWS(block)))
@@ -185,9 +186,13 @@
   MEDLAR_GPU_ATTENTION_KERNELS(V)      \
   MEDLAR_GPU_FLASH_KERNELS(V)
 
-// Kernels in words that only some dialects have (prelude/wgmma.h), where others get no text. V(file, threads,
-// bytes of large threadgroup memory, name, instance)
-#define MEDLAR_GPU_NATIVE_KERNELS(V)                                                                   \
+// Kernels in words that only some dialects have (prelude/wgmma.h, prelude/lane_rows.h), where others get no
+// text. V(file, threads, bytes of large threadgroup memory, name, instance)
+#define MEDLAR_GPU_NATIVE_KERNELS(V) \
+  MEDLAR_GPU_WGMMA_KERNELS(V)        \
+  MEDLAR_GPU_LINEAR_ROWS_KERNELS(V)
+#define MEDLAR_GPU_LINEAR_ROWS_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_ROWS, V)
+#define MEDLAR_GPU_WGMMA_KERNELS(V)                                                                    \
   V("kernels/gpu/linear_wgmma.h", 384, 4 * 2 * 16384, linear_wgmma_1, LINEAR_WGMMA(linear_wgmma_1, 1)) \
   V("kernels/gpu/linear_wgmma.h", 384, 4 * 3 * 16384, linear_wgmma_2, LINEAR_WGMMA(linear_wgmma_2, 2)) \
   V("kernels/gpu/peak_wgmma.h", 256, 3 * 16384, wgmma_peak, )

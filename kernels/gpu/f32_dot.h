@@ -12,14 +12,24 @@ struct UnitF32 {
     f32 v[8];
   };
   static FN u32 x_row_bytes(u32 k) { return k * 4; }
-  static FN void load_x(const DEVICE u8* row, u32, u32 step, u32 lane, THREAD X& x) {
-    const DEVICE f32* from = (const DEVICE f32*)row + (step * 32 + lane) * 8;
+  static FN void load_x(const THREAD RowOfX& row, u32 step, u32 lane, THREAD X& x) {
+    const u32 i = (step * 32 + lane) * 8;
+    const DEVICE f32* from = (const DEVICE f32*)row.at + i;
     const f32x4 lo = ld_f32x4(from), hi = ld_f32x4(from + 4);
     x.v[0] = lo.x, x.v[1] = lo.y, x.v[2] = lo.z, x.v[3] = lo.w;
     x.v[4] = hi.x, x.v[5] = hi.y, x.v[6] = hi.z, x.v[7] = hi.w;
+    // The norm's weight lies in the file at any multiple of four bytes.
+    if (row.weighted) UNROLL for (u32 j = 0; j < 8; ++j) x.v[j] *= row.gamma[i + j];
   }
-  // Rows of f32 were normalised before they came here.
-  static FN f32 norm(const DEVICE u8*, u32, f32, u32) { return 1.f; }
+  static FN f32 norm(const THREAD RowOfX& row, f32 eps, u32 lane) {
+    f32 squares = 0.f;
+    for (u32 i = lane * 4; i < row.k; i += 128) {
+      const f32x4 v = ld_f32x4((const DEVICE f32*)row.at + i);
+      squares = g_fma(v.x, v.x, squares), squares = g_fma(v.y, v.y, squares);
+      squares = g_fma(v.z, v.z, squares), squares = g_fma(v.w, v.w, squares);
+    }
+    return g_rsqrt(simd_sum(squares) / (f32)row.k + eps);
+  }
 };
 
 // Two bytes a value.

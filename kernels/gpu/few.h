@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/gpu/int8_rows.h"
+#include "kernels/gpu/weight_source.h"
 
 struct FewIo {
   const DEVICE u8* x;  // rows that Leaf reads
@@ -9,6 +10,7 @@ struct FewIo {
   const DEVICE f32* bias[3];
   const DEVICE f32* residual;
   const DEVICE f32* gamma;
+  const DEVICE f32* x_gamma;
   DEVICE f32* y[3];
   DEVICE u8* bytes;
   u32 rows;  // of x and y
@@ -17,8 +19,15 @@ struct FewIo {
 #define FEW_ARGUMENTS                                                                                       \
   PARAMS(FewParams, p), IN(1, StepCounts, step), IN(2, u8, x), IN(3, u8, w0), IN(4, u8, w1), IN(5, u8, w2), \
       IN(6, f32, b0), IN(7, f32, b1), IN(8, f32, b2), IN(9, f32, residual), IN(10, f32, gamma),             \
-      OUT(11, f32, y0), OUT(12, f32, y1), OUT(13, f32, y2), OUT(14, u8, bytes)
-#define FEW_IO {x, {w0, w1, w2}, {b0, b1, b2}, residual, gamma, {y0, y1, y2}, bytes, row_count(step, p.rows)}
+      IN(11, f32, x_gamma), OUT(12, f32, y0), OUT(13, f32, y1), OUT(14, f32, y2), OUT(15, u8, bytes)
+#define FEW_IO \
+  {x, {w0, w1, w2}, {b0, b1, b2}, residual, gamma, x_gamma, {y0, y1, y2}, bytes, row_count(step, p.rows)}
+
+// Row m of x, times the norm's weight where a norm is still to be made of it.
+FN RowOfX row_of_x(const CONSTANT FewParams& p, const THREAD FewIo& io, u32 m, u32 row_bytes) {
+  const RowOfX row = {io.x + (u64)m * row_bytes, io.x_gamma, p.k, p.norm != 0};
+  return row;
+}
 
 // One of three, without an array in memory.
 template <class Pointer>

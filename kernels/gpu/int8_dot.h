@@ -3,7 +3,7 @@
 // and multiplies them by the codes of x. Layouts are those of formats/.
 //
 // Int8Leaf<Block>: kUnit values of a unit, kUnits of them in a block; load<From>(block, lane, w) of the words
-// of lane's unit (weight_source.h); load_x(row, k, step, lane, x) of the same part of x; dot(w, x, lane).
+// of lane's unit (weight_source.h); load_x(row, step, lane, x) of the same part of x; dot(w, x, lane).
 // In each step the lanes take 32 units side by side, so what a lane does is the same in each.
 #pragma once
 
@@ -29,7 +29,9 @@ using medlar::formats::BlockQ8_0;
 
 struct Int8X {
   static FN u32 x_row_bytes(u32 k) { return int8_row_bytes(k); }
-  static FN f32 norm(const DEVICE u8* row, u32 k, f32 eps, u32 lane) { return int8_norm(row, k, eps, lane); }
+  static FN f32 norm(const THREAD RowOfX& row, f32 eps, u32 lane) {
+    return int8_norm(row.at, row.k, eps, lane);
+  }
 };
 
 // 32 neighbours: one group of x.
@@ -39,11 +41,11 @@ struct Unit32 : Int8X {
     u32 q[8];
     f32 scale, sum;  // of the group: see int8_rows.h
   };
-  static FN void load_x(const DEVICE u8* row, u32 k, u32 step, u32 lane, THREAD X& x) {
-    const DEVICE u8* at = row + int8_piece((step * 32 + lane) * 2);
+  static FN void load_x(const THREAD RowOfX& row, u32 step, u32 lane, THREAD X& x) {
+    const DEVICE u8* at = row.at + int8_piece((step * 32 + lane) * 2);
     ld_u32x4(at, x.q);
     ld_u32x4(at + 512, x.q + 4);
-    const DEVICE f32* factors = int8_factors(row, k) + step * 64 + lane * 2;
+    const DEVICE f32* factors = int8_factors(row.at, row.k) + step * 64 + lane * 2;
     x.scale = factors[0];
     x.sum = factors[1];
   }
@@ -56,10 +58,10 @@ struct Unit64 : Int8X {
     u32 q[16];
     f32 scale[2], sum[2];
   };
-  static FN void load_x(const DEVICE u8* row, u32 k, u32 step, u32 lane, THREAD X& x) {
-    const DEVICE u8* at = row + step * kInt8Chunk + lane * 16;
+  static FN void load_x(const THREAD RowOfX& row, u32 step, u32 lane, THREAD X& x) {
+    const DEVICE u8* at = row.at + step * kInt8Chunk + lane * 16;
     UNROLL for (u32 i = 0; i < 4; ++i) ld_u32x4(at + i * 512, x.q + i * 4);
-    const f32x4 factors = ld_f32x4(int8_factors(row, k) + step * 128 + lane * 4);
+    const f32x4 factors = ld_f32x4(int8_factors(row.at, row.k) + step * 128 + lane * 4);
     x.scale[0] = factors.x, x.sum[0] = factors.y, x.scale[1] = factors.z, x.sum[1] = factors.w;
   }
 };
@@ -73,9 +75,9 @@ struct UnitRuns : Int8X {
     f32 scale[4];
     i32 sum[4];
   };
-  static FN void load_x(const DEVICE u8* row, u32 k, u32 step, u32 lane, THREAD X& x) {
-    const DEVICE f32* factors = int8_factors(row, k) + step * 128 + lane / 2 * 8;
-    const DEVICE u8* at = row + step * kInt8Chunk + lane / 2 * 32 + lane % 2 * 512;
+  static FN void load_x(const THREAD RowOfX& row, u32 step, u32 lane, THREAD X& x) {
+    const DEVICE f32* factors = int8_factors(row.at, row.k) + step * 128 + lane / 2 * 8;
+    const DEVICE u8* at = row.at + step * kInt8Chunk + lane / 2 * 32 + lane % 2 * 512;
     UNROLL for (u32 i = 0; i < 4; ++i) {
       ld_u32x4(at + i / 2 * 16 + i % 2 * 1024, x.q + i * 4);
       x.scale[i] = factors[i * 2];

@@ -36,7 +36,8 @@ std::string_view included(std::string_view line) {
 // emulator.
 bool host_only(std::string_view path) {
   return path == "formats/portable.h" || path == "formats/format.h" ||
-         path == "kernels/gpu/prelude/emulator.h" || path == "kernels/gpu/prelude/wgmma_emulator.h";
+         path == "kernels/gpu/prelude/emulator.h" || path == "kernels/gpu/prelude/wgmma_emulator.h" ||
+         path == "kernels/gpu/prelude/lane_rows_emulator.h";
 }
 
 void append(std::string_view path, std::set<std::string_view>& seen, std::string& text) {

@@ -123,11 +123,11 @@ struct OneX {
   bool inside[Shape::kSteps];
 };
 template <class Leaf, class Shape>
-FN void load_part(const THREAD FewIo& io, u32 k, u32 chunk, u32 lane, THREAD OneX<Leaf, Shape>& part) {
+FN void load_part(const THREAD RowOfX& x, u32 chunk, u32 lane, THREAD OneX<Leaf, Shape>& part) {
   UNROLL for (u32 s = 0; s < Shape::kSteps; ++s) {
     const u32 step = chunk * Shape::kSteps + s;
-    part.inside[s] = step * 32 + lane < k / Leaf::kUnit;
-    if (part.inside[s]) Leaf::load_x(io.x, k, step, lane, part.x[s]);
+    part.inside[s] = step * 32 + lane < x.k / Leaf::kUnit;
+    if (part.inside[s]) Leaf::load_x(x, step, lane, part.x[s]);
   }
 }
 
@@ -194,16 +194,17 @@ FN void one_sums(const CONSTANT FewParams& p, const THREAD FewIo& io, const THRE
       fill_stage<Shape>(p, io, all, fill, g + s < groups.end, ring, s, lane);
   wait_previous();
 
+  const RowOfX x = row_of_x(p, io, 0, 0);
   OneX<Leaf, Shape> part;
-  load_part<Leaf, Shape>(io, p.k, chunk, lane, part);
+  load_part<Leaf, Shape>(x, chunk, lane, part);
   if (place.sg * 32 < all.lines) {
     out.at = one_output(p, all, place.sg * 32 + lane);
     out.operands = load_operands(p, io, out.at);
-    if (p.norm) out.scale = Leaf::norm(io.x, p.k, p.eps, lane);
+    if (p.norm) out.scale = Leaf::norm(x, p.eps, lane);
   }
   u32 stage = 0, parity = 0, until = (chunk + 1) * groups.in_chunk;
   NO_UNROLL for (; g < groups.end; ++g) {
-    if (g == until) load_part<Leaf, Shape>(io, p.k, ++chunk, lane, part), until += groups.in_chunk;
+    if (g == until) load_part<Leaf, Shape>(x, ++chunk, lane, part), until += groups.in_chunk;
     u32 offset[Shape::kRows];
     UNROLL for (u32 r = 0; r < Shape::kRows; ++r) offset[r] =
         Shape::kAligned ? 0u : ring_offset(take.from + r * p.row_bytes);

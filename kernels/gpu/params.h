@@ -69,9 +69,13 @@ struct PrepareParams {
   u32 rows, dim;
   u32 norm, has_weight;
   f32 eps;
-  u32 per_row;   // vectors a row
-  u32 swizzled;  // as swizzled tiles; else as rows of a multiple of eight
+  u32 per_row;     // vectors a row
+  u32 layout;      // what rows become
+  u32 row_blocks;  // of eight, where lanes load them
 };
+// Rows of a multiple of eight values; swizzled tiles (swizzled_tiles.h); lanes' units (lane_units.h).
+enum { kLayoutRows = 0, kLayoutTiles = 1, kLayoutLanes = 2 };
+enum { kLaneColumns = 32 };
 
 // Operands of the products of many rows (swizzled_tiles.h).
 enum { kSwizzledRows = 128, kSwizzledColumns = 64, kSwizzledBytes = 16384 };
@@ -138,6 +142,7 @@ struct ExpertSumParams {
 
 enum {
   kFewOutputs = 32,          // of a threadgroup of linear_few
+  kFewBatch = 4,             // rows of x that it takes
   kOneOutputs = 8,           // of a tile of linear_one; kFewOutputs where the result is stored as bytes
   kOneBlockPiece = 2048,     // values of a row that its simdgroups take at once, of weights in blocks
   kOneDensePiece = 1024,     // the same of dense ones

@@ -1,9 +1,10 @@
 // Rows of activations as f16 for tile products, RMS-normalised first if asked. Each row is divided by a power
 // of two that puts its largest magnitude near 2^13: f16 alone overflows on models with large activations
-// (Gemma). A row becomes a row of the next multiple of eight values, or of swizzled tiles; zeros follow it.
-// One threadgroup a vector. Grid: (vectors).
+// (Gemma). Rows lie as those who read them want it (PrepareParams::layout), with zeros behind
+// them. One threadgroup a vector. Grid: (vectors).
 #pragma once
 
+#include "kernels/gpu/lane_units.h"
 #include "kernels/gpu/swizzled_tiles.h"
 
 // The power of two s with 2^13 <= top / s < 2^14, within f32's exponents; 1 for a row of zeros.
@@ -50,15 +51,18 @@ prepare(PARAMS(PrepareParams, p), IN(1, StepCounts, step), IN(2, f32, x), IN(3, 
   if (p.norm) norm = g_rsqrt(group_sum(squares, sums, 8, gk_lane, gk_sg) / (f32)p.dim + p.eps);
   const f32 scale = row_scale(group_max(top, tops, 8, gk_lane, gk_sg) * norm);
   const f32 factor = norm / scale;
-  const u32 k_tiles = ceil_div(p.dim, kSwizzledColumns);
-  const u32 stride = p.swizzled ? k_tiles * kSwizzledColumns : ceil_div(p.dim, 8) * 8;
+  const u32 unit = p.layout == kLayoutTiles ? kSwizzledColumns : p.layout == kLayoutLanes ? kLaneColumns : 8;
+  const u32 stride = ceil_div(p.dim, unit) * unit;
   for (u32 i = gk_tid * 8; i < stride; i += 256 * 8) {
     load_values(p.dim, from, i, v);
     apply_weight(p, weight, i, v);
     UNROLL for (u32 j = 0; j < 8; ++j) v[j] *= factor;
     u32 words[4];
     f16_words(v, words);
-    st_u32x4(y + (p.swizzled ? swizzled_unit(row, i, k_tiles) : ((u64)row * stride + i) / 8) * 16, words);
+    const u64 at = p.layout == kLayoutTiles   ? swizzled_unit(row, i, stride / kSwizzledColumns)
+                   : p.layout == kLayoutLanes ? lane_unit_of(row, i, p.row_blocks)
+                                              : ((u64)row * stride + i) / 8;
+    st_u32x4(y + at * 16, words);
   }
   if (gk_tid == 0) scales[row] = scale;
 }

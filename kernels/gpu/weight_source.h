@@ -1,9 +1,17 @@
 // Where a leaf's words come from: weights in device memory, or what ring_copy has brought into threadgroup
-// memory.
+// memory; and the row of x that they meet.
 #pragma once
 
 #include "kernels/gpu/prelude/prelude.h"
 #include "kernels/gpu/types.h"
+
+// `gamma`: where `weighted`, what leaves multiply f32 rows by; rows of bytes have been.
+struct RowOfX {
+  const DEVICE u8* at;
+  const DEVICE f32* gamma;
+  u32 k;
+  bool weighted;
+};
 
 struct DeviceWeights {
   typedef const DEVICE u8* At;

@@ -31,6 +31,7 @@ constexpr std::size_t kCopyBytes = 16;           // ring_fill
 constexpr std::size_t kClearedBytes = 32 << 20;  // takes 10 us
 constexpr int kEarlyCapability = 90;             // griddepcontrol
 constexpr int kWgmmaCapability = 90;             // and no other
+constexpr int kLaneRows = 64;                    // as many as linear_rows has kernels for
 constexpr int kWgmmaRows = 128;                  // from so many rows on unpacking weights first pays
 
 // A GPU's primary context, current in the thread that made it.
@@ -260,7 +261,10 @@ class CudaDevice final : public gpu::Device {
   std::string_view name() const override { return name_; }
   int cores() const override { return cores_; }
   gpu::LowerOptions lowering() const {
-    return {.bytes = true, .wgmma_rows = capability_ == kWgmmaCapability ? kWgmmaRows : 0, .cores = cores_};
+    return {.bytes = true,
+            .lane_rows = kLaneRows,
+            .wgmma_rows = capability_ == kWgmmaCapability ? kWgmmaRows : 0,
+            .cores = cores_};
   }
   // A margin is left for the driver and for others.
   DeviceMemory memory() const override {

@@ -11,7 +11,7 @@ namespace medlar::runtime {
 
 struct EmulatorOptions {
   emulator::MachineOptions machine;
-  gpu::LowerOptions tuning = {.bytes = true, .cores = 3};
+  gpu::LowerOptions tuning = {.bytes = true, .lane_rows = 64, .cores = 3};
 };
 
 std::unique_ptr<Backend> make_emulator_backend(const EmulatorOptions& options = {});

@@ -74,7 +74,8 @@ class Emitter : public StepBuilder {
   void operator()(const ir::LinearGroup& group) {
     if (few_.take(group)) return few_.emit(group);
     const RowCount rows = type(group.input).rows;
-    if (max_rows(rows) > kVecRows && !only_vec()) return emit_tiles(*this, group, l_.tuning_);
+    if (max_rows(rows) > (l_.tuning_.lane_rows > 0 ? kFewBatch : kVecRows) && !only_vec())
+      return emit_tiles(*this, group, l_.tuning_);
     const Region x = normed(group);
     std::vector<Region> results;
     for (const ir::LinearGroup::Out& out : group.outs) {

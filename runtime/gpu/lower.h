@@ -29,6 +29,9 @@ struct LowerOptions {
   int max_splits = 32;
   // Products of few rows read activations as bytes: for devices with dot products of bytes.
   bool bytes = false;
+  // Products of more rows than linear_few takes and up to so many are those of linear_rows.h; 0: the device
+  // has no such matrix unit.
+  int lane_rows = 0;
   // Products of so many rows and more are those of linear_wgmma.h; 0: the device has no such matrix unit.
   int wgmma_rows = 0;
   int cores = 0;  // that run threadgroups side by side; 0: not known

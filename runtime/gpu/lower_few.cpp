@@ -66,7 +66,7 @@ bool FewProducts::take(const ir::LinearGroup& group) const {
            ceil_div(k, one_piece(b_.type(weight).dtype)) <= kMostPieces &&
            reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
   };
-  return b_.max_rows(b_.type(group.input).rows) <= kVecRows && std::ranges::all_of(group.outs, possible);
+  return b_.max_rows(b_.type(group.input).rows) <= kFewBatch && std::ranges::all_of(group.outs, possible);
 }
 
 // Matrices of one type side by side; one whose product is added to something by itself.
@@ -96,11 +96,10 @@ void FewProducts::emit(const ir::LinearGroup& group, const Outs& outs, bool gate
     return b_.emit(fmt::format("linear_one_{}", format_name(dtype)), o.p, std::move(o.reads),
                    std::move(o.writes), {.x = o.p.groups});
   }
-  const int batch = m <= 4 ? 4 : kVecRows;
   std::uint32_t tiles = 0;
   for (std::size_t i = 0; i < (gated ? 1 : kMatrices); ++i) tiles += ceil_div(o.p.n[i], kFewOutputs);
-  b_.emit(fmt::format("linear_few_{}_{}", format_name(dtype), batch), o.p, std::move(o.reads),
-          std::move(o.writes), {.x = tiles, .y = ceil_div(m, batch)});
+  b_.emit(fmt::format("linear_few_{}", format_name(dtype)), o.p, std::move(o.reads), std::move(o.writes),
+          {.x = tiles});
 }
 
 FewProducts::Operands FewProducts::operands(const ir::LinearGroup& group, const Outs& outs, bool gated) {
@@ -110,7 +109,7 @@ FewProducts::Operands FewProducts::operands(const ir::LinearGroup& group, const 
   FewParams& p = o.p;
   p.rows = b_.rows_of(rows.rows), p.k = u32_of(rows.width());
   p.row_bytes = u32_of(row_bytes(b_.type(b_.in(outs[0].linear, 1)).dtype, rows.width()));
-  if (blocks && group.norm) p.norm = 1, p.eps = b_.op<ir::RmsNorm>(group.norm).eps;
+  if (group.norm) p.norm = 1, p.eps = b_.op<ir::RmsNorm>(group.norm).eps;
   if (gated) p.glu = 1, p.activation = static_cast<std::uint32_t>(b_.op<ir::Glu>(group.glu).activation);
   p.has_residual = static_cast<bool>(outs[0].residual);
 
@@ -128,13 +127,14 @@ FewProducts::Operands FewProducts::operands(const ir::LinearGroup& group, const 
   };
   o.writes.assign(kMatrices, gated ? b_.value(result) : result_of(outs[0]));
   for (std::size_t i = 1; i < outs.size() && !gated; ++i) o.writes[i] = result_of(outs[i]);
-  o.reads = {kCounts, blocks ? input(group) : b_.normed(group)};
+  o.reads = {kCounts, blocks ? input(group) : b_.value(group.input)};
   o.reads.insert(o.reads.end(), weights.begin(), weights.end());
   o.reads.insert(o.reads.end(), biases.begin(), biases.end());
   o.reads.push_back(outs[0].residual ? b_.value(outs[0].residual) : unused);
   o.gamma = unused, o.bytes = o.writes[0];
   if (outs.size() == 1 || gated) store_bytes(result, o);
   o.reads.push_back(o.gamma);
+  o.reads.push_back(group.norm ? b_.constant(b_.in(group.norm, 1)) : unused);
   o.writes.push_back(o.bytes);
   return o;
 }
@@ -152,7 +152,7 @@ void FewProducts::store_bytes(Value result, Operands& o) {
 StoredBytes FewProducts::stored_bytes(Value attention) {
   const ir::ValueType& t = b_.type(attention);
   const auto reader = block_inputs_.find(b_.storage(attention));
-  if (!options_.bytes || b_.only_vec() || b_.max_rows(t.rows) > kVecRows || reader == block_inputs_.end() ||
+  if (!options_.bytes || b_.only_vec() || b_.max_rows(t.rows) > kFewBatch || reader == block_inputs_.end() ||
       t.shape.back() % kBytesGroup != 0)
     return {};
   StoredBytes stored{.bytes = bytes_of_rows(attention)};

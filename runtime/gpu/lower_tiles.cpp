@@ -1,7 +1,9 @@
 #include "runtime/gpu/lower_tiles.h"
 
 #include <algorithm>
+#include <limits>
 #include <span>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -16,26 +18,33 @@ using Outs = std::vector<ir::LinearGroup::Out>;
 
 constexpr std::int64_t kUnpackRows = 8;     // of a threadgroup of unpack
 constexpr std::int64_t kSumWidth = 256;     // of linear_sum
+constexpr std::int64_t kRowsWidth = 64;     // outputs of a threadgroup of linear_rows
 constexpr std::int64_t kPartColumns = 256;  // a multiple of every block's length
 // Unpacked weights that are there at once; as much again while the next are unpacked.
 constexpr std::int64_t kUnpackedBytes = std::int64_t{128} << 20;
 
 std::int64_t matrix_rows(const StepBuilder& b, Value linear) { return b.type(b.in(linear, 1)).shape[0]; }
 
-bool aligned(const StepBuilder& b, Value weight) {
-  constexpr std::uintptr_t kAlignment = 16;
+constexpr std::uintptr_t kAlignment = 16;
+
+bool starts_aligned(const StepBuilder& b, Value weight) {
   const int index = b.op<ir::Weight>(weight).index;
   const std::byte* bytes = b.g().weights()[static_cast<std::size_t>(index)].tensor.bytes.data();
+  return reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
+}
+
+// All of its rows are.
+bool aligned(const StepBuilder& b, Value weight) {
   const ir::ValueType& t = b.type(weight);
-  return reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0 &&
-         row_bytes(t.dtype, t.shape.back()) % std::int64_t{kAlignment} == 0;
+  return starts_aligned(b, weight) && row_bytes(t.dtype, t.shape.back()) % std::int64_t{kAlignment} == 0;
 }
 
 // f32 rows made ready, with the group's norm.
-Input tile_input(StepBuilder& b, const ir::LinearGroup& group, bool swizzled) {
+Input tile_input(StepBuilder& b, const ir::LinearGroup& group, std::uint32_t layout,
+                 std::uint32_t row_blocks = 0) {
   const ir::ValueType& t = b.type(group.input);
   PrepareParams p = b.plain_rows(t.rows, t.width(), 1);
-  p.swizzled = swizzled;
+  p.layout = layout, p.row_blocks = row_blocks;
   Region weight = b.value(group.input);
   if (group.norm)
     p.norm = p.has_weight = 1, p.eps = b.op<ir::RmsNorm>(group.norm).eps,
@@ -43,7 +52,7 @@ Input tile_input(StepBuilder& b, const ir::LinearGroup& group, bool swizzled) {
   return b.prepare(p, b.value(group.input), weight);
 }
 
-// --- linear_tile
+// --- linear_tile and linear_rows
 
 // Into how many parts the columns are divided so that every core has a few threadgroups.
 std::int64_t column_parts(std::int64_t tiles, std::int64_t k, const LowerOptions& tuning) {
@@ -52,15 +61,36 @@ std::int64_t column_parts(std::int64_t tiles, std::int64_t k, const LowerOptions
                                   std::max<std::int64_t>(k / kLeastColumns, 1));
 }
 
+// A kernel of either kind, and how many outputs and rows a tile of it has.
+struct TileKernel {
+  std::string name;
+  std::int64_t width, height;
+};
+
+// The numbers of parts that linear_rows is fastest with: as few rounds of threadgroups over the cores as
+// there can be, and of equal ones the fewest parts.
+std::int64_t row_parts(std::int64_t tiles, std::int64_t k, const LowerOptions& tuning) {
+  constexpr std::int64_t kGroupsPerCore = 2, kMostParts = 8;
+  constexpr double kSum = 0.5;  // what a part more costs, in steps of kPartColumns
+  std::int64_t best = 1;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::int64_t parts = 1; parts <= kMostParts; ++parts) {
+    const std::int64_t steps = ceil_div(ceil_div(k, parts), kPartColumns);
+    const std::int64_t rounds = ceil_div(tiles * parts, kGroupsPerCore * std::max(tuning.cores, 1));
+    const double cost =
+        static_cast<double>(rounds * steps) + (parts > 1 ? kSum * static_cast<double>(parts) : 0);
+    if (cost < least) least = cost, best = parts;
+  }
+  return best;
+}
+
 void emit_tile(StepBuilder& b, const ir::LinearGroup::Out& out, const Input& x, Region y,
-               const LowerOptions& tuning) {
+               const TileKernel& kernel, std::int64_t parts) {
   const ir::ValueType& weight = b.type(b.in(out.linear, 1));
   const ir::RowCount rows = b.type(out.linear).rows;
   const std::int64_t n = weight.shape[0], k = weight.shape[1], m = b.max_rows(rows);
   const bool has_bias = b.has_input(out.linear, 2);
-  const std::int64_t row_tiles = ceil_div(m, kTileSide), tiles = ceil_div(n, kTileSide) * row_tiles;
-  const std::int64_t columns =
-      ceil_div(ceil_div(k, column_parts(tiles, k, tuning)), kPartColumns) * kPartColumns;
+  const std::int64_t columns = ceil_div(ceil_div(k, parts), kPartColumns) * kPartColumns;
   const TileParams p{.linear = {.rows = b.rows_of(rows),
                                 .n = u32_of(n),
                                 .k = u32_of(k),
@@ -76,9 +106,8 @@ void emit_tile(StepBuilder& b, const ir::LinearGroup::Out& out, const Input& x, 
   const Region residual = out.residual ? b.value(out.residual) : w;
   const Region sums =
       p.parts == 1 ? y : b.temporary(static_cast<std::size_t>(p.parts * m * n) * sizeof(float));
-  b.emit(fmt::format("linear_tile_{}", format_name(weight.dtype)), p,
-         {kCounts, x.regions[0], x.regions[1], w, bias, residual}, {sums},
-         {ceil_div(n, kTileSide), u32_of(row_tiles), p.parts});
+  b.emit(kernel.name, p, {kCounts, x.regions[0], x.regions[1], w, bias, residual}, {sums},
+         {ceil_div(n, kernel.width), u32_of(ceil_div(m, kernel.height)), p.parts});
   if (p.parts > 1)
     b.emit("linear_sum", p, {kCounts, sums, bias, residual}, {y}, {ceil_div(n, kSumWidth), u32_of(m)});
 }
@@ -96,7 +125,7 @@ struct Part {
 class Wgmma {
  public:
   Wgmma(StepBuilder& b, const ir::LinearGroup& group, const LowerOptions& tuning)
-      : b_(b), group_(group), tuning_(tuning), x_(tile_input(b, group, true)) {
+      : b_(b), group_(group), tuning_(tuning), x_(tile_input(b, group, kLayoutTiles)) {
     k_tiles_ = ceil_div(b.type(group.input).width(), kSwizzledColumns);
     gated_ = group.glu &&
              std::ranges::none_of(group.outs, [&](const auto& out) { return b.has_input(out.linear, 2); });
@@ -191,14 +220,38 @@ class Wgmma {
   bool gated_ = false;
 };
 
+// Whether the products are linear_rows.h's: lanes load rows of weights of 16-bit numbers 16 bytes at a time.
+bool in_registers(const StepBuilder& b, const ir::LinearGroup& group, const LowerOptions& tuning) {
+  constexpr std::int64_t kDenseUnit = 8;
+  return b.max_rows(b.type(group.input).rows) <= tuning.lane_rows &&
+         std::ranges::all_of(group.outs, [&](const auto& out) {
+           const ir::ValueType& weight = b.type(b.in(out.linear, 1));
+           return starts_aligned(b, b.in(out.linear, 1)) &&
+                  (format_info(weight.dtype).block_length > 1 || weight.shape[1] % kDenseUnit == 0);
+         });
+}
+
 }  // namespace
 
 void emit_tiles(StepBuilder& b, const ir::LinearGroup& group, const LowerOptions& tuning) {
   const std::int64_t m = b.max_rows(b.type(group.input).rows);
   if (tuning.wgmma_rows > 0 && m >= tuning.wgmma_rows) return Wgmma(b, group, tuning).emit();
-  const Input x = tile_input(b, group, false);
-  for (const ir::LinearGroup::Out& out : group.outs)
-    emit_tile(b, out, x, b.value(group.glu ? out.linear : out.result), tuning);
+  const bool rows = in_registers(b, group, tuning);
+  const std::int64_t height = m <= 16 ? 16 : m <= 32 ? 32 : 64;
+  const Input x =
+      rows ? tile_input(b, group, kLayoutLanes, u32_of(height / 8)) : tile_input(b, group, kLayoutRows);
+  for (const ir::LinearGroup::Out& out : group.outs) {
+    const ir::ValueType& weight = b.type(b.in(out.linear, 1));
+    const std::int64_t n = weight.shape[0], k = weight.shape[1];
+    const std::string_view format = format_name(weight.dtype);
+    const Region y = b.value(group.glu ? out.linear : out.result);
+    if (rows)
+      emit_tile(b, out, x, y, {fmt::format("linear_rows_{}_{}", format, height), kRowsWidth, height},
+                row_parts(ceil_div(n, kRowsWidth), k, tuning));
+    else
+      emit_tile(b, out, x, y, {fmt::format("linear_tile_{}", format), kTileSide, kTileSide},
+                column_parts(std::int64_t{ceil_div(n, kTileSide)} * ceil_div(m, kTileSide), k, tuning));
+  }
   if (group.glu) b.glu(group.glu, b.value(group.outs[0].linear), b.value(group.outs[1].linear));
 }
 

@@ -52,14 +52,24 @@ PrepareParams StepBuilder::plain_rows(RowCount rows, std::int64_t dim, std::int6
           .has_weight = 0,
           .eps = 0,
           .per_row = u32_of(per_row),
-          .swizzled = 0};
+          .layout = medlar::gpu::kLayoutRows,
+          .row_blocks = 0};
 }
 
 Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
   const std::int64_t vectors = max_rows(static_cast<RowCount>(p.rows)) * p.per_row;
-  const std::int64_t row_unit = p.swizzled ? medlar::gpu::kSwizzledRows : 1;
-  const std::int64_t unit = p.swizzled ? medlar::gpu::kSwizzledColumns : 8;
-  const std::int64_t values = ceil_div(vectors, row_unit) * row_unit * ceil_div(p.dim, unit) * unit;
+  const auto [rows, unit] = [&]() -> std::pair<std::int64_t, std::int64_t> {
+    switch (p.layout) {
+      case medlar::gpu::kLayoutTiles:
+        return {ceil_div(vectors, medlar::gpu::kSwizzledRows) * std::int64_t{medlar::gpu::kSwizzledRows},
+                medlar::gpu::kSwizzledColumns};
+      case medlar::gpu::kLayoutLanes:
+        return {std::int64_t{p.row_blocks} * 8, medlar::gpu::kLaneColumns};
+      default:
+        return {vectors, 8};
+    }
+  }();
+  const std::int64_t values = rows * ceil_div(p.dim, unit) * unit;
   const Region x = temporary(static_cast<std::size_t>(values) * sizeof(std::uint16_t));
   const Region scales = temporary(static_cast<std::size_t>(vectors) * sizeof(float));
   emit("prepare", p, {kCounts, from, weight}, {x, scales}, {u32_of(vectors)});

@@ -48,6 +48,21 @@ TEST_P(GpuPrograms, AgreeWithActivationsOfBytes) {
   }
 }
 
+// Products in registers, in parts, for steps of more than eight rows; dense ones whose norm is made as they
+// read.
+TEST_P(GpuPrograms, AgreeInRegisters) {
+  for (const testing::TinyModel& model : {testing::TinyModel{.type = DType::q4_k, .dim = 256, .ffn = 1024},
+                                          {.architecture = "gemma3"},
+                                          {.architecture = "qwen2"}}) {
+    const Tiny tiny(model);
+    const auto backend = make_emulator_backend(
+        {.machine = GetParam(), .tuning = {.bytes = true, .lane_rows = 64, .cores = 16}});
+    for (bool fuse : {false, true})
+      expect_same(run(*backend, tiny.model.graph, options(false, fuse)), tiny.expected,
+                  model.type == DType::q4_k ? 3e-2 : 1e-2);
+  }
+}
+
 // Products over unpacked weights, for steps of more than eight rows.
 TEST_P(GpuPrograms, AgreeOverUnpackedWeights) {
   for (const testing::TinyModel& model :

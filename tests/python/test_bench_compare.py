@@ -57,7 +57,7 @@ def test_engines_take_turns_and_pairs_make_the_ratio(job):
     assert results.fastest("pp") == "b" and results.fastest("tg") == "c"
     assert results.ratio("b", "pp") == 2  # of 2, 4 and 2
     assert results.ratio("c", "tg") == 1  # of 0.5, 1.5 and 1
-    options = types.SimpleNamespace(prompt=450, gen=64, threads=2, batch=512, pairs=3)
+    options = types.SimpleNamespace(device="cpu", prompt=450, gen=64, threads=2, batch=512, pairs=3)
     text = compare.table([results], {"medlar": "1"}, {"d": "not there"}, options)
     assert "| m.gguf | medlar | 90.0 | 20.0 | 5000 ms | 1 ms | 2 ms | 3 MB | 4 MB |\n" in text
     assert "| **2.00** × b | **1.00** × c |" in text
@@ -72,7 +72,7 @@ def test_who_fails_or_refuses_is_named(job):
     ]
     results = compare.compare(engines, "m.gguf", job, 2)
     assert list(results.runs) == ["medlar"]
-    options = types.SimpleNamespace(prompt=1, gen=1, threads=1, batch=1, pairs=2)
+    options = types.SimpleNamespace(device="cpu", prompt=1, gen=1, threads=1, batch=1, pairs=2)
     text = compare.table([results], {}, {}, options)
     assert "- c on m.gguf: no such shape\n" in text and "- b on m.gguf: exit code 3: out of luck\n" in text
 
@@ -87,7 +87,7 @@ def test_no_round_is_begun_that_would_end_too_late(job):
     medlar = Slow("medlar", [(1, 1)] * 9, [])
     results = compare.compare([medlar], "m.gguf", job, 9, 0.5, lambda so_far: kept.append(len(so_far.runs["medlar"])))
     assert kept == [1, 2] and len(results.runs["medlar"]) == 2
-    options = types.SimpleNamespace(prompt=1, gen=1, threads=1, batch=1, pairs=9)
+    options = types.SimpleNamespace(device="cpu", prompt=1, gen=1, threads=1, batch=1, pairs=9)
     assert "2 alternating rounds" in compare.table([results], {}, {}, options)
     assert len(compare.compare([medlar], "m.gguf", job, 9, 0.1).runs["medlar"]) == 1
 

@@ -1,8 +1,9 @@
-// Runs in Node: ENTRY MODEL PROMPT GEN THREADS BATCH speed|first. ENTRY is node-llama-cpp's index.js.
+// Runs in Node: ENTRY MODEL PROMPT GEN THREADS BATCH cpu|cuda speed|first. ENTRY is node-llama-cpp's index.js.
 
 const [entry, modelPath, ...rest] = process.argv.slice(2);
 const [prompt, gen, threads, batch] = rest.slice(0, 4).map(Number);
-const mode = rest[4];
+const [device, mode] = rest.slice(4);
+const gpu = device === "cpu" ? false : device;
 const { getLlama } = await import(entry);
 
 // Seconds until the first of `count` tokens after `tokens` is there, and from it to the last.
@@ -21,8 +22,8 @@ async function write(context, tokens, count) {
 }
 
 const start = performance.now();
-const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: "error" });
-const model = await llama.loadModel({ modelPath, gpuLayers: 0, useMmap: true });
+const llama = await getLlama({ gpu, build: "never", maxThreads: threads, logLevel: "error" });
+const model = await llama.loadModel({ modelPath, gpuLayers: gpu ? "max" : 0, useMmap: true });
 const context = await model.createContext({
   contextSize: mode === "speed" ? prompt + gen + 8 : 64, batchSize: batch, threads, flashAttention: true,
   experimentalKvCacheKeyType: "Q8_0", experimentalKvCacheValueType: "Q8_0",

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "formats/portable.h"
 #include "kernels/gpu/emulator/group.h"
 
 namespace medlar::emulator {
@@ -98,6 +99,32 @@ void multiply(const void* const* in, void* const* out, std::uint64_t) {
       static_cast<float*>(out[lane])[e] = c[map.row[lane][e]][map.column[lane][e]];
 }
 
+struct Pair {
+  float* v[2];
+};
+
+void spread_rows(const void* const* in, void* const* out, std::uint64_t) {
+  const FragmentMap& map = fragment_map();
+  float rows[kTile][2 * kTile];
+  for (std::uint32_t lane = 0; lane < kSimdWidth; ++lane) {
+    const auto& mine = *static_cast<const LaneRows*>(in[lane]);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const auto half = [&](const std::uint32_t* words) {
+        return formats::f16_bits_to_f32(static_cast<std::uint16_t>(words[i / 2] >> i % 2 * 16));
+      };
+      rows[lane / 4][lane % 4 * 8 + i] = half(mine.near);
+      rows[lane / 4 + 8][lane % 4 * 8 + i] = half(mine.far);
+    }
+  }
+  for (std::uint32_t lane = 0; lane < kSimdWidth; ++lane)
+    for (std::size_t j = 0; j < 2; ++j)
+      for (std::size_t e = 0; e < kElements; ++e) {
+        std::size_t row = map.row[lane][e], column = map.column[lane][e];
+        if (static_cast<const LaneRows*>(in[lane])->transposed) std::swap(row, column);
+        static_cast<Pair*>(out[lane])->v[j][e] = rows[row][j * kTile + column];
+      }
+}
+
 // Rows in the order of their columns, whatever the map.
 template <class Combine>
 void by_rows(const void* const* in, void* const* out, Combine combine) {
@@ -135,6 +162,11 @@ float exchange(Collective what, int line, float value, std::uint32_t argument) {
 void multiply_tiles(int line, const float* a, const float* b, float* c) {
   const Operands operands{a, b};
   meet({Collective::matrix_multiply, line, multiply, 0}, &operands, c);
+}
+
+void exchange_rows(int line, const LaneRows& rows, float* first, float* second) {
+  Pair operands{{first, second}};
+  meet({Collective::matrix_rows, line, spread_rows, 0}, &rows, &operands);
 }
 
 void reduce_rows(Collective what, int line, float* v) {

@@ -52,6 +52,7 @@ enum class Collective : std::uint8_t {
   max,
   any,
   matrix_load,
+  matrix_rows,
   matrix_multiply,
   copies
 };
@@ -75,6 +76,15 @@ float exchange(Collective what, int line, float value, std::uint32_t argument = 
 
 // C += A B over 16x16 tiles, of which each lane holds 8 elements according to the fragment map.
 void multiply_tiles(int line, const float* a, const float* b, float* c);
+
+// Eight neighbouring f16 of rows lane / 4 and lane / 4 + 8, from column 8 (lane % 4) on, in four words each.
+struct LaneRows {
+  const std::uint32_t* near;
+  const std::uint32_t* far;
+  bool transposed;
+};
+// The 16 x 32 matrix of which each lane brings its part, as two operands of 16 columns, or of 16 rows.
+void exchange_rows(int line, const LaneRows& rows, float* first, float* second);
 
 // v[e] of each lane becomes the sum, or the greatest, of those in its row of the fragment map.
 void reduce_rows(Collective what, int line, float* v);

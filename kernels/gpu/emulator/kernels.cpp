@@ -35,9 +35,9 @@ std::span<const EmulatedKernel> plain_kernels() {
 }
 
 const EmulatedKernel* find_kernel(std::string_view name) {
-  for (const auto part :
-       {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_one_kernels(),
-        linear_tile_kernels(), linear_wgmma_kernels(), expert_kernels(), attention_kernels()})
+  for (const auto part : {plain_kernels(), linear_vec_kernels(), linear_few_kernels(), linear_one_kernels(),
+                          linear_tile_kernels(), linear_rows_kernels(), linear_wgmma_kernels(),
+                          expert_kernels(), attention_kernels()})
     for (const EmulatedKernel& kernel : part)
       if (kernel.name == name) return &kernel;
   return nullptr;

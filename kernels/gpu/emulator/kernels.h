@@ -16,6 +16,7 @@ std::span<const EmulatedKernel> linear_vec_kernels();
 std::span<const EmulatedKernel> linear_few_kernels();
 std::span<const EmulatedKernel> linear_one_kernels();
 std::span<const EmulatedKernel> linear_tile_kernels();
+std::span<const EmulatedKernel> linear_rows_kernels();
 std::span<const EmulatedKernel> linear_wgmma_kernels();
 std::span<const EmulatedKernel> expert_kernels();
 std::span<const EmulatedKernel> attention_kernels();

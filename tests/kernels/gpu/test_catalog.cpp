@@ -27,7 +27,7 @@ TEST(GpuCatalog, EveryFormatHasItsKernels) {
   for (DType type : weight_types()) {
     const std::string_view name = format_info(type).name;
     for (const char* pattern : {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8",
-                                "linear_one_{}", "linear_few_{}_4", "linear_few_{}_8", "linear_tile_{}",
+                                "linear_one_{}", "linear_few_{}", "linear_rows_{}_16", "linear_tile_{}",
                                 "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}", "unpack_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), name)), nullptr)
           << pattern << " " << name;

@@ -95,12 +95,12 @@ struct Prepared {
   Guarded<float> scales;
 
   Prepared(Launcher& launch, const Product& p, const gpu::StepCounts& counts, std::int64_t rows,
-           std::int64_t columns)
+           std::int64_t columns, u32 layout = gpu::kLayoutRows)
       : x(static_cast<std::size_t>(ceil_div(p.shape.rows, rows) * rows * ceil_div(p.shape.k, columns) *
                                    columns)),
         scales(static_cast<std::size_t>(p.shape.rows)) {
     launch("prepare", {to_u32(p.shape.rows)},
-           gpu::PrepareParams{gpu::kRowsTokens, to_u32(p.shape.k), 0, 0, 0, 1, rows > 1},
+           gpu::PrepareParams{gpu::kRowsTokens, to_u32(p.shape.k), 0, 0, 0, 1, layout, to_u32(rows / 8)},
            {&counts, p.x.data(), p.x.data(), x.data(), scales.data()});
   }
 };
@@ -145,6 +145,44 @@ TEST_P(GpuLinear, TilesInParts) {
       launch("linear_sum", {1, 16}, params,
              {&counts, sums.data(), p.bias.data(), p.residual.data(), y.data()});
       p.check(y, extras, tile_error(p), "parts");
+    }
+  }
+}
+
+// Rows in registers, in two parts where there are columns enough. A minimum of a group and its scale are
+// rounded to f16 before they make a weight: errors of their magnitudes.
+class GpuLinearRows : public OnEmulator {
+ protected:
+  void SetUp() override {
+    if (!emulator::find_kernel("linear_rows_f16_16")) GTEST_SKIP() << "Metal's text has no such kernels";
+  }
+};
+
+TEST_P(GpuLinearRows, AgreeWithTheReference) {
+  for (DType type : weight_types()) {
+    const FormatInfo& info = format_info(type);
+    const std::int64_t block = info.block_length;
+    for (const auto& [most, shape] : {std::pair{16, Shape3{2, 3, block == 1 ? 8 : block}},
+                                      {16, {13, 130, block == 1 ? 328 : block * (block == 256 ? 3 : 9)}},
+                                      {32, {31, 33, block == 1 ? 72 : block * 2}},
+                                      {64, {50, 129, block == 1 ? 40 : block}}}) {
+      Product p(type, shape, random);
+      const auto counts = tokens_only(static_cast<std::size_t>(shape.rows)).counts();
+      Prepared x(launch, p, counts, most, 32, gpu::kLayoutLanes);
+      const u32 parts = ceil_div(shape.k, 256);
+      const u32 room = to_u32(shape.rows) + 1;
+      for (bool extras : {false, true}) {
+        Guarded<float> sums(parts * room * static_cast<std::size_t>(shape.n), NAN), y(p.want.size(), NAN);
+        const gpu::TileParams params{p.params(extras), parts, 256, room, p.aligned()};
+        const std::string name = fmt::format("linear_rows_{}_{}", info.name, most);
+        launch(name, {ceil_div(shape.n, 64), 1, parts}, params,
+               {&counts, x.x.data(), x.scales.data(), p.weight.data(), p.bias.data(), p.residual.data(),
+                parts > 1 ? sums.data() : y.data()});
+        if (parts > 1)
+          launch("linear_sum", {ceil_div(shape.n, 256), to_u32(shape.rows)}, params,
+                 {&counts, sums.data(), p.bias.data(), p.residual.data(), y.data()});
+        p.check(y, extras, type == DType::q4_k ? 4 * tile_error(p) : tile_error(p), name);
+      }
     }
   }
 }
@@ -226,7 +264,7 @@ TEST_P(GpuWgmma, AgreesWithTheReference) {
   for (const WgmmaCase& c : kWgmmaCases) {
     Product p(DType::f16, c.shape, random);
     const auto counts = tokens_only(static_cast<std::size_t>(c.shape.rows)).counts();
-    Prepared x(launch, p, counts, 128, 64);
+    Prepared x(launch, p, counts, 128, 64, gpu::kLayoutTiles);
     const Unpacked w(launch, p, c.first, c.shape.n - c.first);
     for (bool extras : {false, true}) {
       gpu::WgmmaParams params = this->params(p, c, false);
@@ -254,7 +292,7 @@ TEST_P(GpuWgmma, GatesItsHalves) {
   constexpr std::int64_t kRows = 5, kWidth = 131;
   Product p(DType::q8_0, {kRows, 2 * kWidth, 160}, random);
   const auto counts = tokens_only(kRows).counts();
-  Prepared x(launch, p, counts, 128, 64);
+  Prepared x(launch, p, counts, 128, 64, gpu::kLayoutTiles);
   const Unpacked gate(launch, p, 0, kWidth), up(launch, p, kWidth, kWidth);
   gpu::WgmmaParams params = this->params(p, {p.shape, 0, 2, 2}, true);
   params.n = params.part = kWidth, params.n_tiles = 2;
@@ -277,6 +315,7 @@ TEST_P(GpuWgmma, GatesItsHalves) {
   expect_within(y.span(), want, bound, "gate and up");
 }
 
+MEDLAR_EVERY_ORDER(GpuLinearRows);
 MEDLAR_EVERY_ORDER(GpuWgmma);
 MEDLAR_EVERY_ORDER(GpuLinear);
 

@@ -108,7 +108,8 @@ class FewCase {
         type_(type),
         x(random_floats(static_cast<std::size_t>(s.rows * s.k), random)),
         residual(random_floats(static_cast<std::size_t>(s.rows * s.n[0]), random)),
-        gamma(random_floats(static_cast<std::size_t>(s.n[0]), random)) {
+        gamma(random_floats(static_cast<std::size_t>(s.n[0]), random)),
+        x_gamma(random_floats(static_cast<std::size_t>(s.k), random)) {
     for (std::size_t i = 0; i < 3; ++i) {
       weight.emplace_back(std::make_unique<Guarded<std::byte>>(random_rows(type, s.n[i], s.k, random)));
       bias.emplace_back(
@@ -178,13 +179,15 @@ class FewCase {
   DType type_;
 
  public:
-  Guarded<float> x, residual, gamma;
+  Guarded<float> x, residual, gamma, x_gamma;
   std::vector<std::unique_ptr<Guarded<std::byte>>> weight;
   std::vector<std::unique_ptr<Guarded<float>>> bias, y;
 };
 
 class GpuLinearFew : public GpuInt8 {
  protected:
+  static constexpr int kBatch = gpu::kFewBatch;
+
   // Launches the case over `read` rows; returns the stored rows of bytes. Without a batch: linear_one in so
   // many threadgroups, or one a tile.
   std::vector<std::byte> run(FewCase& c, DType type, int batch, const void* read, bool norm, u32 groups = 0) {
@@ -197,11 +200,11 @@ class GpuLinearFew : public GpuInt8 {
     gpu::FewParams p = c.params(norm);
     p.groups = groups ? std::min(groups, tiles) : tiles;
     const std::string_view format = format_info(type).name;
-    launch(batch ? fmt::format("linear_few_{}_{}", format, batch) : fmt::format("linear_one_{}", format),
+    launch(batch ? fmt::format("linear_few_{}", format) : fmt::format("linear_one_{}", format),
            batch ? emulator::Extent{tiles, ceil_div(s.rows, batch) + 1} : emulator::Extent{p.groups}, p,
            {&counts, read, c.weight[0]->data(), c.weight[1]->data(), c.weight[2]->data(), c.bias[0]->data(),
-            c.bias[1]->data(), c.bias[2]->data(), c.residual.data(), c.gamma.data(), c.y[0]->data(),
-            c.y[1]->data(), c.y[2]->data(), bytes.data()});
+            c.bias[1]->data(), c.bias[2]->data(), c.residual.data(), c.gamma.data(), c.x_gamma.data(),
+            c.y[0]->data(), c.y[1]->data(), c.y[2]->data(), bytes.data()});
     return {bytes.span().begin(), bytes.span().end()};
   }
 
@@ -251,9 +254,18 @@ class GpuLinearFew : public GpuInt8 {
 
   void check_dense(DType type, const FewShape& shape, int batch, u32 groups = 0) {
     FewCase c(type, shape, random);
-    const std::vector<std::byte> bytes = run(c, type, batch, c.x.data(), false, groups);
+    const std::vector<std::byte> bytes = run(c, type, batch, c.x.data(), shape.norm, groups);
     const std::string what = name_of(type, shape, batch);
-    c.check(widened(c.x.span()), std::vector<double>(static_cast<std::size_t>(shape.rows), 1), what);
+    std::vector<double> read = widened(c.x.span()), factor;
+    for (std::int64_t m = 0; m < shape.rows; ++m) {
+      double squares = 0;
+      for (std::int64_t i = 0; i < shape.k && shape.norm; ++i) {
+        double& v = read[static_cast<std::size_t>(m * shape.k + i)];
+        squares += v * v, v *= static_cast<double>(c.x_gamma.data()[i]);
+      }
+      factor.push_back(shape.norm ? 1 / std::sqrt(squares / static_cast<double>(shape.k) + 1e-5) : 1);
+    }
+    c.check(read, factor, what);
     check_bytes(c, bytes, what);
   }
 
@@ -277,16 +289,14 @@ class GpuLinearFew : public GpuInt8 {
 TEST_P(GpuLinearFew, Bytes) {
   for (DType type : weight_types())
     if (format_info(type).block_length > 1)
-      for (int batch : {4, 8})
-        for (const FewShape& shape : shapes(format_info(type).block_length, batch))
-          check_blocks(type, shape, batch);
+      for (const FewShape& shape : shapes(format_info(type).block_length, kBatch))
+        check_blocks(type, shape, kBatch);
 }
 
 TEST_P(GpuLinearFew, Dense) {
   for (DType type : weight_types())
     if (format_info(type).block_length == 1)
-      for (int batch : {4, 8})
-        for (const FewShape& shape : shapes(8, batch)) check_dense(type, shape, batch);
+      for (const FewShape& shape : shapes(8, kBatch)) check_dense(type, shape, kBatch);
 }
 
 TEST_P(GpuLinearFew, OneRowOfBytes) {
