@@ -28,6 +28,8 @@ void add_template(CLI::App& program, const Console& console);
 void add_logits(CLI::App& program, const Console& console);
 void add_perplexity(CLI::App& program, const Console& console);
 void add_compare(CLI::App& program, const Console& console);
+void add_quantize(CLI::App& program, const Console& console);
+void add_imatrix(CLI::App& program, const Console& console);
 void add_eval(CLI::App& program, const Console& console);
 void add_bench(CLI::App& program, const Console& console);
 void add_tune(CLI::App& program, const Console& console);

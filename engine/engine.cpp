@@ -338,5 +338,8 @@ void Engine::rest() {
 }
 std::vector<runtime::CallInfo> Engine::calls() const { return impl_->program->calls(); }
 void Engine::observe(runtime::StepObserver observer) const { impl_->program->observe(std::move(observer)); }
+void Engine::observe_products(runtime::ProductObserver observer) const {
+  impl_->program->observe_products(std::move(observer));
+}
 
 }  // namespace medlar

@@ -200,6 +200,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // What each step runs, and who is told how long it took; null: nobody. Not while a session runs.
   std::vector<runtime::CallInfo> calls() const;
   void observe(runtime::StepObserver observer) const;
+  // What each step multiplies with its weights; of engines on the CPU with EngineOptions::exact. Throws
+  // Error(unsupported). Not while a session runs.
+  void observe_products(runtime::ProductObserver observer) const;
 
   // Throws Error(limit) while another session is open: this engine holds one timeline's cache.
   Session open_session();

@@ -28,9 +28,10 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockIq4_XS* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-MEDLAR_FN void encode(const f32* x, BlockIq4_XS* b) {
-  const SymmetricSuperblock s = fit_symmetric(
-      x, {.group = BlockIq4_XS::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kIq4Codebook});
+inline constexpr SymmetricShape kIq4_XSShape{
+    .group = BlockIq4_XS::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kIq4Codebook};
+
+MEDLAR_FN void pack(const SymmetricSuperblock& s, BlockIq4_XS* b) {
   *b = {.d = s.d, .high_scales = 0, .low_scales = {}, .codes = {}};
   for (u32 g = 0; g < 8; ++g) {
     const u32 biased = static_cast<u32>(s.scales[g] + 32);
@@ -41,6 +42,8 @@ MEDLAR_FN void encode(const f32* x, BlockIq4_XS* b) {
     for (u32 k = 0; k < 16; ++k) set_nibbles(b->codes + g * 16, k, codes[k], codes[k + 16]);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockIq4_XS* b) { pack(fit_symmetric(x, kIq4_XSShape), b); }
 
 struct Iq4_XS {
   using Block = BlockIq4_XS;

@@ -24,8 +24,9 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ2_K* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-MEDLAR_FN void encode(const f32* x, BlockQ2_K* b) {
-  const AffineSuperblock s = fit_affine(x, {.group = BlockQ2_K::kGroup, .top_code = 3, .top_scale = 15});
+inline constexpr AffineShape kQ2_KShape{.group = BlockQ2_K::kGroup, .top_code = 3, .top_scale = 15};
+
+MEDLAR_FN void pack(const AffineSuperblock& s, BlockQ2_K* b) {
   *b = {.scales = {}, .codes = {}, .d = s.d, .dmin = s.dmin};
   for (u32 g = 0; g < 16; ++g) b->scales[g] = static_cast<u8>(s.scales[g] | s.mins[g] << 4);
   for (u32 i = 0; i < 256; ++i) {
@@ -33,6 +34,8 @@ MEDLAR_FN void encode(const f32* x, BlockQ2_K* b) {
     four = static_cast<u8>(four | s.codes[i] << i % 128 / 32 * 2);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockQ2_K* b) { pack(fit_affine(x, kQ2_KShape), b); }
 
 struct Q2_K {
   using Block = BlockQ2_K;

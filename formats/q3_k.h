@@ -34,9 +34,10 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ3_K* b, u32 i) {
 #ifdef MEDLAR_HOST
 inline constexpr Codebook kQ3Codebook{-4, 3};
 
-MEDLAR_FN void encode(const f32* x, BlockQ3_K* b) {
-  const SymmetricSuperblock s = fit_symmetric(
-      x, {.group = BlockQ3_K::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kQ3Codebook});
+inline constexpr SymmetricShape kQ3_KShape{
+    .group = BlockQ3_K::kGroup, .min_scale = -32, .max_scale = 31, .codebook = kQ3Codebook};
+
+MEDLAR_FN void pack(const SymmetricSuperblock& s, BlockQ3_K* b) {
   *b = {.high = {}, .codes = {}, .scales = {}, .d = s.d};
   for (u32 g = 0; g < 16; ++g) {
     const u32 biased = static_cast<u32>(s.scales[g] + 32);
@@ -52,6 +53,8 @@ MEDLAR_FN void encode(const f32* x, BlockQ3_K* b) {
     high = static_cast<u8>(high | s.codes[i] >> 2 << i / 32);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockQ3_K* b) { pack(fit_symmetric(x, kQ3_KShape), b); }
 
 struct Q3_K {
   using Block = BlockQ3_K;

@@ -46,8 +46,9 @@ MEDLAR_FN void set_six_bit_scales(u8* packed, const u8* scales, const u8* mins) 
   }
 }
 
-MEDLAR_FN void encode(const f32* x, BlockQ4_K* b) {
-  const AffineSuperblock s = fit_affine(x, {.group = BlockQ4_K::kGroup, .top_code = 15, .top_scale = 63});
+inline constexpr AffineShape kQ4_KShape{.group = BlockQ4_K::kGroup, .top_code = 15, .top_scale = 63};
+
+MEDLAR_FN void pack(const AffineSuperblock& s, BlockQ4_K* b) {
   b->d = s.d, b->dmin = s.dmin;
   set_six_bit_scales(b->scales, s.scales, s.mins);
   for (u32 k = 0; k < 128; ++k) {
@@ -55,6 +56,8 @@ MEDLAR_FN void encode(const f32* x, BlockQ4_K* b) {
     b->codes[k] = static_cast<u8>(pair[0] | pair[32] << 4);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockQ4_K* b) { pack(fit_affine(x, kQ4_KShape), b); }
 
 struct Q4_K {
   using Block = BlockQ4_K;

@@ -26,8 +26,9 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ5_K* b, u32 i) {
 }
 
 #ifdef MEDLAR_HOST
-MEDLAR_FN void encode(const f32* x, BlockQ5_K* b) {
-  const AffineSuperblock s = fit_affine(x, {.group = BlockQ5_K::kGroup, .top_code = 31, .top_scale = 63});
+inline constexpr AffineShape kQ5_KShape{.group = BlockQ5_K::kGroup, .top_code = 31, .top_scale = 63};
+
+MEDLAR_FN void pack(const AffineSuperblock& s, BlockQ5_K* b) {
   *b = {.d = s.d, .dmin = s.dmin, .scales = {}, .high = {}, .codes = {}};
   set_six_bit_scales(b->scales, s.scales, s.mins);
   for (u32 i = 0; i < 256; ++i) {
@@ -37,6 +38,8 @@ MEDLAR_FN void encode(const f32* x, BlockQ5_K* b) {
     high = static_cast<u8>(high | s.codes[i] >> 4 << i / 32);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockQ5_K* b) { pack(fit_affine(x, kQ5_KShape), b); }
 
 struct Q5_K {
   using Block = BlockQ5_K;

@@ -28,9 +28,10 @@ MEDLAR_FN f32 decode(const MEDLAR_DEVICE BlockQ6_K* b, u32 i) {
 #ifdef MEDLAR_HOST
 inline constexpr Codebook kQ6Codebook{-32, 31};
 
-MEDLAR_FN void encode(const f32* x, BlockQ6_K* b) {
-  const SymmetricSuperblock s = fit_symmetric(
-      x, {.group = BlockQ6_K::kGroup, .min_scale = -128, .max_scale = 127, .codebook = kQ6Codebook});
+inline constexpr SymmetricShape kQ6_KShape{
+    .group = BlockQ6_K::kGroup, .min_scale = -128, .max_scale = 127, .codebook = kQ6Codebook};
+
+MEDLAR_FN void pack(const SymmetricSuperblock& s, BlockQ6_K* b) {
   *b = {.codes = {}, .high = {}, .scales = {}, .d = s.d};
   for (u32 g = 0; g < 16; ++g) b->scales[g] = static_cast<i8>(s.scales[g]);
   for (u32 i = 0; i < 256; ++i) {
@@ -40,6 +41,8 @@ MEDLAR_FN void encode(const f32* x, BlockQ6_K* b) {
     high = static_cast<u8>(high | s.codes[i] >> 4 << i % 128 / 32 * 2);
   }
 }
+
+MEDLAR_FN void encode(const f32* x, BlockQ6_K* b) { pack(fit_symmetric(x, kQ6_KShape), b); }
 
 struct Q6_K {
   using Block = BlockQ6_K;

@@ -77,6 +77,16 @@ struct CallInfo {
 // Told after each step when each call had ended, since the step's start; as many as calls(), in their order.
 using StepObserver = std::function<void(const kernels::Step&, std::span<const std::chrono::nanoseconds>)>;
 
+// A row that a step multiplies with matrices of weights, before it is quantized.
+struct ProductRow {
+  std::string_view weights;  // the tensors of the matrices, as in CallInfo
+  std::int64_t expert = 0;   // which matrix of each tensor
+  std::span<const float> x;
+};
+
+// Told of each row before its products run. Must not throw.
+using ProductObserver = std::function<void(const ProductRow&)>;
+
 struct TokenLogit {
   std::int32_t token = 0;
   float logit = 0;
@@ -114,6 +124,9 @@ class Program {
   virtual std::vector<CallInfo> calls() const = 0;
   // Null: nobody watches, and nothing is timed. Throws Error(unsupported) where a device cannot tell.
   virtual void observe(StepObserver observer) = 0;
+  // Null: nobody watches. Throws Error(unsupported) where rows are not kept as f32: off the CPU, and without
+  // ProgramOptions::exact.
+  virtual void observe_products(ProductObserver observer);
   // Throws Error(device) naming the step when a guard byte changed (ProgramOptions::guard).
   virtual void check_guards() const = 0;
 };

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/flush_denormals.h"
 #include "runtime/cpu/lower.h"
+#include "runtime/cpu/products.h"
 
 namespace medlar::runtime {
 namespace {
@@ -21,7 +22,10 @@ class CpuProgram final : public Program {
  public:
   CpuProgram(const ir::Graph& graph, const ProgramOptions& options, const kernels::CpuTable& table,
              std::shared_ptr<Team> team)
-      : team_(std::move(team)), kv_(layout_kv(graph, options)), result_(graph[graph.output()].type) {
+      : team_(std::move(team)),
+        kv_(layout_kv(graph, options)),
+        result_(graph[graph.output()].type),
+        exact_(options.exact) {
     Lowering lowering(graph, options, table, team_->size());
     ArenaBuilder arena(options.guard ? kGuardBytes : 0);
     lowering.emit(arena, kv_, nullptr);
@@ -54,6 +58,10 @@ class CpuProgram final : public Program {
           scratch_.span().subspan(scratch_bytes_ * static_cast<std::size_t>(index), scratch_bytes_)};
       for (std::size_t i = 0; i < calls_.size(); ++i) {
         slice.taken = &taken_[i];
+        if (products_) {
+          if (index == 0) tell_products(calls_[i], step, products_);
+          team_->barrier(index);
+        }
         calls_[i].entry->step(calls_[i].arguments(), step, slice);
         const auto own = calls_[i].own_at_one;
         if (!own || resolve(*own, step) != 1) team_->barrier(index);
@@ -116,6 +124,11 @@ class CpuProgram final : public Program {
     ends_.resize(calls_.size());
   }
 
+  void observe_products(ProductObserver observer) override {
+    if (observer && !exact_) return Program::observe_products(std::move(observer));
+    products_ = std::move(observer);
+  }
+
   void check_guards() const override {
     for (std::span<const std::byte> guard : guards_)
       if (std::any_of(guard.begin(), guard.end(), [](std::byte b) { return b != kGuard; }))
@@ -155,7 +168,9 @@ class CpuProgram final : public Program {
   std::int64_t rows_ = 0;  // of the last step's result
   float* input_ = nullptr;
   const Program* before_ = nullptr;
+  const bool exact_;
   StepObserver observer_;
+  ProductObserver products_;
   std::vector<std::chrono::nanoseconds> ends_;
   MemoryPlan memory_;
 };
