@@ -56,10 +56,11 @@ std::string to_text(const QuantizeOutcome& o) {
   std::vector<std::string> files;
   for (const std::filesystem::path& file : o.written.files) files.push_back(visible(file.native()));
   const double rate = o.seconds > 0 ? static_cast<double>(o.written.bytes_before) / o.seconds / 1e6 : 0;
-  return fmt::format("wrote {}: {}, {:.2f} bits per weight (before: {:.2f}), in {:.1f} s ({:.0f} MB/s)\n",
+  const std::string kl = o.measured_kl > 0 ? fmt::format(", divergence {:.6f}", o.measured_kl) : "";
+  return fmt::format("wrote {}: {}, {:.2f} bits per weight (before: {:.2f}){}, in {:.1f} s ({:.0f} MB/s)\n",
                      fmt::join(files, ", "), format_bytes(file_bytes(o.written)),
                      bits_per_weight(o.written.bytes_after, o.written.weights),
-                     bits_per_weight(o.written.bytes_before, o.written.weights), o.seconds, rate);
+                     bits_per_weight(o.written.bytes_before, o.written.weights), kl, o.seconds, rate);
 }
 
 boost::json::object to_json(const QuantizeOutcome& o) {
@@ -81,6 +82,8 @@ boost::json::object to_json(const QuantizeOutcome& o) {
           {"tensor_bytes_before", o.written.bytes_before},
           {"bits_per_weight", bits_per_weight(o.written.bytes_after, o.written.weights)},
           {"bits_per_weight_before", bits_per_weight(o.written.bytes_before, o.written.weights)},
+          {"predicted_kl", o.mix == "auto" ? boost::json::value(o.predicted_kl) : nullptr},
+          {"measured_kl", o.mix == "auto" ? boost::json::value(o.measured_kl) : nullptr},
           {"seconds", o.seconds},
           {"without_importance", std::move(without)},
           {"tensors", std::move(tensors)}};

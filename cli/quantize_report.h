@@ -12,10 +12,11 @@
 namespace medlar::cli {
 
 struct QuantizeOutcome {
-  std::string input, mix;
+  std::string input, mix = {};
   const gguf::File* model = nullptr;
-  std::vector<quant::TypeChoice> types;  // of its tensors
-  quant::QuantizeReport written;
+  std::vector<quant::TypeChoice> types = {};  // of its tensors
+  double predicted_kl = 0, measured_kl = 0;   // where a target chose the types; else 0
+  quant::QuantizeReport written = {};
   double seconds = 0;
 };
 

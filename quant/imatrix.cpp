@@ -18,6 +18,8 @@
 namespace medlar::quant {
 namespace {
 
+// What weights are multiplied with; sums of products with it stay finite.
+constexpr double kLargestMean = 1e30;
 constexpr std::string_view kSum = ".in_sum", kSquares = ".in_sum2", kCounts = ".counts";
 
 [[noreturn]] void reject(std::string_view file, const std::string& what) {
@@ -237,7 +239,7 @@ std::vector<float> Imatrix::means(std::string_view tensor) const {
   std::vector<float> means(e.squares.size(), 1.0F);
   for (std::size_t i = 0; i < means.size(); ++i) {
     const double count = e.count(static_cast<std::int64_t>(i) / e.columns);
-    if (count > 0) means[i] = static_cast<float>(e.squares[i] / count);
+    if (count > 0) means[i] = static_cast<float>(std::min(e.squares[i] / count, kLargestMean));
   }
   return means;
 }

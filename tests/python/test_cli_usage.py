@@ -7,7 +7,7 @@ import pytest
 from terminal import Terminal, shown_lines
 
 COMMANDS = ["run", "chat", "serve", "pull", "list", "show", "rm", "verify", "doctor", "tokenize", "template", "logits",
-            "perplexity", "compare", "eval", "bench", "tune", "analyze", "synth", "completion", "man"]
+            "perplexity", "compare", "eval", "quantize", "imatrix", "bench", "tune", "analyze", "synth", "completion", "man"]
 NO_NETWORK = {
     "HF_ENDPOINT": "http://127.0.0.1:9",
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
