@@ -171,3 +171,29 @@ def test_types_are_llama_quantizes(medlar, llama_quantize, tmp_path, experts):
             weight = np.sqrt(np.mean(x**2) + x**2)
             errors = [np.sum(weight * (dequantize(t.data, t.tensor_type).reshape(x.shape) - x) ** 2) for t in (tensor, other)]
             assert errors[0] <= errors[1] * (1 + 1e-6), (mix, tensor.name)
+
+
+def test_targets(medlar, tiny, tmp_path):
+    model, text, out = tiny("gemma3"), tmp_path / "text.txt", tmp_path / "out.gguf"
+    text.write_text("the thin thread, then the other thing\n" * 30)
+    windows = ["-f", text, "-c", 32, "--chunks", 8]
+
+    def divergence(file):
+        return medlar.json("perplexity", "-m", file, *windows, "--kl-against", model, "--exact", "--json")["kl"]["mean"]
+
+    coarse = medlar.json("quantize", model, out, "Q4_0", "--json")
+    most = divergence(out) / 4
+    done = medlar.json("quantize", model, out, "--max-kl", most, *windows, "--json")
+    assert done["measured_kl"] <= most
+    assert divergence(out) == pytest.approx(done["measured_kl"], rel=0.05, abs=5e-6)
+    assert done["bytes"] < model.stat().st_size
+    middle = (coarse["bits_per_weight"] + done["bits_per_weight"]) / 2
+    found = medlar.json("quantize", model, out, "--target-bpw", middle, *windows, "--json")
+    assert middle - 1 <= found["bits_per_weight"] <= middle
+    size = medlar.json("quantize", model, out, "--target-size", f"{out.stat().st_size}", *windows, "--json")
+    assert size["bytes"] <= found["bytes"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.gguf", "text.txt"]
+    assert "the coarsest types take" in medlar.fail("quantize", model, out, "--target-bpw", 1, *windows)
+    assert "there is no text" in medlar.fail("quantize", model, out, "--target-bpw", 5, code=2)
+    assert "contradict" in medlar.fail("quantize", model, out, "Q4_0", "--target-bpw", 5, *windows, code=2)
+    assert "there is no type" in medlar.fail("quantize", model, out, code=2)

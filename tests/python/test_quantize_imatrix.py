@@ -92,7 +92,7 @@ def test_wrong_use(medlar, tiny, text, tmp_path):
     medlar.run("imatrix", model, "-f", text, "-c", CTX, "--chunks", 1, "-o", out)
     before = out.read_bytes()
     assert "not 64" in medlar.fail("imatrix", model, "-f", text, "-c", 64, "--resume", "-o", out, code=2)
-    assert "merge importance matrices of one model" in medlar.fail(
+    assert "Merge importance matrices of one model" in medlar.fail(
         "imatrix", tiny("qwen3"), "-f", text, "-c", CTX, "--in", out, "-o", out, code=2
     )
     assert out.read_bytes() == before
