@@ -61,6 +61,11 @@ class Comparison:
             row = f"| {kind} | {made['bits_per_weight']:.2f} | {their_ppl:.4f} | {our_ppl:.4f} | {their_kl:.6f} | {our_kl:.6f} |\n"
             print(row, end="", file=sys.stderr, flush=True)
             tables += row
+        for bits in self.o.target_bpw:
+            ours = self.folder / "ours.gguf"
+            made = self.medlar("quantize", f16, ours, "--target-bpw", bits, "-f", self.o.calibration, "--chunks", 1, *given)
+            perplexity, kl = self.measure(ours, base)
+            tables += f"| `--target-bpw {bits}` | {made['bits_per_weight']:.2f} | | {perplexity:.4f} | | {kl:.6f} |\n"
         return tables
 
 
@@ -69,13 +74,17 @@ def arguments():
     parser.add_argument("models", nargs="+", help="names or files")
     parser.add_argument("--types", nargs="+", default=TYPES)
     parser.add_argument("--calibration", type=pathlib.Path, help="a text for medlar imatrix; none: no importance matrix")
+    parser.add_argument("--target-bpw", nargs="*", type=float, default=[], help="also types that medlar chooses; needs --calibration")
     parser.add_argument("--medlar", type=pathlib.Path, default=ROOT / "build" / "release" / "medlar")
     parser.add_argument("--llama", type=pathlib.Path, help="a folder with llama-quantize")
     parser.add_argument("-c", "--ctx", type=int, default=512)
     parser.add_argument("--chunks", type=int, default=4, help="windows to read at most")
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/quantizing.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.target_bpw and not options.calibration:
+        parser.error("--target-bpw measures with --calibration")
+    return options
 
 
 def main():

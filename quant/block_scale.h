@@ -45,11 +45,11 @@ struct Normalised {
     const double real = std::clamp(v * static_cast<double>(unit), -65504.0, 65504.0);
     return stored(formats::f32_to_f16_bits(static_cast<f32>(real)));
   }
-  // The f16 next to it away from zero: where f16 is subnormal the largest scale could else be out of reach.
+  // Where f16 is subnormal, the one next to it away from zero: the largest scale could else be out of reach.
   Factor outer_factor(double v) const {
     const Factor f = nearest_factor(v);
-    const bool below = std::abs(static_cast<double>(f.value)) < std::abs(v) && (f.bits & 0x7fffU) < 0x7bffU;
-    return below ? stored(static_cast<u16>(f.bits + 1)) : f;
+    const bool below = std::abs(static_cast<double>(f.value)) < std::abs(v) * (1 - 0x1p-10);
+    return below && (f.bits & 0x7fffU) < 0x7bffU ? stored(static_cast<u16>(f.bits + 1)) : f;
   }
 };
 

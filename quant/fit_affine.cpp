@@ -92,7 +92,13 @@ struct Group {
     }
     for (int i = 0; i < effort.refinements && best.scale > 0; ++i)
       if (!consider(best.scale, best.min)) break;
-    return best;
+    // Errors by sums are differences of large ones: what was a block of this format before has an error of 0,
+    // which they would not tell from a small one.
+    const Line plain{.scale = range / top, .min = -from};
+    const auto error = [&](const Line& l) {
+      return code(static_cast<f32>(l.scale), static_cast<f32>(l.min), static_cast<f32>(top)).error;
+    };
+    return error(plain) < error(best) ? plain : best;
   }
 
   struct Coded {

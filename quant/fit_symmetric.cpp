@@ -18,6 +18,7 @@ struct Whole {
   u8 code(f32 value) const { return static_cast<u8>(value - first); }
   f32 front() const { return first; }
   f32 back() const { return last; }
+  std::span<const f32> near_ends() const { return {}; }
 };
 
 // Snaps to the nearest of 16 values by the edges between them.
@@ -26,6 +27,7 @@ struct Listed {
     for (std::size_t i = 0; i < 16; ++i) value[i] = static_cast<f32>(book[i]);
     for (std::size_t i = 0; i < 15; ++i)
       edge[i] = (value[i] + value[i + 1]) / 2, gap[i] = value[i + 1] - value[i];
+    for (std::size_t i = 0; i < 3; ++i) inner[i] = value[1 + i], inner[3 + i] = value[14 - i];
   }
   f32x4 operator()(f32x4 v) const {
     f32x4 snapped = all(value[0]);
@@ -35,9 +37,11 @@ struct Listed {
   u8 code(f32 v) const { return book.nearest(static_cast<double>(v)); }
   f32 front() const { return value[0]; }
   f32 back() const { return value[15]; }
+  // Values that a group's peak may well have: steps between them are wide.
+  std::span<const f32> near_ends() const { return inner; }
 
   const Codebook& book;
-  f32 value[16], edge[15], gap[15];
+  f32 value[16], edge[15], gap[15], inner[6];
 };
 
 // Sums over a group and its values v: of w v^2, w v x.
@@ -51,14 +55,10 @@ template <u32 N, class Snap>
 struct Group {
   const f32* x;
   const f32* weight;
-  double wxx = 0;
   f32 peak = 0;  // with its sign
 
   Group() = default;
   Group(const f32* values, const f32* weights) : x(values), weight(weights) {
-    f32x4 squares{};
-    for (u32 i = 0; i < N; i += kLanes) squares += load(weight + i) * load(x + i) * load(x + i);
-    wxx = sum(squares);
     for (u32 i = 0; i < N; ++i)
       if (std::abs(x[i]) > std::abs(peak)) peak = x[i];
   }
@@ -72,8 +72,19 @@ struct Group {
     }
     return {sum(vv), sum(vx)};
   }
-  // With that very scale.
-  double error(const Sums& s, double scale) const { return wxx + scale * (scale * s.vv - 2 * s.vx); }
+  struct Coded {
+    double error = std::numeric_limits<double>::infinity();  // with that very scale
+    Sums sums;
+  };
+  Coded code(double scale, const Snap& snap) const {
+    const f32x4 to_code = all(static_cast<f32>(inverse_of(scale))), s = all(static_cast<f32>(scale));
+    f32x4 vv{}, vx{}, error{};
+    for (u32 i = 0; i < N; i += kLanes) {
+      const f32x4 value = load(x + i), v = snap(value * to_code), k = load(weight + i), e = s * v - value;
+      vv += k * v * v, vx += k * v * value, error += k * e * e;
+    }
+    return {sum(error), {sum(vv), sum(vx)}};
+  }
 
   double fit(const Snap& snap, const Effort& effort) const {
     if (peak == 0) return 0;
@@ -91,9 +102,14 @@ struct Group {
       consider(peak / (snap.front() - beyond));
       consider(peak / (snap.back() + beyond));
     }
+    for (const f32 value : snap.near_ends()) consider(peak / static_cast<double>(value));
     for (int i = 0; i < effort.refinements; ++i)
       if (!consider(best)) break;
-    return best;
+    // Gains are differences of large sums: what was a block of this format before has an error of 0, which
+    // they would not tell from a small one.
+    const double ends[] = {best, peak / static_cast<double>(snap.front()),
+                           peak / static_cast<double>(snap.back())};
+    return *std::ranges::min_element(ends, {}, [&](double scale) { return code(scale, snap).error; });
   }
 
   void codes(double scale, const Snap& snap, u8* to) const {
@@ -162,10 +178,8 @@ class Search {
       const i32 from = std::max(shape_.min_scale, nearest - effort_.reach);
       const i32 to = std::min(shape_.max_scale, nearest + effort_.reach);
       for (i32 level = from; level <= to; ++level) {
-        const double scale = static_cast<double>(d.value) * level;
-        const Sums sums = groups_[g].sums(scale, snap_);
-        const double error = groups_[g].error(sums, scale);
-        if (error < least) least = error, c.levels[g] = {level, sums};
+        const auto coded = groups_[g].code(static_cast<double>(d.value) * level, snap_);
+        if (coded.error < least) least = coded.error, c.levels[g] = {level, coded.sums};
       }
       c.error += least;
     }
@@ -211,10 +225,9 @@ SymmetricBlock fit_block(Weighted block, const Snap& snap, const Effort& effort)
   double least = std::numeric_limits<double>::infinity();
   const auto consider = [&](double scale) {
     const Factor f = values.nearest_factor(scale);
-    const Sums sums = group.sums(f.value, snap);
-    const double error = group.error(sums, f.value);
-    if (error < least) least = error, d = f;
-    return sums.scale();
+    const auto coded = group.code(f.value, snap);
+    if (coded.error < least) least = coded.error, d = f;
+    return coded.sums.scale();
   };
   const double again = consider(group.fit(snap, effort));
   consider(again);

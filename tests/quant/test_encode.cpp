@@ -148,6 +148,24 @@ TEST(Encode, ZerosStayZeros) {
   }
 }
 
+// A model that was quantized before must not lose again by the same type.
+TEST(Encode, WhatWasQuantizedIsFoundAgain) {
+  for (const DType type : kSearched)
+    for (const bool thorough : {false, true}) {
+      // Few scales, coarse values: a quick search takes others that fit nearly as well.
+      if (!thorough && (type == DType::q2_k || type == DType::q3_k || type == DType::iq4_xs)) continue;
+      const auto x = values(13);
+      auto to = blocks(type);
+      formats::encode_row(type, x.data(), to.data(), kRow);
+      const double first = weighted_error(type, x, to.data(), {});
+      std::vector<float> back(kRow);
+      decode_row(type, to.data(), back.data(), kRow);
+      encode_row(type, back, to.data(), {.thorough = thorough});
+      EXPECT_LE(weighted_error(type, back, to.data(), {}), 0.02 * first)
+          << format_info(type).name << thorough;
+    }
+}
+
 TEST(Encode, ImportantColumnsAreNearer) {
   const auto x = values(11);
   std::vector<float> columns(kRow, 0.01F);
