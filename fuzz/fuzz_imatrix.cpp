@@ -1,5 +1,5 @@
-// Files of importance: whatever the bytes, reading ends in a medlar::Error or in entries whose parts fit each other,
-// and merging a file with itself doubles it.
+// Files of importance: whatever the bytes, reading ends in a medlar::Error or in entries whose parts fit each
+// other, and merging a file with itself doubles it.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
