@@ -10,9 +10,17 @@
 #include "formats/f16.h"
 #include "formats/f32.h"
 #include "formats/format.h"
+#include "formats/iq1_m.h"
+#include "formats/iq1_s.h"
+#include "formats/iq2_s.h"
+#include "formats/iq2_xs.h"
+#include "formats/iq2_xxs.h"
+#include "formats/iq3_s.h"
+#include "formats/iq3_xxs.h"
 #include "formats/iq4_nl.h"
 #include "formats/iq4_xs.h"
 #include "formats/mxfp4.h"
+#include "formats/nvfp4.h"
 #include "formats/q2_k.h"
 #include "formats/q3_k.h"
 #include "formats/q4_0.h"
@@ -23,14 +31,17 @@
 #include "formats/q5_k.h"
 #include "formats/q6_k.h"
 #include "formats/q8_0.h"
+#include "formats/tq1_0.h"
+#include "formats/tq2_0.h"
 
 namespace medlar::formats {
 
 template <Format... F>
 struct FormatList {};
 
-using AllFormats = FormatList<F32, F16, Bf16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K,
-                              Iq4_NL, Iq4_XS, Mxfp4>;
+using AllFormats =
+    FormatList<F32, F16, Bf16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Iq4_NL, Iq4_XS,
+               Iq3_S, Iq3_XXS, Iq2_S, Iq2_XS, Iq2_XXS, Iq1_M, Iq1_S, Tq2_0, Tq1_0, Mxfp4, Nvfp4>;
 
 // Throws Error(unsupported) naming the type: one that is no weight format, or none at all.
 [[noreturn]] void fail_no_format(DType type);

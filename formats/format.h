@@ -36,7 +36,8 @@ struct FormatInfo {
 // block, found by argument-dependent lookup:
 //   f32 decode(const Block* b, u32 i)      element i < Block::kLength
 //   void encode(const f32* x, Block* b)    b holds Block::kLength values near x; a block that is given a NaN
-//                                          or an infinity decodes to at least one of them
+//                                          or an infinity decodes to at least one of them, where the format
+//                                          has such a number (nvfp4 does not)
 template <class F>
 concept Format = requires(const typename F::Block* from, typename F::Block* to, const f32* x, u32 i) {
   { F::info } -> std::same_as<const FormatInfo&>;

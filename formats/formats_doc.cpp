@@ -30,15 +30,17 @@ constexpr std::string_view kEncoding = R"(
 ## Decoding
 
 A value is computed in f32 in the order in which the layout writes it, every product and sum rounded. Scale factors
-that are infinite or NaN give infinite or NaN values.
+that are infinite or NaN give infinite or NaN values. Grids stand in the headers that layouts name: a point is eight
+or four codes, packed into 16 bits.
 
 ## Encoding
 
 `q4_0`, `q5_0`, `q8_0` and `mxfp4` scale by the value of greatest magnitude, `q4_1` and `q5_1` by the range; each code is
 the nearest. A scale or minimum beyond f16's range becomes infinite: in `q4_1` and `q5_1` from magnitudes of 65,520 on,
 in `q4_0` of 524 thousand, in `q8_0` of 8.3 million. The other formats search for the scales, minimums and codes with
-the least sum of squared errors and never exceed f16's range. In every format a block that is given a NaN or an
-infinity decodes to at least one of them.
+the least sum of squared errors and never exceed f16's range; `tq1_0`, `tq2_0` and `nvfp4` find it, and every format
+with a grid finds the nearest points for a scale. In every format but `nvfp4` a block that is given a NaN or an
+infinity decodes to at least one of them; `nvfp4` has no such number, and takes its greatest, 2,688.
 )";
 
 std::string_view use_of(const FormatInfo& info) {

@@ -9,8 +9,9 @@
 //   MEDLAR_FN                         a static inline function
 //   MEDLAR_DEVICE                     the address space of blocks and values; on every pointer parameter
 //   MEDLAR_TABLE(T, name, n)          declares a constant table; an initializer follows
-//   bits_u32(f32), bits_f32(u32)      the same bits as the other type
-//   f16_bits_to_f32(u16), f32_to_f16_bits(f32), bf16_bits_to_f32(u16), f32_to_bf16_bits(f32)
+//   MEDLAR_LARGE_TABLE(T, name, n)    the same, of hundreds of entries, read at places that differ among
+//   threads bits_u32(f32), bits_f32(u32)      the same bits as the other type f16_bits_to_f32(u16),
+//   f32_to_f16_bits(f32), bf16_bits_to_f32(u16), f32_to_bf16_bits(f32)
 //                                     IEEE 754 conversions; rounding to nearest, ties to even; NaN stays NaN
 //
 // and leaves MEDLAR_HOST undefined.
@@ -24,6 +25,7 @@
 #define MEDLAR_FN [[maybe_unused]] static inline
 #define MEDLAR_DEVICE
 #define MEDLAR_TABLE(T, name, n) inline constexpr T name[n]
+#define MEDLAR_LARGE_TABLE(T, name, n) MEDLAR_TABLE(T, name, n)
 
 namespace medlar::formats {
 

@@ -32,12 +32,14 @@ struct Fact {
 
 // As GGUF's specification numbers and sizes them.
 constexpr Fact kFacts[] = {
-    {"f32", 0, 1, 4},       {"f16", 1, 1, 2},         {"q4_0", 2, 32, 18},    {"q4_1", 3, 32, 20},
-    {"q5_0", 6, 32, 22},    {"q5_1", 7, 32, 24},      {"q8_0", 8, 32, 34},    {"q2_k", 10, 256, 84},
-    {"q3_k", 11, 256, 110}, {"q4_k", 12, 256, 144},   {"q5_k", 13, 256, 176}, {"q6_k", 14, 256, 210},
-    {"iq4_nl", 20, 32, 18}, {"iq4_xs", 23, 256, 136}, {"i8", 24, 1, 1},       {"i16", 25, 1, 2},
-    {"i32", 26, 1, 4},      {"i64", 27, 1, 8},        {"f64", 28, 1, 8},      {"bf16", 30, 1, 2},
-    {"mxfp4", 39, 32, 17},
+    {"f32", 0, 1, 4},         {"f16", 1, 1, 2},        {"q4_0", 2, 32, 18},      {"q4_1", 3, 32, 20},
+    {"q5_0", 6, 32, 22},      {"q5_1", 7, 32, 24},     {"q8_0", 8, 32, 34},      {"q2_k", 10, 256, 84},
+    {"q3_k", 11, 256, 110},   {"q4_k", 12, 256, 144},  {"q5_k", 13, 256, 176},   {"q6_k", 14, 256, 210},
+    {"iq2_xxs", 16, 256, 66}, {"iq2_xs", 17, 256, 74}, {"iq3_xxs", 18, 256, 98}, {"iq1_s", 19, 256, 50},
+    {"iq4_nl", 20, 32, 18},   {"iq3_s", 21, 256, 110}, {"iq2_s", 22, 256, 82},   {"iq4_xs", 23, 256, 136},
+    {"i8", 24, 1, 1},         {"i16", 25, 1, 2},       {"i32", 26, 1, 4},        {"i64", 27, 1, 8},
+    {"f64", 28, 1, 8},        {"iq1_m", 29, 256, 56},  {"bf16", 30, 1, 2},       {"tq1_0", 34, 256, 54},
+    {"tq2_0", 35, 256, 66},   {"mxfp4", 39, 32, 17},   {"nvfp4", 40, 64, 36},
 };
 
 TEST(Formats, FactsAreThoseOfGguf) {
@@ -88,7 +90,7 @@ TEST(Formats, NamesAreFoundInAnyCase) {
 }
 
 TEST(Formats, UnknownNumbersAreNamed) {
-  for (const int number : {4, 5, 9, 15, 16, 29, 31, 38, 40, 200, 255}) {
+  for (const int number : {4, 5, 9, 15, 31, 33, 36, 38, 41, 200, 255}) {
     const auto type = static_cast<DType>(number);
     EXPECT_EQ(formats::find_info(static_cast<std::uint64_t>(number)), nullptr) << number;
     const std::string text = "type " + std::to_string(number) + " ";

@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCALES = {
     "q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0], "q2_k": [80, 82], "q3_k": [108],
     "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208], "iq4_nl": [0], "iq4_xs": [0], "mxfp4": [],
+    "iq3_s": [0], "iq3_xxs": [0], "iq2_s": [0], "iq2_xs": [0], "iq2_xxs": [0], "iq1_s": [0], "iq1_m": [],
+    "tq1_0": [52], "tq2_0": [64], "nvfp4": [],
 }
 FLOATS = ["f32", "f16", "bf16"]
 # Zeros, subnormals, ordinary numbers, the largest, infinities and NaNs, as bits of an f16.
@@ -112,6 +114,48 @@ def test_decodes_every_mxfp4_exponent(convert):
     check_decode(convert, "mxfp4", blocks.ravel())
 
 
+def test_decodes_every_nvfp4_scale(convert):
+    blocks = np.random.default_rng(7).integers(0, 256, (64, 36), dtype=np.uint8)
+    blocks[:, :4] = np.arange(256).reshape(64, 4)
+    check_decode(convert, "nvfp4", blocks.ravel())
+
+
+def test_decodes_every_point_of_the_grids(convert):
+    """Every byte where codes lie, with high bits that differ."""
+    for name in ("iq3_s", "iq3_xxs", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_s", "iq1_m"):
+        size = sizes(name)[1]
+        blocks = np.random.default_rng(8).integers(0, 256, (2048, size), dtype=np.uint8)
+        blocks[:, :size // 2] = np.resize(np.arange(256, dtype=np.uint8), (2048, size // 2))
+        check_decode(convert, name, blocks.ravel())
+
+
+@pytest.mark.parametrize("name", ["tq1_0", "tq2_0"])
+def test_encodes_ternary_values_as_gguf_does(convert, name):
+    random = np.random.default_rng(9)
+    values = (random.integers(-1, 2, (500, 256)) * 10.0 ** random.uniform(-3, 3, (500, 1))).astype(np.float32)
+    values[0] = 0
+    theirs = quants.quantize(values, gguf_type(name)).reshape(500, -1)
+    assert (convert("encode", name, values).reshape(500, -1) == theirs).all()
+
+
+def nearest_nvfp4(values):
+    """The least errors of groups of 16, by trying every scale with every code."""
+    scales = np.arange(127, dtype=np.uint8)
+    scale = quants.NVFP4.ue4m3_to_fp32(scales).astype(np.float64)
+    table = np.array(quants.NVFP4.kvalues, np.float64)
+    errors = np.abs(scale[:, None, None, None] * table - values[None, :, :, None]).min(axis=3)
+    return (errors**2).sum(axis=2).min(axis=0)
+
+
+def test_encodes_nvfp4_exactly(convert):
+    for what, values in sources(4):
+        values = np.clip(values, -2688, 2688).astype(np.float32).reshape(-1, 16)
+        blocks = convert("encode", "nvfp4", values)
+        ours = quants.dequantize(blocks.reshape(-1, 36), gguf_type("nvfp4")).reshape(values.shape)
+        errors = ((ours.astype(np.float64) - values)**2).sum(axis=1)
+        assert np.allclose(errors, nearest_nvfp4(values.astype(np.float64)), rtol=1e-9, atol=0), what
+
+
 @pytest.mark.parametrize("name", ["f16", "bf16"])
 def test_decodes_every_half(convert, name):
     check_decode(convert, name, np.arange(65536, dtype=np.uint16).view(np.uint8))
@@ -169,7 +213,8 @@ def test_encodes_as_gguf_does(convert, name):
 # Formats that gguf cannot write: gguf reads what we wrote, within these relative errors on normal values, which are
 # those of ggml's quantizers without an importance matrix (as in tests/formats/test_encode.cpp).
 BARS = {"q2_k": 0.2965, "q3_k": 0.1509, "q4_k": 0.0714, "q5_k": 0.0362, "q6_k": 0.0178, "iq4_nl": 0.0787,
-        "iq4_xs": 0.0768}
+        "iq4_xs": 0.0768, "iq3_s": 0.1368, "iq3_xxs": 0.1815, "iq2_s": 0.2485, "iq2_xs": 0.2994, "iq2_xxs": 0.3436,
+        "iq1_m": 0.4511, "iq1_s": 0.4853, "tq1_0": 0.8060, "tq2_0": 0.8060}
 
 
 @pytest.mark.parametrize("name", BARS)

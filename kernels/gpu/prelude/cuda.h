@@ -54,6 +54,7 @@ struct __align__(2) f16 {
 #define MEDLAR_FN __device__ __forceinline__
 #define MEDLAR_DEVICE DEVICE
 #define MEDLAR_TABLE(T, name, n) static __constant__ const T name[n]
+#define MEDLAR_LARGE_TABLE(T, name, n) static __device__ const T name[n]
 
 // Programmatic dependent launch: a kernel may start when all threadgroups of those before it have called
 // launch_next, and has their results after wait_previous.

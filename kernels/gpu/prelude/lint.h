@@ -46,6 +46,7 @@ typedef float4 f32x4;
 #define MEDLAR_FN inline
 #define MEDLAR_DEVICE __global
 #define MEDLAR_TABLE(T, name, n) __constant T name[n]
+#define MEDLAR_LARGE_TABLE(T, name, n) MEDLAR_TABLE(T, name, n)
 
 void wait_previous();
 void launch_next();

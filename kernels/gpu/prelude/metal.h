@@ -50,6 +50,7 @@ typedef float4 f32x4;
 #define MEDLAR_FN inline
 #define MEDLAR_DEVICE DEVICE
 #define MEDLAR_TABLE(T, name, n) constexpr constant static T name[n]
+#define MEDLAR_LARGE_TABLE(T, name, n) MEDLAR_TABLE(T, name, n)
 
 FN void wait_previous() {}  // a dispatch starts when those before its barrier have ended
 FN void launch_next() {}
