@@ -23,6 +23,16 @@ constexpr ActKind act_kind(DType weight) {
     case DType::q5_k:
     case DType::q6_k:
     case DType::iq4_xs:
+    case DType::iq3_s:
+    case DType::iq3_xxs:
+    case DType::iq2_s:
+    case DType::iq2_xs:
+    case DType::iq2_xxs:
+    case DType::iq1_m:
+    case DType::iq1_s:
+    case DType::tq2_0:
+    case DType::tq1_0:
+    case DType::nvfp4:
       return ActKind::q8;
     default:
       return ActKind::f32;

@@ -7,12 +7,12 @@
 namespace medlar::store {
 namespace {
 
-constexpr std::array<std::string_view, 46> kQuants = {
+constexpr std::array<std::string_view, 47> kQuants = {
     "F32",     "F16",     "BF16",   "Q8_0",    "Q4_0",   "Q4_1",   "Q5_0",    "Q5_1",    "Q2_K",   "Q2_K_S",
     "Q2_K_L",  "Q2_K_XL", "Q3_K",   "Q3_K_S",  "Q3_K_M", "Q3_K_L", "Q3_K_XL", "Q4_K",    "Q4_K_S", "Q4_K_M",
     "Q4_K_L",  "Q4_K_XL", "Q5_K",   "Q5_K_S",  "Q5_K_M", "Q5_K_L", "Q5_K_XL", "Q6_K",    "Q6_K_L", "Q6_K_XL",
     "Q8_K_XL", "IQ1_S",   "IQ1_M",  "IQ2_XXS", "IQ2_XS", "IQ2_S",  "IQ2_M",   "IQ3_XXS", "IQ3_XS", "IQ3_S",
-    "IQ3_M",   "IQ4_XS",  "IQ4_NL", "TQ1_0",   "TQ2_0",  "MXFP4",
+    "IQ3_M",   "IQ4_XS",  "IQ4_NL", "TQ1_0",   "TQ2_0",  "MXFP4",  "NVFP4",
 };
 
 constexpr std::array<std::string_view, 14> kPreferred = {

@@ -149,7 +149,7 @@ constexpr SynthMix uniform(std::string_view name, DType type, std::uint32_t file
 }
 
 // Numbers of general.file_type as in GGUF's specification.
-constexpr std::array<SynthMix, 17> kMixes = {{
+constexpr std::array<SynthMix, 27> kMixes = {{
     uniform("f32", DType::f32, 0),
     uniform("f16", DType::f16, 1),
     uniform("bf16", DType::bf16, 32),
@@ -167,6 +167,16 @@ constexpr std::array<SynthMix, 17> kMixes = {{
     uniform("mxfp4", DType::mxfp4, 38),
     uniform("q2_k", DType::q2_k, 10),
     uniform("q3_k", DType::q3_k, 11),
+    uniform("iq3_s", DType::iq3_s, 26),
+    uniform("iq3_xxs", DType::iq3_xxs, 23),
+    uniform("iq2_s", DType::iq2_s, 28),
+    uniform("iq2_xs", DType::iq2_xs, 20),
+    uniform("iq2_xxs", DType::iq2_xxs, 19),
+    uniform("iq1_m", DType::iq1_m, 31),
+    uniform("iq1_s", DType::iq1_s, 24),
+    uniform("tq2_0", DType::tq2_0, 37),
+    uniform("tq1_0", DType::tq1_0, 36),
+    uniform("nvfp4", DType::nvfp4, 39),
 }};
 
 template <class Entries>
@@ -185,6 +195,16 @@ DType narrow_block(DType type) {
     case DType::q2_k:
     case DType::q3_k:
     case DType::iq4_xs:
+    case DType::iq3_s:
+    case DType::iq3_xxs:
+    case DType::iq2_s:
+    case DType::iq2_xs:
+    case DType::iq2_xxs:
+    case DType::iq1_m:
+    case DType::iq1_s:
+    case DType::tq2_0:
+    case DType::tq1_0:
+    case DType::nvfp4:
       return DType::iq4_nl;
     case DType::q4_k:
       return DType::q5_0;

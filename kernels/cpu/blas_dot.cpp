@@ -63,10 +63,12 @@ constexpr KernelEntry leaf(const char* name) {
 #define MEDLAR_LEAF(t) leaf<DType::t>("accelerate.batch_dot." #t)
 
 constexpr KernelEntry kEntries[] = {
-    MEDLAR_LEAF(f32),  MEDLAR_LEAF(f16),    MEDLAR_LEAF(bf16),   MEDLAR_LEAF(q4_0),
-    MEDLAR_LEAF(q4_1), MEDLAR_LEAF(q5_0),   MEDLAR_LEAF(q5_1),   MEDLAR_LEAF(q8_0),
-    MEDLAR_LEAF(q2_k), MEDLAR_LEAF(q3_k),   MEDLAR_LEAF(q4_k),   MEDLAR_LEAF(q5_k),
-    MEDLAR_LEAF(q6_k), MEDLAR_LEAF(iq4_nl), MEDLAR_LEAF(iq4_xs), MEDLAR_LEAF(mxfp4),
+    MEDLAR_LEAF(f32),     MEDLAR_LEAF(f16),   MEDLAR_LEAF(bf16),    MEDLAR_LEAF(q4_0),   MEDLAR_LEAF(q4_1),
+    MEDLAR_LEAF(q5_0),    MEDLAR_LEAF(q5_1),  MEDLAR_LEAF(q8_0),    MEDLAR_LEAF(q2_k),   MEDLAR_LEAF(q3_k),
+    MEDLAR_LEAF(q4_k),    MEDLAR_LEAF(q5_k),  MEDLAR_LEAF(q6_k),    MEDLAR_LEAF(iq4_nl), MEDLAR_LEAF(iq4_xs),
+    MEDLAR_LEAF(mxfp4),   MEDLAR_LEAF(iq3_s), MEDLAR_LEAF(iq3_xxs), MEDLAR_LEAF(iq2_s),  MEDLAR_LEAF(iq2_xs),
+    MEDLAR_LEAF(iq2_xxs), MEDLAR_LEAF(iq1_m), MEDLAR_LEAF(iq1_s),   MEDLAR_LEAF(tq2_0),  MEDLAR_LEAF(tq1_0),
+    MEDLAR_LEAF(nvfp4),
 };
 
 }  // namespace

@@ -19,9 +19,11 @@ void dot_q8(DType type, const RowsDot& a);
 // n values of a weight row, from the start of a block on.
 void row_values(DType type, const std::byte* from, int64_t n, float* to);
 
-// The direct path of all types, and of those with blocks of 256.
+// The direct path of all types; of those with blocks of 256; of those that are unpacked first
+// (dot_unpacked.cpp).
 void dot_direct(DType type, const RowsDot& a);
 void dot_direct_256(DType type, const RowsDot& a);
+void dot_unpacked(DType type, const RowsDot& a);
 
 // Scratch that makes the panel path possible; without it the direct path runs.
 size_t dot_f32_scratch();

@@ -204,12 +204,19 @@ void dot_by_panels(DType type, const RowsDot& a) {
     case DType::q4_0:
     case DType::q4_1:
     case DType::q4_k:
+    case DType::iq1_s:
+    case DType::tq2_0:
+    case DType::tq1_0:
       return narrow<32, 15>(a, type);
     case DType::q5_0:
     case DType::q5_1:
     case DType::q5_k:
     case DType::mxfp4:
+    case DType::iq3_s:
       return narrow<32, 31>(a, type);
+    case DType::iq3_xxs:
+    case DType::iq2_xxs:
+      return narrow<32, 127>(a, type);
     case DType::q8_0:
     case DType::iq4_nl:
     case DType::iq4_xs:
@@ -218,7 +225,12 @@ void dot_by_panels(DType type, const RowsDot& a) {
     case DType::q3_k:
       return narrow<16, 7>(a, type);
     case DType::q6_k:
+    case DType::iq1_m:
+    case DType::nvfp4:
       return narrow<16, 63>(a, type);
+    case DType::iq2_s:
+    case DType::iq2_xs:
+      return narrow<16, 127>(a, type);
     default:
       return;
   }

@@ -18,7 +18,7 @@ void dot_direct_256(DType type, const RowsDot& a) {
     case DType::iq4_xs:
       return direct<Weights<DType::iq4_xs>, Direct256>(a);
     default:
-      return;
+      return dot_unpacked(type, a);
   }
 }
 

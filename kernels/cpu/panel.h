@@ -18,10 +18,24 @@ struct Unpacked {
 // n values (a multiple of 32, at most kPanelDepth) from p on.
 using UnpackFn = void (*)(const std::byte* p, int64_t n, const Unpacked& to);
 UnpackFn unpack_for(DType type);
+// Those of dot_unpacked.
+UnpackFn unpack_grid_for(DType type);
+void unpack_block(DType type, const std::byte* p, int64_t n, uint8_t* codes, float* scale, float* offset);
 
 // Values that share a scale: 16 or 32.
 constexpr int64_t values_per_scale(DType type) {
-  return type == DType::q2_k || type == DType::q3_k || type == DType::q6_k ? 16 : 32;
+  switch (type) {
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q6_k:
+    case DType::iq2_s:
+    case DType::iq2_xs:
+    case DType::iq1_m:
+    case DType::nvfp4:
+      return 16;
+    default:
+      return 32;
+  }
 }
 
 // Products of a batch: each panel of weight rows is unpacked once for all rows of activations.

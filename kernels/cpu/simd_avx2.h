@@ -181,18 +181,36 @@ MEDLAR_INLINE Codes nibbles64(const void* p) {
 }
 // Low then high nibbles of 16 bytes at p, then of 16 at q.
 MEDLAR_INLINE Codes nibbles16(const void* p, const void* q) { return {{nibbles16_of(p), nibbles16_of(q)}}; }
-template <int kTo>
-MEDLAR_INLINE __m256i bits_of(uint32_t word) {
+// All ones where the bit of `word` is set.
+MEDLAR_INLINE __m256i mask_of(uint32_t word) {
   const __m256i byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
   const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201));
   const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word)), byte_of);
-  const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-  return _mm256_and_si256(set, _mm256_set1_epi8(1 << kTo));
+  return _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+}
+template <int kTo>
+MEDLAR_INLINE __m256i bits_of(uint32_t word) {
+  return _mm256_and_si256(mask_of(word), _mm256_set1_epi8(1 << kTo));
 }
 // 1 << kTo where the bit of a (for codes 0 to 31) or b (the rest) is set.
 template <int kTo>
 MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
   return {{bits_of<kTo>(a), bits_of<kTo>(b)}};
+}
+template <int kSum>
+MEDLAR_INLINE __m256i mirror(__m256i c, uint32_t word) {
+  const __m256i mask = mask_of(word);  // ~c + kSum + 1 where it is set
+  return _mm256_add_epi8(_mm256_xor_si256(c, mask), _mm256_and_si256(mask, _mm256_set1_epi8(kSum + 1)));
+}
+// kSum - c where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kSum>
+MEDLAR_INLINE Codes mirror(Codes c, uint32_t a, uint32_t b) {
+  return {{mirror<kSum>(c.v[0], a), mirror<kSum>(c.v[1], b)}};
+}
+// Eight codes of each word.
+MEDLAR_INLINE Codes words(const uint64_t (&w)[8]) {
+  const auto at = [&](int i) __attribute__((always_inline)) { return static_cast<long long>(w[i]); };
+  return {{_mm256_setr_epi64x(at(0), at(1), at(2), at(3)), _mm256_setr_epi64x(at(4), at(5), at(6), at(7))}};
 }
 MEDLAR_INLINE Codes operator|(Codes a, Codes b) {
   return {{_mm256_or_si256(a.v[0], b.v[0]), _mm256_or_si256(a.v[1], b.v[1])}};

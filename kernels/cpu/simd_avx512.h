@@ -165,6 +165,17 @@ template <int kTo>
 MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
   return {{_mm512_maskz_set1_epi8(static_cast<__mmask64>(a) | static_cast<__mmask64>(b) << 32, 1 << kTo)}};
 }
+// kSum - c where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kSum>
+MEDLAR_INLINE Codes mirror(Codes c, uint32_t a, uint32_t b) {
+  const __mmask64 mask = static_cast<__mmask64>(a) | static_cast<__mmask64>(b) << 32;
+  return {{_mm512_mask_sub_epi8(c.v[0], mask, _mm512_set1_epi8(kSum), c.v[0])}};
+}
+// Eight codes of each word.
+MEDLAR_INLINE Codes words(const uint64_t (&w)[8]) {
+  const auto at = [&](int i) __attribute__((always_inline)) { return static_cast<long long>(w[i]); };
+  return {{_mm512_setr_epi64(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))}};
+}
 MEDLAR_INLINE Codes operator|(Codes a, Codes b) { return {{_mm512_or_si512(a.v[0], b.v[0])}}; }
 // Signed bytes to the offset form.
 MEDLAR_INLINE Codes widen(Codes c) { return {{_mm512_xor_si512(c.v[0], _mm512_set1_epi8(-128))}}; }

@@ -166,17 +166,35 @@ MEDLAR_INLINE Codes nibbles16(const void* p, const void* q) {
   const uint8x16_t a = load_bytes(p), b = load_bytes(q);
   return {{field<4, 0, 0>(a), field<4, 4, 0>(a), field<4, 0, 0>(b), field<4, 4, 0>(b)}};
 }
-template <int kTo>
-MEDLAR_INLINE uint8x16_t bits_of(uint32_t half) {
+// All ones where the bit of the low half of a word is set.
+MEDLAR_INLINE uint8x16_t mask_of(uint32_t half) {
   const uint8x16_t byte_of = vcombine_u8(vdup_n_u8(0), vdup_n_u8(1));
   const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
   const uint8x16_t spread = vqtbl1q_u8(vreinterpretq_u8_u32(vdupq_n_u32(half)), byte_of);
-  return vandq_u8(vtstq_u8(spread, bit), vdupq_n_u8(1 << kTo));
+  return vtstq_u8(spread, bit);
+}
+template <int kTo>
+MEDLAR_INLINE uint8x16_t bits_of(uint32_t half) {
+  return vandq_u8(mask_of(half), vdupq_n_u8(1 << kTo));
 }
 // 1 << kTo where the bit of a (for codes 0 to 31) or b (the rest) is set.
 template <int kTo>
 MEDLAR_INLINE Codes bits(uint32_t a, uint32_t b) {
   return {{bits_of<kTo>(a), bits_of<kTo>(a >> 16), bits_of<kTo>(b), bits_of<kTo>(b >> 16)}};
+}
+// kSum - c where the bit of a (for codes 0 to 31) or b (the rest) is set.
+template <int kSum>
+MEDLAR_INLINE Codes mirror(Codes c, uint32_t a, uint32_t b) {
+  const uint32_t halves[4] = {a, a >> 16, b, b >> 16};
+  for (int i = 0; i < 4; ++i)
+    c.v[i] = vbslq_u8(mask_of(halves[i]), vsubq_u8(vdupq_n_u8(kSum), c.v[i]), c.v[i]);
+  return c;
+}
+// Eight codes of each word.
+MEDLAR_INLINE Codes words(const uint64_t (&w)[8]) {
+  Codes c;
+  for (int i = 0; i < 4; ++i) c.v[i] = vcombine_u8(vcreate_u8(w[2 * i]), vcreate_u8(w[2 * i + 1]));
+  return c;
 }
 MEDLAR_INLINE Codes operator|(Codes a, Codes b) {
   return {{vorrq_u8(a.v[0], b.v[0]), vorrq_u8(a.v[1], b.v[1]), vorrq_u8(a.v[2], b.v[2]),

@@ -1,6 +1,7 @@
 // Picks entries by operation and type from the tables of the instruction sets that run here.
 #include "kernels/cpu/table.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "formats/all.h"
 #include "kernels/cpu/isas.h"
@@ -99,6 +100,7 @@ CpuTable CpuTable::reference() {
 void CpuTable::prefer(std::span<const KernelEntry> entries) {
   for (const KernelEntry& e : entries) {
     const bool exact = e.op == KernelOp::rows_dot && e.act == ActKind::f32;
+    MEDLAR_ASSERT(static_cast<std::size_t>(e.type) < kTypes);
     best_[static_cast<std::size_t>(e.op)][exact][static_cast<std::size_t>(e.type)] = &e;
   }
 }

@@ -39,7 +39,7 @@ class CpuTable {
   bool has(KernelOp op, DType type = DType::f32) const;
 
  private:
-  static constexpr std::size_t kTypes = 40;  // one more than the largest DType
+  static constexpr std::size_t kTypes = 41;  // one more than the largest DType
   CpuTable() = default;
   const KernelEntry* best(KernelOp op, DType type, bool exact) const;
 

@@ -1,7 +1,10 @@
 // Weight rows as bf16 lines of tiles. Within a line of 32 values, word 2i is value i and word 2i + 1 is value
 // 16 + i: two vectors of floats then make one line, and activations are stored in the same order.
+#include "kernels/cpu/decode.h"
+#include "kernels/cpu/panel.h"
 #include "kernels/cpu/tile_ops.h"
 #include "kernels/cpu/tile_unit.h"
+#include "kernels/cpu/unpacked.h"
 #include "kernels/cpu/weights.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
@@ -101,6 +104,36 @@ void unpack_32(const UnpackTiles& a) {
   }
 }
 
+// The first `parts` parts of a group.
+template <class W, int kPart>
+MEDLAR_INLINE void store_first_parts(const std::byte* p, int64_t parts, const Factors& f, std::byte* to) {
+  if (kPart >= parts) return;
+  store_parts<W, kPart, kPart + 1>(p, f, to);
+  if constexpr (kPart < 3) store_first_parts<W, kPart + 1>(p, parts, f, to);
+}
+
+// The types that are unpacked first, of which kSub values share a scale.
+template <int kSub>
+void unpack_group(DType type, const UnpackTiles& a) {
+  using W = UnpackedWeights<kSub>;
+  const int64_t bytes = stored_bytes(type, kActGroup);
+  std::byte* to = a.to;
+  const std::byte* p = a.from;
+  UnpackedGroup group;
+  memset(&group, 0, sizeof group);
+  for (int64_t at = 0; at < a.values; at += kActGroup, p += bytes, to += 8 * kTileBytes) {
+    prefetch<2>(p + a.ahead);
+    const int64_t n = least(kActGroup, a.values - at);
+    avx512::unpack_block(type, p, n, group.codes, group.scale, group.offset);
+    const auto* unpacked = reinterpret_cast<const std::byte*>(&group);
+    const auto scales = W::scales(unpacked);
+    Factors f;
+    store(f.scale, scales.scale.v[0]);
+    store(f.offset, fma(scales.scale.v[0], splat(Magic<false>::kValue), scales.offset.v[0]));
+    store_first_parts<W, 0>(unpacked, n / 64, f, to);
+  }
+}
+
 template <DType kType>
 void unpack_plain(const UnpackTiles& a) {
   for (int64_t at = 0; at < a.values; at += kTileDepth) {
@@ -122,6 +155,8 @@ template <DType kType>
 void unpack_tiles(const UnpackTiles& a) {
   if constexpr (kType == DType::f16 || kType == DType::bf16) {
     unpack_plain<kType>(a);
+  } else if constexpr (!requires { sizeof(Weights<kType>); }) {
+    unpack_group<values_per_scale(kType)>(kType, a);
   } else if constexpr (Weights<kType>::kStep == 256) {
     unpack_256<Weights<kType>>(a);
   } else {

@@ -73,7 +73,7 @@ UnpackFn unpack_for(DType type) {
     case DType::iq4_xs:
       return unpack_256<Weights<DType::iq4_xs>>;
     default:
-      return nullptr;
+      return unpack_grid_for(type);
   }
 }
 

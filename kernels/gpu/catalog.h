@@ -28,9 +28,22 @@
   F(V, iq4_nl, BlockIq4_NL)            \
   F(V, iq4_xs, BlockIq4_XS)            \
   F(V, mxfp4, BlockMxfp4)
+// Blocks that have no product with rows of bytes (int8_dot.h).
+#define MEDLAR_GPU_GRID_FORMATS(F, V) \
+  F(V, iq3_s, BlockIq3_S)             \
+  F(V, iq3_xxs, BlockIq3_XXS)         \
+  F(V, iq2_s, BlockIq2_S)             \
+  F(V, iq2_xs, BlockIq2_XS)           \
+  F(V, iq2_xxs, BlockIq2_XXS)         \
+  F(V, iq1_m, BlockIq1_M)             \
+  F(V, iq1_s, BlockIq1_S)             \
+  F(V, tq2_0, BlockTq2_0)             \
+  F(V, tq1_0, BlockTq1_0)             \
+  F(V, nvfp4, BlockNvfp4)
 #define MEDLAR_GPU_WEIGHT_FORMATS(F, V) \
   MEDLAR_GPU_DENSE_FORMATS(F, V)        \
-  MEDLAR_GPU_BLOCK_FORMATS(F, V)
+  MEDLAR_GPU_BLOCK_FORMATS(F, V)        \
+  MEDLAR_GPU_GRID_FORMATS(F, V)
 
 #define MEDLAR_GPU_ROWS(block) Rows<medlar::formats::block>
 

@@ -9,10 +9,11 @@
 #include "formats/q8_0.h"
 #include "kernels/gpu/common.h"
 
-// out[i] = element i0 + i for i < 8, i0 a multiple of eight.
+// out[i] = element i0 + i for i < 8, i0 a multiple of eight: which the compiler sees, so that what eight
+// elements share is computed once.
 template <class Block>
 FN void decode8(const DEVICE Block* b, u32 i0, THREAD f32* out) {
-  UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, i0 + i);
+  UNROLL for (u32 i = 0; i < 8; ++i) out[i] = decode(b, i0 / 8 * 8 | i);
 }
 
 FN u32 two_halves(const DEVICE u8* p) { return ld_weight_u16(p) | ld_weight_u16(p + 2) << 16; }

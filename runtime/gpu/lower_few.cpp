@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "kernels/gpu/kernels.h"
+
 namespace medlar::runtime::gpu {
 
 using namespace medlar::gpu;  // NOLINT: this file is about their parameters
@@ -16,8 +18,15 @@ constexpr std::size_t kMatrices = 3;
 constexpr std::int64_t kBytesGroup = 32;  // values with one scale (kernels/gpu/int8_rows.h)
 constexpr std::int64_t kMostPieces = kOneSums / (2 * kFewOutputs);  // of a row
 
+DType weight_type(const ir::Graph& graph, Value linear) { return graph[graph[linear].inputs[1]].type.dtype; }
+
 bool is_block(const ir::Graph& graph, Value linear) {
-  return format_info(graph[graph[linear].inputs[1]].type.dtype).block_length > 1;
+  return format_info(weight_type(graph, linear)).block_length > 1;
+}
+
+// Formats of blocks have products with rows of bytes, or none here.
+bool has_product(const ir::Graph& graph, Value linear) {
+  return find_kernel(fmt::format("linear_one_{}", format_name(weight_type(graph, linear)))) != nullptr;
 }
 
 int one_piece(DType type) { return format_info(type).block_length > 1 ? kOneBlockPiece : kOneDensePiece; }
@@ -39,7 +48,9 @@ BlockInputs block_inputs(const ir::Graph& graph, const std::vector<ir::Group>& g
   BlockInputs found;
   for (const ir::Group& group : groups)
     if (const auto* linear = std::get_if<ir::LinearGroup>(&group))
-      if (std::ranges::any_of(linear->outs, [&](const auto& out) { return is_block(graph, out.linear); }))
+      if (std::ranges::any_of(linear->outs, [&](const auto& out) {
+            return is_block(graph, out.linear) && has_product(graph, out.linear);
+          }))
         found.try_emplace(storage[static_cast<std::size_t>(linear->input.id)], linear->norm);
   return found;
 }
@@ -62,7 +73,7 @@ bool FewProducts::take(const ir::LinearGroup& group) const {
     const int index = b_.op<ir::Weight>(weight).index;
     const std::byte* bytes = b_.g().weights()[static_cast<std::size_t>(index)].tensor.bytes.data();
     const std::int64_t k = b_.type(weight).shape[1];
-    return (is_block(b_.g(), out.linear) || k % kDenseUnit == 0) &&
+    return has_product(b_.g(), out.linear) && (is_block(b_.g(), out.linear) || k % kDenseUnit == 0) &&
            ceil_div(k, one_piece(b_.type(weight).dtype)) <= kMostPieces &&
            reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
   };

@@ -11,6 +11,7 @@
 #include "kernels/ref/ref.h"
 #include "tests/kernels/activations.h"
 #include "tests/kernels/checks.h"
+#include "tests/kernels/factor.h"
 #include "tests/kernels/support.h"
 
 namespace medlar::kernels::testing {
@@ -151,7 +152,7 @@ int check_special_weights(const KernelEntry& entry, Rng& rng) {
     for (const std::size_t j : {1, 4}) {
       std::memcpy(&b, &weights[j * row], sizeof b);
       const std::uint16_t special = j == 1 ? 0x7C00 : 0x7E00;  // f16 infinity, NaN
-      if constexpr (requires { b.d; }) b.d = special;
+      if constexpr (requires { set_factor(b, special); }) set_factor(b, special);
       std::memcpy(&weights[j * row], &b, sizeof b);
     }
   });

@@ -13,6 +13,7 @@
 #include "formats/all.h"
 #include "kernels/cpu/isas.h"
 #include "kernels/cpu/table.h"
+#include "tests/kernels/factor.h"
 
 #if defined(MEDLAR_HAS_EMULATED_TILES)
 namespace medlar::kernels::amx_emulated {
@@ -102,7 +103,7 @@ std::vector<std::byte> random_weights(DType type, std::int64_t rows, std::int64_
       const auto factor = [&](float top) {
         return formats::f32_to_f16_bits((rng.uniform() - 0.5f) * 4 / top);
       };
-      if constexpr (requires { b.d; }) b.d = factor(kTop);
+      if constexpr (requires { set_factor(b, 0); }) set_factor(b, factor(kTop));
       if constexpr (requires { b.m; }) b.m = factor(1);
       if constexpr (requires { b.dmin; }) b.dmin = factor(32);
       if constexpr (requires { b.exponent; }) b.exponent = static_cast<std::uint8_t>(122 + rng.below(6));
@@ -123,6 +124,9 @@ double offset_bound(DType type, const std::byte* block) {
     if constexpr (requires { b.m; }) return std::abs(f16(b.m));
     if constexpr (requires { b.dmin; }) return 63.0 * std::abs(f16(b.dmin));
     if constexpr (requires { b.exponent; }) return 12.0 * std::ldexp(1.0, b.exponent - 128);
+    if constexpr (std::is_same_v<F, formats::Nvfp4>)
+      return 12.0 * formats::half_e4m3(*std::ranges::max_element(b.scales, {}, formats::half_e4m3));
+    if constexpr (std::is_same_v<F, formats::Iq1_M>) return 9 * 15 / 8.0 * std::abs(f16(scale_bits(&b)));
     if constexpr (requires { b.d; }) {
       const double d = std::abs(f16(b.d));
       switch (type) {
@@ -136,6 +140,14 @@ double offset_bound(DType type, const std::byte* block) {
           return 32 * 128 * d;
         case DType::iq4_xs:
           return 128 * 32 * d;
+        case DType::iq2_s:
+        case DType::iq2_xs:
+        case DType::iq2_xxs:
+          return 43 * 15.5 / 4 * d;
+        case DType::iq3_xxs:
+          return 62 * 15.5 / 2 * d;
+        case DType::iq3_s:
+          return 15 * 31 * d;
         default:
           return 128 * d;
       }

@@ -62,6 +62,14 @@ inline std::vector<DType> weight_types() {
   return types;
 }
 
+// Those with products of rows of bytes, or of dense rows, by kernels/gpu/linear_one.h and linear_few.h.
+inline std::vector<DType> few_types() {
+  std::vector<DType> types = weight_types();
+  std::erase_if(types,
+                [](DType t) { return !gpu::find_kernel(fmt::format("linear_one_{}", format_info(t).name)); });
+  return types;
+}
+
 inline std::vector<DType> kv_types() {
   std::vector<DType> types = weight_types();
   std::erase_if(types, [](DType t) { return !format_info(t).is_kv(); });

@@ -26,12 +26,17 @@ TEST(GpuCatalog, EveryKernelRunsOnTheEmulator) {
 TEST(GpuCatalog, EveryFormatHasItsKernels) {
   for (DType type : weight_types()) {
     const std::string_view name = format_info(type).name;
-    for (const char* pattern : {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8",
-                                "linear_one_{}", "linear_few_{}", "linear_rows_{}_16", "linear_tile_{}",
-                                "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}", "unpack_{}"})
+    for (const char* pattern :
+         {"embed_{}", "linear_vec_{}_1", "linear_vec_{}_4", "linear_vec_{}_8", "linear_rows_{}_16",
+          "linear_tile_{}", "expert_vec_{}_1", "expert_vec_{}_8", "expert_tile_{}", "unpack_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), name)), nullptr)
           << pattern << " " << name;
   }
+  for (DType type : few_types())
+    for (const char* pattern : {"linear_few_{}_4", "linear_few_{}_8"})
+      EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), format_info(type).name)), nullptr)
+          << pattern;
+  EXPECT_GE(few_types().size(), 16U);
   for (DType k : kv_types()) {
     EXPECT_NE(gpu::find_kernel(fmt::format("store_heads_{}", format_info(k).name)), nullptr);
     for (DType v : kv_types())

@@ -287,27 +287,27 @@ class GpuLinearFew : public GpuInt8 {
 };
 
 TEST_P(GpuLinearFew, Bytes) {
-  for (DType type : weight_types())
+  for (DType type : few_types())
     if (format_info(type).block_length > 1)
       for (const FewShape& shape : shapes(format_info(type).block_length, kBatch))
         check_blocks(type, shape, kBatch);
 }
 
 TEST_P(GpuLinearFew, Dense) {
-  for (DType type : weight_types())
+  for (DType type : few_types())
     if (format_info(type).block_length == 1)
       for (const FewShape& shape : shapes(8, kBatch)) check_dense(type, shape, kBatch);
 }
 
 TEST_P(GpuLinearFew, OneRowOfBytes) {
-  for (DType type : weight_types())
+  for (DType type : few_types())
     if (format_info(type).block_length > 1)
       for (const FewShape& shape : single(format_info(type).block_length))
         for (u32 groups : {0U, 2U}) check_blocks(type, shape, 0, groups);
 }
 
 TEST_P(GpuLinearFew, OneDenseRow) {
-  for (DType type : weight_types())
+  for (DType type : few_types())
     if (format_info(type).block_length == 1)
       for (const FewShape& shape : single(8))
         for (u32 groups : {0U, 2U}) check_dense(type, shape, 0, groups);
