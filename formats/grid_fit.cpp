@@ -176,7 +176,7 @@ class GridFit {
       if (better) best = {fitting, fitting * xn};
       return better;
     };
-    constexpr int kSteps = 10, kRefinements = 3;
+    constexpr int kSteps = 7, kRefinements = 3;
     // From where the greatest magnitude would be cut to two thirds, to where it needs but half of the range.
     for (int step = 0; step < kSteps; ++step)
       consider(peak / (Coder::greatest() * 0.66 * std::pow(2.8, step / (kSteps - 1.0))));
