@@ -42,11 +42,11 @@ constexpr KernelEntry leaf(const char* name) {
 }
 
 #define MEDLAR_PLAIN(X) X(f32) X(f16) X(bf16)
-#define MEDLAR_QUANTIZED(X)                                                                             \
-  X(q4_0)                                                                                               \
-  X(q4_1)                                                                                               \
-  X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4) X(iq3_s) \
-      X(iq3_xxs) X(iq2_s) X(iq2_xs) X(iq2_xxs) X(iq1_m) X(iq1_s) X(tq2_0) X(tq1_0) X(nvfp4)
+// clang-format off
+#define MEDLAR_QUANTIZED(X)                                                                                          \
+  X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) X(iq4_nl) X(iq4_xs) X(mxfp4)         \
+  X(iq3_s) X(iq3_xxs) X(iq2_s) X(iq2_xs) X(iq2_xxs) X(iq1_m) X(iq1_s) X(tq2_0) X(tq1_0) X(nvfp4)
+// clang-format on
 
 #define MEDLAR_LEAF(t) leaf<DType::t>(MEDLAR_NAME("rows_dot." #t)),
 #define MEDLAR_EXACT_LEAF(t) exact_leaf<DType::t>(MEDLAR_NAME("rows_dot.exact." #t)),

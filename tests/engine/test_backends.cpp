@@ -163,7 +163,8 @@ std::vector<testing::TinyModel> models() {
   for (DType type : {DType::f16, DType::bf16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,
                      DType::iq4_nl, DType::mxfp4})
     all.push_back({.type = type, .head_dim = 32});
-  for (DType type : {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs})
+  for (DType type : {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs,
+                     DType::iq2_s, DType::tq1_0, DType::nvfp4})
     all.push_back({.architecture = "qwen3",
                    .type = type,
                    .dim = 256,
