@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,6 +49,15 @@ struct SplitName {
   std::string file_name(std::uint32_t part) const;
 };
 
+// What a model consists of that was put together from other files than GGUF's.
+struct Assembly {
+  std::vector<MappedFile> parts;
+  Metadata metadata;
+  std::vector<Tensor> tensors;
+  std::shared_ptr<const void> memory;  // what metadata and tensors view beside the parts
+  std::uint64_t memory_bytes = 0;      // that it takes
+};
+
 // An open model: its mapped files and what they hold. Move-only; views stay valid when it moves.
 class File {
  public:
@@ -56,6 +66,8 @@ class File {
   static File open(const std::filesystem::path& path);
   // Opens exactly these files, all parts in order, whatever their names.
   static File open(std::span<const std::filesystem::path> parts);
+  // Throws Error(bad_file) when a tensor comes twice.
+  explicit File(Assembly assembly);
 
   // The path of the first part, made printable, for messages.
   const std::string& name() const { return metadata_.source(); }
@@ -72,6 +84,8 @@ class File {
   const TensorView& tensor(std::string_view name) const;
 
   std::span<const MappedFile> parts() const { return parts_; }
+  // Of metadata and tensors that are no pages of the parts.
+  std::uint64_t memory_bytes() const { return memory_bytes_; }
 
   // Throws Error(io) when a part lost pages that were read: what was computed since opening may be wrong.
   void check() const;
@@ -83,8 +97,11 @@ class File {
  private:
   struct Part;
   explicit File(std::vector<Part> parts);
+  void index();
 
   std::vector<MappedFile> parts_;
+  std::shared_ptr<const void> memory_;
+  std::uint64_t memory_bytes_ = 0;
   Metadata metadata_;
   std::vector<Tensor> tensors_;
   std::vector<std::uint32_t> by_name_;  // tensors_ in order of their names

@@ -109,10 +109,23 @@ File::File(std::vector<Part> parts) {
   if (total != tensors_.size())
     fail(ErrorKind::bad_file, "{}: key split.tensors.count is {}, but the parts hold {} tensors", name(),
          total, tensors_.size());
+  index();
+  for (Part& part : parts) parts_.push_back(std::move(part.file));
+}
+
+File::File(Assembly assembly)
+    : parts_(std::move(assembly.parts)),
+      memory_(std::move(assembly.memory)),
+      memory_bytes_(assembly.memory_bytes),
+      metadata_(std::move(assembly.metadata)),
+      tensors_(std::move(assembly.tensors)) {
+  index();
+}
+
+void File::index() {
   by_name_ = sorted_by_name(std::span<const Tensor>(tensors_), &Tensor::name);
   if (const Tensor* twice = find_duplicate(std::span<const Tensor>(tensors_), by_name_, &Tensor::name))
     fail(ErrorKind::bad_file, "{}: tensor {} comes twice", name(), twice->name);
-  for (Part& part : parts) parts_.push_back(std::move(part.file));
 }
 
 const TensorView* File::find_tensor(std::string_view name) const {

@@ -15,45 +15,22 @@
 #include "checkpoint/tensor_type.h"
 
 namespace medlar::gguf {
-namespace {
-
-void check_name(std::string_view what, std::string_view name, std::uint64_t most_bytes) {
-  if (name.empty() || name.size() > most_bytes || printable(name, name.size()) != name)
-    fail(ErrorKind::usage, "{} {}: a name has 1 to {} bytes of printable text", what, printable(name),
-         most_bytes);
-}
-
-}  // namespace
-
 Writer::Writer(std::filesystem::path path, WriterOptions options)
     : alignment_(options.alignment), file_(std::move(path)) {
   if (!std::has_single_bit(alignment_) || alignment_ < kMinAlignment || alignment_ > kMaxAlignment)
     fail(ErrorKind::usage, "an alignment of {} bytes is not a power of two from {} to {}", alignment_,
          kMinAlignment, kMaxAlignment);
-  if (alignment_ != kDefaultAlignment) {
-    Value value{.type = ValueType::u32};
-    append(value.bytes, alignment_);
-    keys_.emplace_back(kAlignmentKey);
-    values_.emplace(kAlignmentKey, std::move(value));
-  }
+  if (alignment_ != kDefaultAlignment) values_.set(kAlignmentKey, alignment_);
 }
 
-void Writer::append_bytes(std::vector<std::byte>& to, const void* from, std::size_t bytes) {
-  const auto* first = static_cast<const std::byte*>(from);
-  to.insert(to.end(), first, first + bytes);
-}
-
-void Writer::put(std::string_view key, Value value) {
+void Writer::check_key(std::string_view key) const {
   if (in_data_) fail(ErrorKind::usage, "key {}: metadata comes before tensor data", printable(key));
   if (key == kAlignmentKey) fail(ErrorKind::usage, "key {}: is set by the writer's options", key);
-  check_name("key", key, kMaxKeyBytes);
-  const auto [at, is_new] = values_.try_emplace(std::string(key));
-  at->second = std::move(value);
-  if (is_new) keys_.emplace_back(key);
 }
 
 void Writer::copy(const Entry& entry) {
-  put(entry.key, {.type = entry.type, .bytes = {entry.value.begin(), entry.value.end()}});
+  check_key(entry.key);
+  values_.copy(entry);
 }
 
 void Writer::copy(const Metadata& metadata) {
@@ -76,12 +53,11 @@ std::vector<std::byte> Writer::directory() const {
   append_bytes(out, kMagic.data(), kMagic.size());
   append(out, kVersion);
   append(out, static_cast<std::uint64_t>(tensors_.size()));
-  append(out, static_cast<std::uint64_t>(keys_.size()));
-  for (const std::string& key : keys_) {
-    const Value& value = values_.at(key);
-    append(out, key);
-    append(out, static_cast<std::uint32_t>(value.type));
-    append_bytes(out, value.bytes.data(), value.bytes.size());
+  append(out, static_cast<std::uint64_t>(values_.size()));
+  for (const Entry& entry : values_.entries()) {
+    append(out, entry.key);
+    append(out, static_cast<std::uint32_t>(entry.type));
+    append_bytes(out, entry.value.data(), entry.value.size());
   }
   std::uint64_t offset = 0;
   for (const Listed& tensor : tensors_) {

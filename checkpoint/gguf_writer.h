@@ -5,17 +5,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 #include "base/atomic_file.h"
 #include "checkpoint/gguf_metadata.h"
 #include "checkpoint/gguf_types.h"
+#include "checkpoint/gguf_values.h"
 #include "tensor/tensor.h"
 
 namespace medlar::gguf {
@@ -32,21 +31,16 @@ class Writer {
  public:
   explicit Writer(std::filesystem::path path, WriterOptions options = {});
 
-  // T is bool, an integer, float, double, or text. A key set again takes the new value in its old place.
+  // As Values does.
   template <class T>
   void set(std::string_view key, const T& value) {
-    Value encoded{.type = type_of<T>()};
-    append(encoded.bytes, value);
-    put(key, std::move(encoded));
+    check_key(key);
+    values_.set(key, value);
   }
-
   template <class T>
   void set_array(std::string_view key, std::span<const T> values) {
-    Value encoded{.type = ValueType::array};
-    append(encoded.bytes, static_cast<std::uint32_t>(type_of<T>()));
-    append(encoded.bytes, static_cast<std::uint64_t>(values.size()));
-    for (const T& value : values) append(encoded.bytes, value);
-    put(key, std::move(encoded));
+    check_key(key);
+    values_.set_array(key, values);
   }
 
   // An entry of another file, of whatever type, as it stands there.
@@ -68,10 +62,6 @@ class Writer {
   void finish_with_hole();
 
  private:
-  struct Value {
-    ValueType type = ValueType::u8;
-    std::vector<std::byte> bytes = {};
-  };
   struct Listed {
     std::string name;
     DType type = DType::f32;
@@ -79,27 +69,15 @@ class Writer {
     std::uint64_t bytes = 0;
   };
 
-  static void append_bytes(std::vector<std::byte>& to, const void* from, std::size_t bytes);
-  template <class T>
-  static void append(std::vector<std::byte>& to, const T& value) {
-    if constexpr (std::is_arithmetic_v<T>) {
-      append_bytes(to, &value, sizeof value);
-    } else {
-      const std::string_view text = value;
-      append(to, static_cast<std::uint64_t>(text.size()));
-      append_bytes(to, text.data(), text.size());
-    }
-  }
-
-  void put(std::string_view key, Value value);
+  // Throws Error(usage) where it is too late for a key, or the key is not the caller's to set.
+  void check_key(std::string_view key) const;
   std::vector<std::byte> directory() const;
   void begin_data();
   void next_tensor();
 
   std::uint32_t alignment_;
   AtomicFile file_;
-  std::vector<std::string> keys_;  // in order
-  std::map<std::string, Value, std::less<>> values_;
+  Values values_;
   std::vector<Listed> tensors_;
   std::set<std::string, std::less<>> names_;  // of tensors_
   bool in_data_ = false;

@@ -126,11 +126,11 @@ std::unique_ptr<CLI::App> make_app(const Console& console) {
   app->set_help_flag("-h,--help", "Show this help");
   app->set_version_flag("--version", kVersion, "Show the version");
   app->require_subcommand(0, 1);
-  for (const auto add :
-       {add_run,      add_chat,     add_serve,  add_ps,         add_app,     add_stop,       add_batch,
-        add_plan,     add_pull,     add_list,   add_show,       add_rm,      add_verify,     add_doctor,
-        add_tokenize, add_template, add_logits, add_perplexity, add_compare, add_eval,       add_quantize,
-        add_imatrix,  add_bench,    add_tune,   add_analyze,    add_synth,   add_completion, add_man})
+  for (const auto add : {add_run,        add_chat,    add_serve,   add_ps,         add_app,      add_stop,
+                         add_batch,      add_plan,    add_pull,    add_list,       add_show,     add_rm,
+                         add_verify,     add_doctor,  add_convert, add_tokenize,   add_template, add_logits,
+                         add_perplexity, add_compare, add_eval,    add_quantize,   add_imatrix,  add_bench,
+                         add_tune,       add_analyze, add_synth,   add_completion, add_man})
     add(*app, console);
   return app;
 }

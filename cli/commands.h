@@ -23,6 +23,7 @@ void add_show(CLI::App& program, const Console& console);
 void add_rm(CLI::App& program, const Console& console);
 void add_doctor(CLI::App& program, const Console& console);
 void add_verify(CLI::App& program, const Console& console);
+void add_convert(CLI::App& program, const Console& console);
 void add_tokenize(CLI::App& program, const Console& console);
 void add_template(CLI::App& program, const Console& console);
 void add_logits(CLI::App& program, const Console& console);

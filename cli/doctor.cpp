@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/models.h"
+#include "engine/engine.h"
 
 namespace medlar::cli {
 namespace {
@@ -50,7 +51,7 @@ struct DoctorCommand {
     if (!model.empty()) {
       resolved = store.resolve(model);
       patient.model = resolved.path;
-      patient.model_bytes = std::filesystem::file_size(resolved.path);
+      patient.model_bytes = static_cast<std::uint64_t>(describe(resolved.path).file_bytes);
       if (const auto installed = store.find(model)) patient.model_bytes = installed->bytes;
     }
     const std::vector<host::Finding> findings = host::examine(patient);

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/models.h"
+#include "huggingface/open.h"
 #include "models/tokenizer_spec.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -28,7 +29,7 @@ boost::json::array read_list(const std::string& path, std::string_view field) {
 // A model's own template with the texts of its special tokens.
 text::ChatTemplate model_template(const std::string& model) {
   const store::ResolvedModel resolved = open_store().resolve(model);
-  const gguf::File file = gguf::File::open(resolved.path);
+  const gguf::File file = huggingface::open_model(resolved.path);
   const auto source = file.metadata().get_or<std::string>("tokenizer.chat_template", "");
   if (source.empty())
     throw Error(ErrorKind::unsupported, resolved.name + ": the model has no chat template",

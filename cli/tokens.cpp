@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "checkpoint/gguf.h"
 #include "cli/json.h"
+#include "huggingface/open.h"
 #include "models/tokenizer_spec.h"
 
 namespace medlar::cli {
@@ -58,7 +59,7 @@ std::string join_token_ids(std::span<const text::TokenId> tokens) {
 }
 
 text::Tokenizer load_tokenizer(const std::filesystem::path& path) {
-  const gguf::File file = gguf::File::open(path);
+  const gguf::File file = huggingface::open_model(path);
   return text::Tokenizer(models::tokenizer_spec(file.metadata()));
 }
 

@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "engine/impl.h"
 #include "formats/all.h"
+#include "huggingface/open.h"
 #include "models/tokenizer_spec.h"
 
 namespace medlar {
@@ -114,9 +115,11 @@ std::string_view to_string(FinishReason reason) {
   return "";
 }
 
-ModelDescription describe(const std::filesystem::path& path) { return describe(gguf::File::open(path)); }
+ModelDescription describe(const std::filesystem::path& path) {
+  return describe(huggingface::open_model(path));
+}
 
-Engine::Impl::Impl(const std::filesystem::path& path) : file(gguf::File::open(path)) {
+Engine::Impl::Impl(const std::filesystem::path& path) : file(huggingface::open_model(path)) {
   const auto start = std::chrono::steady_clock::now();
   description = describe(file);
   model = models::build({file});
@@ -219,7 +222,8 @@ void Engine::Impl::charge(const std::vector<runtime::DeviceMemory>& rooms) {
   charges.emplace(ledgers(), *program,
                   ProgramCharges::Shape{.memories = rooms,
                                         .groups = static_cast<int>(model.graph.group_windows().size())});
-  const auto made = static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
+  const auto made =
+      file.memory_bytes() + static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
   tables = options.ledger->charge(MemoryUse::tables, made);
   tables.set_used(made);
 }
@@ -252,7 +256,7 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages(std::int64_t seque
   return pages;
 }
 
-// The file's header, which has the tokenizer and every tensor's place, and samples of the weights; the
+// The metadata, which a GGUF file has in its header, every tensor's place, and samples of the weights; the
 // cache's types and the kernels, whose rounding differs.
 std::string Engine::Impl::identity() const {
   constexpr std::size_t kSample = 4096, kSamples = 256;
@@ -261,6 +265,11 @@ std::string Engine::Impl::identity() const {
       static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
       options.batch_invariant, backend->name(), program->calls().size());
   for (const runtime::CallInfo& call : program->calls()) text += call.kernel;
+  if (file.memory_bytes() > 0)
+    for (const gguf::Entry& entry : file.metadata().entries()) {
+      text += fmt::format(" {} {} ", entry.key, entry.value.size());
+      text.append(reinterpret_cast<const char*>(entry.value.data()), entry.value.size());
+    }
   for (const MappedFile& part : file.parts()) {
     const auto bytes = part.bytes();
     const auto add = [&](std::size_t from, std::size_t count) {

@@ -158,7 +158,8 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   ModelPlan plan{.options = engine.options,
                  .parts = parts_of(placement, graph, program),
                  .work = work_of(graph, program),
-                 .table_bytes = models::tokenizer_bytes(engine.file.metadata())};
+                 .table_bytes = static_cast<std::int64_t>(engine.file.memory_bytes()) +
+                                models::tokenizer_bytes(engine.file.metadata())};
   for (const ModelPlan::Part& part : plan.parts) {
     plan.memory.kv += part.memory.kv, plan.memory.activations += part.memory.activations;
     plan.memory.scratch += part.memory.scratch;
@@ -169,6 +170,7 @@ ModelPlan Planner::plan(const EngineOptions& options) {
   plan.options.gpus = placement.gpus();
   plan.directory_bytes = engine.description.file_bytes;
   for (const ModelDescription::Type& type : engine.description.types) plan.directory_bytes -= type.bytes;
+  plan.directory_bytes = std::max<std::int64_t>(plan.directory_bytes, 0);  // vectors may be copied as f32
   plan.options.context = engine.context;
   plan.options.threads = engine.threads;
   plan.options.k_type = program.k_type, plan.options.v_type = program.v_type;

@@ -28,6 +28,7 @@ class ConfigReader {
   void operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const;
   void operator()(std::string_view key, float& field) const;
   void operator()(std::string_view key, float& field, float otherwise) const;
+  void operator()(std::string_view key, bool& field, bool otherwise) const;
   void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
   // One for each of `layers`: from the file's array, or from its number n, or else `otherwise`, of which
   // every nth layer is false and all others are true.
@@ -46,6 +47,9 @@ struct DecoderConfig {
   std::int64_t layers = 0, context = 0, dim = 0, ffn = 0, heads = 0, kv_heads = 0, head_dim = 0, v_dim = 0;
   float eps = 0;
   nn::RopeConfig rope;
+  // Rotary pairs are half a head apart also where the architecture's files have them side by side: weights as
+  // Hugging Face's folders have them.
+  bool rope_halves = false;
   std::int64_t vocab = 0;           // from the embedding's shape
   std::int64_t wanted_context = 0;  // tokens that a sequence will have at most
 
@@ -62,6 +66,7 @@ struct DecoderConfig {
     key(epsilon, eps);
     key("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
     key("rope.freq_base", rope.theta, 10000.0F);
+    key("rope.halves", rope_halves, false);
     key("rope.scaling.type", rope.scaling, nn::RopeScaling::none);
     key("rope.scaling.factor", rope.factor, 1.0F);
     key("rope.scaling.attn_factor", rope.attention_factor, 1.0F);
@@ -73,6 +78,8 @@ struct DecoderConfig {
     key("rope.scaling.yarn_attn_factor", rope.magnitude, 0.0F);
   }
 
+  // Of an architecture whose files have rotary pairs side by side.
+  ir::RopeStyle rope_style() const { return rope_halves ? ir::RopeStyle::halves : ir::RopeStyle::adjacent; }
   // What products of queries and keys are multiplied with (Vaswani et al. 2017).
   float scale() const { return 1 / std::sqrt(static_cast<float>(head_dim)); }
 };

@@ -54,7 +54,7 @@ struct Granite : Decoder<Layer, Config> {
   }
 
   Value forward(Graph& g) const {
-    const nn::Rope rope = nn::rope(g, cfg.rope, ir::RopeStyle::adjacent);
+    const nn::Rope rope = nn::rope(g, cfg.rope, cfg.rope_style());
     Value x = embedding(g, cfg.embedding_scale);  // (tokens, dim)
     for (const Layer& l : layers) {
       const auto [q, k, v] = l.attn.project(g, l.attn_norm(g, x));

@@ -40,7 +40,7 @@ struct Llama : Decoder<Layer, Config> {
   static constexpr std::string_view name = "llama";
 
   Value forward(Graph& g) const {
-    const nn::Rope rope = nn::rope(g, cfg.rope, ir::RopeStyle::adjacent);
+    const nn::Rope rope = nn::rope(g, cfg.rope, cfg.rope_style());
     Value x = embedding(g);  // (tokens, dim)
     for (const Layer& l : layers) {
       const auto [q, k, v] = l.attn.project(g, l.attn_norm(g, x));

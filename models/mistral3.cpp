@@ -37,7 +37,7 @@ struct Mistral3 : Decoder<Layer, Config> {
   static constexpr std::string_view name = "mistral3";
 
   Value forward(Graph& g) const {
-    const nn::Rope rope = nn::rope(g, cfg.rope, ir::RopeStyle::adjacent);
+    const nn::Rope rope = nn::rope(g, cfg.rope, cfg.rope_style());
     const ir::Temperature temperature{.beta = cfg.temperature, .length = cfg.rope.original_context};
     Value x = embedding(g);  // (tokens, dim)
     for (const Layer& l : layers) {

@@ -29,7 +29,7 @@ struct SmolLm3 : Decoder<Layer> {
   static constexpr std::string_view name = "smollm3";
 
   Value forward(Graph& g) const {
-    const nn::Rope rope = nn::rope(g, cfg.rope, ir::RopeStyle::adjacent);
+    const nn::Rope rope = nn::rope(g, cfg.rope, cfg.rope_style());
     Value x = embedding(g);  // (tokens, dim)
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Layer& l = layers[i];

@@ -41,7 +41,9 @@ class WeightBinder {
   // A tensor that is seen in another shape than the file gives it.
   void reshaped(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
     const std::string full = prefix_ + std::string(name) + ".weight";
-    const TensorView& t = tensor(full, in_file);
+    const TensorView* found = file_.find_tensor(full);
+    const bool is_row = found && found->shape.rank() == 2 && found->shape[0] == 1;  // of a vector
+    const TensorView& t = tensor(full, is_row ? Shape{1, in_file.back()} : in_file);
     weight = graph_.weight(full, {t.type, seen, t.bytes});
   }
 

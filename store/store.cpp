@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/safetensors.h"
 #include "store/commit.h"
 #include "store/quant.h"
 #include "store/spelling.h"
@@ -73,8 +74,10 @@ fs::path model_in_folder(const fs::path& folder) {
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    throw Error(ErrorKind::not_found, fmt::format("{}: the folder holds no .gguf file", name_in(folder)),
-                "give the path of a model file");
+    throw Error(ErrorKind::not_found,
+                fmt::format("{}: the folder holds no .gguf file, and no config.json with model.safetensors",
+                            name_in(folder)),
+                "give the path of a model");
   }
   std::ranges::sort(found);
   std::string names;
@@ -85,12 +88,15 @@ fs::path model_in_folder(const fs::path& folder) {
 
 ResolvedModel resolve_path(const fs::path& path) {
   std::error_code error;
-  const fs::path file = fs::is_directory(path, error) ? model_in_folder(path) : path;
+  const bool is_folder = fs::is_directory(path, error);
+  const bool published = is_folder && safetensors::is_model_folder(path);
+  const fs::path file = is_folder && !published ? model_in_folder(path) : path;
   if (!fs::exists(file, error)) {
     throw Error(ErrorKind::not_found, fmt::format("{}: no such file", name_in(path)),
                 "check the path; a name without '/' and .gguf would be looked up in the catalogue");
   }
-  return {file, file.filename().native(), {}};
+  const fs::path named = published ? fs::weakly_canonical(file, error) : file;
+  return {file, named.filename().native(), {}};
 }
 
 // The file or folder that the reference means: any path, and a bare word that is one. A folder called as a

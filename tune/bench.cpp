@@ -15,6 +15,7 @@
 #include "base/team.h"
 #include "checkpoint/gguf.h"
 #include "formats/all.h"
+#include "huggingface/open.h"
 #include "kernels/cpu/peak.h"
 #include "kernels/cpu/table.h"
 #include "tune/machine_limits.h"
@@ -50,7 +51,7 @@ struct Weights {
   std::int64_t operations_per_token = 0;  // of the layers: a prompt's logits are those of its last token
   DType type = DType::f32;                // the most common one of the layers, by operations
 
-  explicit Weights(const std::filesystem::path& path) : file(gguf::File::open(path)) {
+  explicit Weights(const std::filesystem::path& path) : file(huggingface::open_model(path)) {
     for (const MappedFile& part : file.parts()) bytes.push_back(part.bytes());
     const bool tied = !file.find_tensor("output.weight");
     const UsedExperts experts(file.metadata());

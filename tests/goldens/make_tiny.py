@@ -7,6 +7,7 @@ Medlar is used. For each NAME of golden.TINY, in tests/goldens/:
   tiny-NAME.gguf      the model; matrices in F16, those of golden.HIDDEN in F32
   tiny-NAME.json      {"tokens": [...]}, the input
   tiny-NAME.npy       float32 (tokens, vocab), log-probabilities after each position
+  hf/tiny-NAME/         config.json and model.safetensors as Transformers saves them, types as in the GGUF
   tiny-NAME-hidden.npy  float32 (tokens, dim), hidden states after the final norm, of golden.HIDDEN
 The shapes are odd on purpose: heads wider than dim / heads, several heads to a KV head, rows that fill no vector
 register, and more tokens than the sliding window holds.
@@ -170,6 +171,15 @@ def randomize(model, seed, dtype):
             weight.copy_(weight.to(dtype).float())
 
 
+def save_folder(model, folder, dtype):
+    """As models are published, without a tokenizer; matrices as `dtype`."""
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            weight.data = weight.data.to(dtype)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
 def main(names):
     torch.set_grad_enabled(False)
     for seed, (name, config) in enumerate(CONFIGS.items()):
@@ -188,6 +198,7 @@ def main(names):
         if first:
             hidden = model.model(torch.tensor([tokens])).last_hidden_state[0].numpy()
             np.save(golden.FOLDER / f"tiny-{name}-hidden.npy", hidden.astype(np.float32))
+        save_folder(model, golden.FOLDER / "hf" / stem.name, torch.float32 if first else torch.float16)
         entropy = -(np.exp(log_probs) * log_probs).sum(-1).mean()
         print(f"{name}: mean entropy {entropy:.2f} of {np.log(config.vocab_size):.2f}")
 

@@ -33,7 +33,7 @@ TEST(GpuCatalog, EveryFormatHasItsKernels) {
           << pattern << " " << name;
   }
   for (DType type : few_types())
-    for (const char* pattern : {"linear_few_{}_4", "linear_few_{}_8"})
+    for (const char* pattern : {"linear_one_{}", "linear_few_{}"})
       EXPECT_NE(gpu::find_kernel(fmt::format(fmt::runtime(pattern), format_info(type).name)), nullptr)
           << pattern;
   EXPECT_GE(few_types().size(), 16U);
