@@ -132,7 +132,10 @@ struct Handler {
   }
   bool on_double(double, json::string_view, error_code& error) { return fail("a fraction", error); }
   bool on_bool(bool, error_code& error) { return fail("a boolean where none belongs", error); }
-  bool on_null(error_code& error) { return fail("null where it does not belong", error); }
+  bool on_null(error_code& error) {  // MLX writes "__metadata__": null
+    const bool no_metadata = depth_ == 1 && std::exchange(in_metadata_, false);
+    return no_metadata || fail("null where it does not belong", error);
+  }
   bool on_number_part(json::string_view, error_code&) { return true; }
   bool on_comment_part(json::string_view, error_code&) { return true; }
   bool on_comment(json::string_view, error_code&) { return true; }

@@ -53,21 +53,29 @@ struct ConvertCommand {
     return *found;
   }
 
+  static boost::json::array as_json(const std::vector<std::string>& names) {
+    return boost::json::array(names.begin(), names.end());
+  }
+
   void print(const Console& console, const huggingface::View& view,
              const huggingface::ConvertReport& report) const {
     const std::uint64_t bytes = std::filesystem::file_size(out);
     const std::string_view name = format_info(report.type).name;
     if (json)
-      return console.write(
-          to_line({{"path", out},
-                   {"architecture", view.family->architecture},
-                   {"type", name},
-                   {"tensors", report.tensors},
-                   {"bytes", bytes},
-                   {"fallback", boost::json::array(report.fallback.begin(), report.fallback.end())}}));
-    if (!report.fallback.empty())
-      console.message(fmt::format("note: {} matrices are f16, as their rows are no whole blocks of {}: {}",
-                                  report.fallback.size(), name, visible(report.fallback.front())));
+      return console.write(to_line({{"path", out},
+                                    {"architecture", view.family->architecture},
+                                    {"type", name},
+                                    {"tensors", report.tensors},
+                                    {"bytes", bytes},
+                                    {"fallback", as_json(report.fallback)},
+                                    {"rounded", as_json(report.rounded)}}));
+    const auto note = [&](const std::vector<std::string>& matrices, std::string_view why) {
+      if (!matrices.empty())
+        console.message(fmt::format("note: {} matrices are f16, {}: {}", matrices.size(), why,
+                                    visible(matrices.front())));
+    };
+    note(report.fallback, fmt::format("as their rows are no whole blocks of {}", name));
+    note(report.rounded, "which rounds what they were quantized to, as no type holds it exactly");
     console.message(fmt::format("wrote {}: {}, {} tensors, {}", visible(out), view.family->architecture,
                                 report.tensors, format_bytes(bytes)));
   }

@@ -1,5 +1,7 @@
 #include "cli/engine_options.h"
 
+#include <cmath>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,20 @@ std::string kv_type_names(std::string_view separator) {
     if (info.is_kv()) names.push_back(info.name);
   }
   return fmt::format("{}", fmt::join(names, separator));
+}
+
+// What follows the last "=" is the scale where it is a number; else it belongs to the name.
+AdapterOptions adapter_options(const std::string& text) {
+  AdapterOptions adapter{.path = text};
+  const std::size_t equal = text.rfind('=');
+  if (equal == text.npos) return adapter;
+  char* stop = nullptr;
+  const float scale = std::strtof(text.c_str() + equal + 1, &stop);
+  if (stop == text.c_str() + equal + 1 || *stop != '\0') return adapter;
+  if (!std::isfinite(scale))
+    throw Error(ErrorKind::usage, fmt::format("--lora: {} is no scale", text.substr(equal + 1)),
+                "1 is all of it");
+  return {.path = text.substr(0, equal), .scale = scale};
 }
 
 }  // namespace
@@ -61,6 +77,15 @@ void EngineFlags::add_to(CLI::App& command) {
       ->type_name(types)
       ->group(group);
   device.add_to(command);
+  command
+      .add_option(
+          "--lora", lora,
+          "A LoRA adapter, GGUF or a folder as PEFT saves it, and how much of it counts; 1 if not given. "
+          "May be given several times")
+      ->type_name("FILE[=SCALE]")
+      ->take_all()
+      ->expected(1)
+      ->group(group);
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }
 
@@ -81,6 +106,7 @@ EngineOptions EngineFlags::options() const {
                   .exact = exact,
                   .kernel_cache = kernel_cache()};
   device.apply(o);
+  for (const std::string& adapter : lora) o.adapters.push_back(adapter_options(adapter));
   return o;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/device_flags.h"
 #include "engine/engine.h"
@@ -31,6 +32,7 @@ struct EngineFlags {
   std::string kv_type, kv_k, kv_v;
   DeviceFlags device;
   bool exact = false;
+  std::vector<std::string> lora;
 
   void add_to(CLI::App& command);
   // Throws Error(usage) naming the option.

@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "engine/impl.h"
 #include "formats/all.h"
+#include "huggingface/adapter.h"
 #include "huggingface/open.h"
 #include "models/tokenizer_spec.h"
 
@@ -49,6 +50,26 @@ std::size_t header_bytes(const MappedFile& part, const gguf::File& file) {
   for (const gguf::Tensor& t : file.tensors())
     header = std::min(header, static_cast<std::size_t>(t.view.bytes.data() - part.bytes().data()));
   return header;
+}
+
+// The bytes that tell a file from another: its metadata, which GGUF has in the header, every tensor's place,
+// and samples of the weights.
+void append_identity(std::string& text, const gguf::File& file) {
+  constexpr std::size_t kSample = 4096, kSamples = 256;
+  if (file.memory_bytes() > 0)
+    for (const gguf::Entry& entry : file.metadata().entries()) {
+      text += fmt::format(" {} {} ", entry.key, entry.value.size());
+      text.append(reinterpret_cast<const char*>(entry.value.data()), entry.value.size());
+    }
+  for (const MappedFile& part : file.parts()) {
+    const auto bytes = part.bytes();
+    const auto add = [&](std::size_t from, std::size_t count) {
+      text.append(reinterpret_cast<const char*>(bytes.data() + from), std::min(count, bytes.size() - from));
+    };
+    text += fmt::format(" {} ", bytes.size());
+    add(0, header_bytes(part, file));
+    for (std::size_t i = 0; i < kSamples; ++i) add(bytes.size() / kSamples * i, kSample);
+  }
 }
 
 DType kv_type(const EngineOptions& options, std::optional<DType> wanted, std::int64_t head_dim) {
@@ -141,11 +162,25 @@ void Engine::Impl::load(const EngineOptions& o, Backends backends) {
   load_ms += milliseconds_since(start);
 }
 
+void Engine::Impl::rebuild(const EngineOptions& o) {
+  const bool others = o.adapters != adapted;
+  if (context == built_for && !others) return;
+  std::vector<gguf::File> opened;
+  if (others)
+    for (const AdapterOptions& a : o.adapters) opened.push_back(huggingface::open_adapter(a.path, file));
+  const std::vector<gguf::File>& files = others ? opened : adapters;
+  std::vector<models::Adapter> with;
+  for (std::size_t i = 0; i < files.size(); ++i) with.push_back({&files[i], o.adapters[i].scale});
+  model = models::build({file, context, with});
+  built_for = context;
+  if (others) adapters = std::move(opened), adapted = o.adapters;
+}
+
 void Engine::Impl::settle(const EngineOptions& o) {
   options = o;
   context = o.context > 0 ? o.context : std::min(model.config.context, kDefaultContext);
   if (o.cache > 0) context = std::min(context, o.cache);
-  if (context != built_for) model = models::build({file, context}), built_for = context;
+  rebuild(o);
   threads = o.team ? o.team->size() : o.threads > 0 ? o.threads : probe().default_threads();
   options.sequences = std::max(o.sequences, 1);
   if (o.batch == 0) return;  // choose_placement() knows the device
@@ -222,8 +257,8 @@ void Engine::Impl::charge(const std::vector<runtime::DeviceMemory>& rooms) {
   charges.emplace(ledgers(), *program,
                   ProgramCharges::Shape{.memories = rooms,
                                         .groups = static_cast<int>(model.graph.group_windows().size())});
-  const auto made =
-      file.memory_bytes() + static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
+  auto made = file.memory_bytes() + static_cast<std::uint64_t>(models::tokenizer_bytes(file.metadata()));
+  for (const gguf::File& adapter : adapters) made += adapter.memory_bytes();
   tables = options.ledger->charge(MemoryUse::tables, made);
   tables.set_used(made);
 }
@@ -256,28 +291,17 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages(std::int64_t seque
   return pages;
 }
 
-// The metadata, which a GGUF file has in its header, every tensor's place, and samples of the weights; the
-// cache's types and the kernels, whose rounding differs.
+// The files; the cache's types and the kernels, whose rounding differs.
 std::string Engine::Impl::identity() const {
-  constexpr std::size_t kSample = 4096, kSamples = 256;
   std::string text = fmt::format(
       "{} {} {} {} {} {}", static_cast<int>(kv_type(options, options.k_type, model.config.head_dim)),
       static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
       options.batch_invariant, backend->name(), program->calls().size());
   for (const runtime::CallInfo& call : program->calls()) text += call.kernel;
-  if (file.memory_bytes() > 0)
-    for (const gguf::Entry& entry : file.metadata().entries()) {
-      text += fmt::format(" {} {} ", entry.key, entry.value.size());
-      text.append(reinterpret_cast<const char*>(entry.value.data()), entry.value.size());
-    }
-  for (const MappedFile& part : file.parts()) {
-    const auto bytes = part.bytes();
-    const auto add = [&](std::size_t from, std::size_t count) {
-      text.append(reinterpret_cast<const char*>(bytes.data() + from), std::min(count, bytes.size() - from));
-    };
-    text += fmt::format(" {} ", bytes.size());
-    add(0, header_bytes(part, file));
-    for (std::size_t i = 0; i < kSamples; ++i) add(bytes.size() / kSamples * i, kSample);
+  append_identity(text, file);
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    text += fmt::format(" adapter {} ", adapted[i].scale);
+    append_identity(text, adapters[i]);
   }
   return text;
 }
@@ -287,10 +311,14 @@ void Engine::Impl::release_file() const {
 }
 
 void Engine::Impl::check_file() const {
-  file.check();
-  if (file.changed())
-    throw Error(ErrorKind::io, fmt::format("{} was overwritten while in use", file.name()),
-                "load the model again");
+  const auto check = [](const gguf::File& each) {
+    each.check();
+    if (each.changed())
+      throw Error(ErrorKind::io, fmt::format("{} was overwritten while in use", each.name()),
+                  "load the model again");
+  };
+  check(file);
+  std::ranges::for_each(adapters, check);
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -340,6 +368,7 @@ std::vector<DeviceUse> Engine::device_uses() const {
 std::vector<std::optional<runtime::DeviceLimits>> Engine::measure_limits() const {
   return impl_->backend->measure_limits(impl_->options.kernel_cache);
 }
+std::span<const AdapterOptions> Engine::adapters() const { return impl_->adapted; }
 void Engine::rest() {
   impl_->program->rest();
   impl_->release_file();

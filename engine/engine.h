@@ -31,6 +31,14 @@ enum class Device : std::uint8_t { automatic, cpu, cuda, metal, emulator };
 Device parse_device(std::string_view name);
 std::string_view to_string(Device device);
 
+// A LoRA adapter of the model: a GGUF file, or a folder as PEFT saves it.
+struct AdapterOptions {
+  std::filesystem::path path;
+  float scale = 1;  // of what it adds; 0: it is off
+
+  friend bool operator==(const AdapterOptions&, const AdapterOptions&) = default;
+};
+
 struct EngineOptions {
   std::int64_t context = 0;  // tokens a session can hold; 0: the model's own, at most kDefaultContext
   // Of the KV cache; unset: q8_0, or f16 where a head is no whole number of its blocks.
@@ -59,6 +67,7 @@ struct EngineOptions {
   std::shared_ptr<DeviceLedgers> device_ledgers;
   // Where a device keeps kernels that it has compiled; empty: nowhere.
   std::filesystem::path kernel_cache;
+  std::vector<AdapterOptions> adapters;  // all at once
   // Runs the steps, those of other engines in turn; null: threads of its own, `threads` of them.
   std::shared_ptr<Team> team;
 };
@@ -186,6 +195,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // CPU"; else empty.
   std::string_view placement() const;
   double load_ms() const;
+  std::span<const AdapterOptions> adapters() const;
   DType k_type() const;  // of the KV cache
   DType v_type() const;
   const runtime::MemoryPlan& memory_plan() const;

@@ -18,7 +18,9 @@ namespace medlar {
 
 struct Engine::Impl {
   EngineOptions options;
-  gguf::File file;  // must outlive the graph, whose weights are views into it
+  gguf::File file;                           // must outlive the graph, whose weights are views into it
+  std::vector<gguf::File> adapters;          // must outlive the graph, too
+  std::vector<AdapterOptions> adapted = {};  // what `adapters` are
   ModelDescription description;
   models::Model model;
   std::int64_t built_for = 0;  // the context that the model's graph is for: some depend on it
@@ -44,6 +46,8 @@ struct Engine::Impl {
   void load(const EngineOptions& options, Backends backends = {});
   // Lowers the model's program; where a device's memory goes meanwhile, with the next choice.
   void lower(Backends& backends);
+  // Opens the adapters and builds the graph again where it is for others, or for another context.
+  void rebuild(const EngineOptions& options);
   // Settles what `options` leave open: the context, threads, the size of a step.
   void settle(const EngineOptions& options);
   // What options.device and its like come to: for Device::automatic, the first of its choices that has room.

@@ -47,13 +47,14 @@ class Conversion {
   DType target(const Recipe& t) {
     if (t.stays_f32()) return DType::f32;
     const DType wanted = options_.type.value_or(t.type());
+    if (!options_.type && t.packed && !t.packed->is_exact()) report_.rounded.push_back(t.name);
     if (t.columns() % format_info(wanted).block_length == 0) return wanted;
     report_.fallback.push_back(t.name);
     return DType::f16;
   }
 
   void write(const Recipe& t, DType type) {
-    const bool as_it_is = !t.pieces.empty() && type == t.type() && t.addend == 0;
+    const bool as_it_is = t.can_copy() && type == t.type();
     const std::int64_t rows = t.rows(), step = std::max<std::int64_t>(1, kChunk / t.columns());
     for (std::int64_t first = 0; first < rows; first += step) {
       const std::int64_t count = std::min(step, rows - first);

@@ -24,6 +24,7 @@ struct ConvertReport {
   std::size_t tensors = 0;
   DType type = DType::f32;            // of the matrices
   std::vector<std::string> fallback;  // matrices that became F16: their rows are no whole blocks
+  std::vector<std::string> rounded;   // that became F16 because no format holds what they were quantized to
 };
 
 // The file appears under its name when it is complete. Takes some tens of MB of memory, whatever the model.

@@ -29,6 +29,9 @@ constexpr Renaming kCommon[] = {
     {"mlp.experts.{}.gate_proj", "ffn_gate_exps"},
     {"mlp.experts.{}.up_proj", "ffn_up_exps"},
     {"mlp.experts.{}.down_proj", "ffn_down_exps"},
+    {"mlp.switch_mlp.gate_proj", "ffn_gate_exps"},  // as MLX stacks them
+    {"mlp.switch_mlp.up_proj", "ffn_up_exps"},
+    {"mlp.switch_mlp.down_proj", "ffn_down_exps"},
     {"mlp.experts.gate_up_proj", "ffn_gate_exps", Rows::first_half},
     {"mlp.experts.gate_up_proj", "ffn_up_exps", Rows::second_half},
     {"mlp.experts.down_proj", "ffn_down_exps"},

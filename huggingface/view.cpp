@@ -26,7 +26,8 @@ Config read_config(const fs::path& folder) {
     const Config text = config.within("text_config");
     config.merge(text);
   }
-  if (config.has("quantization_config")) {
+  // MLX's own word for it is "quantization"; some of its folders say it twice.
+  if (config.has("quantization_config") && !config.within("quantization").integer({"group_size"})) {
     const std::string method = config.within("quantization_config").text("quant_method").value_or("unknown");
     throw Error(
         ErrorKind::unsupported,
@@ -58,6 +59,8 @@ Recipe make_recipe(const View& view, const Config& config, const Renaming& renam
   const std::string layer = name.layer < 0 ? "" : fmt::format("blk.{}.", name.layer);
   recipe.name = fmt::format("{}{}.{}", layer, renaming.gguf, name.kind);
   std::vector<std::int64_t> shape = tensor.shape;
+  recipe.packed = find_packed(view.files, tensor, config);
+  if (recipe.packed) shape.back() = recipe.packed->columns;
   if (shape.empty() || shape.size() > 3 ||
       std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 1; }))
     fail(ErrorKind::bad_file, "{}: its shape is none of a weight", source_of(view, tensor));
@@ -97,6 +100,9 @@ void stack(const View& view, Stacks& stacks, std::vector<Recipe>& tensors) {
     if (experts.rbegin()->first != count - 1 || each.rank() != 2)
       fail(ErrorKind::bad_file, "{}: {} has experts up to {}, but {} matrices",
            printable(view.folder.native()), name, experts.rbegin()->first, count);
+    if (all.packed)
+      fail(ErrorKind::unsupported, "{}: quantized experts in tensors of their own cannot be read yet",
+           source_of(view, *all.pieces.front().tensor));
     all.pieces.clear();
     for (const auto& [number, expert] : experts) {
       const safetensors::Tensor& tensor = *expert.pieces.front().tensor;
@@ -114,7 +120,8 @@ void add_tensors(View& view, const Config& config) {
   Stacks stacks;
   for (const safetensors::Tensor& tensor : view.files.tensors()) {
     const std::optional<ParsedName> name = parse_name(tensor.name);
-    if (!name || (view.family->tied && name->module == "lm_head")) continue;
+    if (!name || belongs_to_packed(view.files, tensor) || (view.family->tied && name->module == "lm_head"))
+      continue;
     if (name->layer >= kMaxLayers || name->expert >= kMaxExperts)
       fail(ErrorKind::bad_file, "{}: the number in it is too large", source_of(view, tensor));
     const std::vector<Renaming> wanted = renamings(*name, view.family->names);
@@ -123,7 +130,7 @@ void add_tensors(View& view, const Config& config) {
           ErrorKind::unsupported,
           fmt::format("{} has no place in a {} model", source_of(view, tensor), view.family->architecture),
           "the folder may hold an adapter, or a newer kind of model");
-    if (!safetensors::weight_format(tensor.type))
+    if (!safetensors::weight_format(tensor.type) && !find_packed(view.files, tensor, config))
       fail(ErrorKind::unsupported, "{}: {} is no type of weights; F32, F16 and BF16 are",
            source_of(view, tensor), type_name(tensor.type));
     for (const Renaming& renaming : wanted) {

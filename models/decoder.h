@@ -52,7 +52,8 @@ Model build_decoder(const Source& source) {
   m.cfg.vocab = vocabulary(file);
   m.cfg.wanted_context = source.context > 0 ? source.context : m.cfg.context;
   Model model;
-  WeightBinder bind(file, model.graph, m.cfg.eps);
+  for (const Adapter& adapter : source.adapters) check_adapter(adapter, M::name);
+  WeightBinder bind(file, model.graph, m.cfg.eps, source.adapters);
   m.cfg.rope.divisors = bind.values("rope_freqs");
   m.visit(bind);
   m.layers.resize(static_cast<std::size_t>(m.cfg.layers));
@@ -60,6 +61,7 @@ Model build_decoder(const Source& source) {
     bind.prefix("blk." + std::to_string(i) + ".");
     m.layers[i].visit(bind, m.cfg);
   }
+  bind.check_adapters();
   model.graph.set_output(m.forward(model.graph));
   model.graph.verify();
   model.config = m.cfg;

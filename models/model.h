@@ -6,15 +6,17 @@
 
 #include "checkpoint/gguf.h"
 #include "ir/graph.h"
+#include "models/adapter.h"
 #include "models/config.h"
 
 namespace medlar::models {
 
-// What a graph is built from: a file, which must outlive it, and how many tokens a sequence will have at
-// most; 0: as many as the model knows.
+// What a graph is built from: a file, which must outlive it; how many tokens a sequence will have at most; 0:
+// as many as the model knows; and adapters, which must outlive it too.
 struct Source {
   const gguf::File& file;
   std::int64_t context = 0;
+  std::span<const Adapter> adapters = {};
 };
 
 struct Model {

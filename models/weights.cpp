@@ -35,6 +35,7 @@ void WeightBinder::operator()(std::string_view name, nn::Embedding& e, std::int6
 void WeightBinder::operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
                               Bias bias) {
   l.weight = bind(fmt::format("{}{}.weight", prefix_, name), {out, in});
+  adapters_.bind(fmt::format("{}{}.weight", prefix_, name), l, {.out = out, .all = out, .in = in});
   const std::string bias_name = fmt::format("{}{}.bias", prefix_, name);
   if (bias == Bias::required || (bias == Bias::optional && file_.find_tensor(bias_name)))
     l.bias = bind_f32(bias_name, out);
@@ -54,6 +55,7 @@ void WeightBinder::operator()(std::string_view name, std::initializer_list<Part>
     if (!all.bytes.empty())
       rows.bytes = all.bytes.subspan(bytes_of(at), bytes_of(p.out));  // else only planned
     p.linear.weight = graph_.weight(fmt::format("{}[{}:{}]", full, at, at + p.out), rows);
+    adapters_.bind(full, p.linear, {.first = at, .out = p.out, .all = out, .in = in});
     at += p.out;
   }
 }

@@ -8,6 +8,7 @@
 
 #include "checkpoint/gguf.h"
 #include "ir/graph.h"
+#include "models/adapter.h"
 #include "nn/blocks.h"
 #include "nn/moe.h"
 
@@ -19,7 +20,8 @@ enum class Bias : std::uint8_t { none, required, optional };
 // shape than the hyperparameters say, and Error(unsupported) for a norm or bias that is not f32.
 class WeightBinder {
  public:
-  WeightBinder(const gguf::File& file, ir::Graph& graph, float eps) : file_(file), graph_(graph), eps_(eps) {}
+  WeightBinder(const gguf::File& file, ir::Graph& graph, float eps, std::span<const Adapter> adapters = {})
+      : file_(file), graph_(graph), eps_(eps), adapters_(adapters, graph) {}
 
   // Tensors of the visits that follow are named "<prefix><name>.weight".
   void prefix(std::string prefix) { prefix_ = std::move(prefix); }
@@ -50,6 +52,9 @@ class WeightBinder {
   bool has(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;
   }
+  // As AdapterBinder does, after the last visit.
+  void check_adapters() const { adapters_.check_all_bound(); }
+
   // An f32 tensor's values, or empty when the file has none of this name.
   std::span<const float> values(std::string_view name) const;
 
@@ -62,6 +67,7 @@ class WeightBinder {
   const gguf::File& file_;
   ir::Graph& graph_;
   float eps_;
+  AdapterBinder adapters_;
   std::string prefix_;
 };
 

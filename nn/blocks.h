@@ -12,9 +12,22 @@ namespace medlar::nn {
 using ir::Graph;
 using ir::Value;
 
+// What an adapter adds to a product: scale * up (down x) (Hu et al. 2021).
+struct LowRank {
+  Value down, up;  // (rank, in), (out, rank)
+  float scale = 1;
+};
+
 struct Linear {
   Value weight, bias;  // (out, in); bias may be none
-  Value operator()(Graph& g, Value x) const { return ir::linear(g, x, weight, bias); }
+  std::vector<LowRank> adapters;
+  Value operator()(Graph& g, Value x) const {
+    Value y = ir::linear(g, x, weight, bias);
+    for (const LowRank& a : adapters)
+      if (a.scale != 0)
+        y = ir::add(g, y, ir::linear(g, ir::scale(g, ir::linear(g, x, a.down), a.scale), a.up));
+    return y;
+  }
 };
 
 struct RmsNorm {

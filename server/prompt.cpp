@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/host.h"
+#include "server/adapters.h"
 #include "server/api_error.h"
 
 namespace medlar::server {
@@ -100,6 +101,7 @@ GenerateOptions generate_options(const Engine& engine, const Settings& settings,
                           .ignore_end = settings.ignore_end,
                           .top_logprobs = settings.top_logprobs};
   if (settings.context) options.max_tokens = std::min(room, settings.max_tokens.value_or(room));
+  if (settings.lora) check_scales(engine, *settings.lora, {.name = "lora"});
   validate(options.sampler, engine.tokenizer().size());
   return options;
 }

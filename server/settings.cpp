@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "server/adapters.h"
-
 namespace medlar::server {
 namespace {
 
@@ -103,9 +101,11 @@ Form<Settings> make_form() {
                               name == "background" ? Priority::background : Priority::interactive;
                         })
       .field("queue_timeout", &Settings::queue_timeout, queue_timeout_spec())
-      .set<LoraScales>("lora",
-                       {.about = "scales of adapters, as [{\"id\": 0, \"scale\": 1}]; there are none yet"},
-                       [](Settings&, LoraScales) {})
+      .set<LoraScales>(
+          "lora",
+          {.about =
+               "scales of adapters, as [{\"id\": 0, \"scale\": 1}]: those that the model was loaded with"},
+          [](Settings& settings, LoraScales scales) { settings.lora = std::move(scales); })
       .set<Strings>("stop", {.about = "the answer ends before the first of these", .max_items = kMostStops},
                     [](Settings& settings, Strings list) { settings.stop = std::move(list.items); });
   return form;

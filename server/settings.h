@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/scheduler.h"
+#include "server/adapters.h"
 #include "server/form.h"
 
 namespace medlar::server {
@@ -23,6 +24,7 @@ struct Settings {
   bool summarize = false;  // a conversation that does not fit has its oldest turns condensed (summary.h)
   std::optional<Priority> priority;     // none: the client's
   std::optional<double> queue_timeout;  // seconds; none: the server's own limit
+  std::optional<LoraScales> lora;       // none: those that the model was loaded with
 };
 
 // With OpenAI's, Ollama's and llama-server's names: where they differ, all of them work everywhere.

@@ -64,6 +64,11 @@ TEST(Safetensors, ReadsTensorsInTheOrderOfTheirData) {
   EXPECT_TRUE(tensors[2].bytes.empty());
 }
 
+TEST(Safetensors, MetadataMayBeNull) {
+  const std::string tensor = R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  EXPECT_EQ(parse_text(file_of(R"({"__metadata__":null,)" + tensor, 1)).size(), 1u);
+}
+
 TEST(SafetensorsHostile, Header) {
   expect_bad("", "8 more bytes wanted");
   expect_bad("1234567", "8 more bytes wanted");

@@ -50,6 +50,15 @@ TINY = {
 # Those of which the hidden states are stored, too.
 HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
 
+# LoRA adapters that make_lora.py makes: the tiny model and PEFT's options.
+LORA = {
+    "llama-all": ("llama", {"r": 4, "lora_alpha": 6, "target_modules": [
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]}),
+    "llama-rslora": ("llama", {
+        "r": 3, "lora_alpha": 2, "use_rslora": True, "target_modules": ["q_proj", "down_proj"]}),
+    "phi3-fused": ("phi3", {"r": 2, "lora_alpha": 4, "target_modules": ["qkv_proj", "gate_up_proj"]}),
+}
+
 
 @dataclasses.dataclass
 class Golden:
