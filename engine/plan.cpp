@@ -45,7 +45,7 @@ void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWo
     const ir::KvLayer& layer = layers[static_cast<std::size_t>(attention->layer)];
     ModelWork::Attention& a = work.attention[static_cast<std::size_t>(layer.group)];
     const auto heads = static_cast<double>(graph[node.inputs[0]].type.shape[0]);
-    a.flops += 2 * heads * static_cast<double>(layer.k_dim + layer.v_dim);
+    a.flops += 2 * heads * static_cast<double>(layer.k_dim + node.type.shape[1]);
     a.kv_bytes +=
         static_cast<double>(layer.heads * (row_bytes(k_type, layer.k_dim) + row_bytes(v_type, layer.v_dim)));
   }

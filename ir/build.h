@@ -5,7 +5,9 @@
 
 namespace medlar::ir {
 
-inline Value embed(Graph& g, Value table, float scale = 1) { return g.add(Embed{scale}, {table}); }
+inline Value embed(Graph& g, Value table, float scale = 1, EmbedBy by = EmbedBy::token) {
+  return g.add(Embed{scale, by}, {table});
+}
 inline Value gather_rows(Graph& g, Value x) { return g.add(GatherRows{}, {x}); }
 inline Value rms_norm(Graph& g, Value x, Value weight, float eps) { return g.add(RmsNorm{eps}, {x, weight}); }
 inline Value layer_norm(Graph& g, Value x, Value weight, Value bias, float eps) {
@@ -22,25 +24,32 @@ inline Value scale(Graph& g, Value x, float by) {
 inline Value softcap(Graph& g, Value x, float cap) {
   return cap == 0 ? x : g.add(Unary{UnaryOp::softcap, cap}, {x});
 }
+inline Value gelu_erf(Graph& g, Value x) { return g.add(Unary{UnaryOp::gelu_erf}, {x}); }
 inline Value sigmoid(Graph& g, Value x) { return g.add(Unary{UnaryOp::sigmoid}, {x}); }
 inline Value temperature(Graph& g, Value x, Temperature how) { return g.add(how, {x}); }
 inline Value glu(Graph& g, Activation activation, Value gate, Value up) {
   return g.add(Glu{activation}, {gate, up});
 }
-inline Value route(Graph& g, Value logits, Route how) { return g.add(how, {logits}); }
+inline Value route(Graph& g, Value logits, Route how, Value bias = {}) {
+  return bias ? g.add(how, {logits, bias}) : g.add(how, {logits});
+}
 struct ExpertMatrices {
   Value gate, up, down;
 };
-inline Value experts(Graph& g, Value x, Value weights, ExpertMatrices m, Experts how) {
-  return g.add(how, {x, weights, m.gate, m.up, m.down});
+inline Value experts(Graph& g, Value x, Value weights, ExpertMatrices m, Experts how,
+                     ExpertMatrices biases = {}) {
+  if (!biases.gate) return g.add(how, {x, weights, m.gate, m.up, m.down});
+  return g.add(how, {x, weights, m.gate, m.up, m.down, biases.gate, biases.up, biases.down});
 }
+inline Value head_linear(Graph& g, Value x, Value weight) { return g.add(HeadLinear{}, {x, weight}); }
+inline Value concat(Graph& g, Value a, Value b) { return g.add(Concat{}, {a, b}); }
 inline Value reshape(Graph& g, Value x, Shape shape) {
   return g[x].type.shape == shape ? x : g.add(Reshape{shape}, {x});
 }
 inline Value rope(Graph& g, Value x, Value inv_freq, Rope how) { return g.add(how, {x, inv_freq}); }
 inline Value kv_write(Graph& g, Value x, int layer, KvPart part) { return g.add(KvWrite{layer, part}, {x}); }
-inline Value attention(Graph& g, Value q, Value keys, Value values, Attention how) {
-  return g.add(how, {q, keys, values});
+inline Value attention(Graph& g, Value q, Value keys, Value values, Attention how, Value sinks = {}) {
+  return sinks ? g.add(how, {q, keys, values, sinks}) : g.add(how, {q, keys, values});
 }
 
 }  // namespace medlar::ir

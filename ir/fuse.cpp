@@ -140,12 +140,13 @@ class Fuser {
   void try_attend_prepare(Value v) {
     if (!g_.get_if<Attention>(v)) return;
     const Value q_result = input(v, 0), key_write = input(v, 1), value_write = input(v, 2);
-    if (!free(key_write) || !free(value_write) || !used_once(q_result)) return;
+    if (key_write == value_write || !free(key_write) || !free(value_write) || !used_once(q_result)) return;
     if (!used_once(input(key_write, 0)) || !g_.get_if<KvWrite>(key_write) || !g_.get_if<KvWrite>(value_write))
       return;
     const Peeled q = peel(q_result), k = peel(input(key_write, 0));
     const Value values = through_reshape(input(value_write, 0));
     if (static_cast<bool>(q.rope) != static_cast<bool>(k.rope)) return;
+    if (q.rope && g_.get_if<Rope>(q.rope)->first != 0) return;  // the fused rotation begins with the head
     if (q.rope &&
         (input(q.rope, 1) != input(k.rope, 1) || !same(*g_.get_if<Rope>(q.rope), *g_.get_if<Rope>(k.rope))))
       return;
@@ -156,7 +157,9 @@ class Fuser {
                        value_write});
   }
 
-  static bool same(const Rope& a, const Rope& b) { return a.style == b.style && a.magnitude == b.magnitude; }
+  static bool same(const Rope& a, const Rope& b) {
+    return a.style == b.style && a.magnitude == b.magnitude && a.first == b.first;
+  }
   DType weight_type(Value linear) const { return g_[input(linear, 1)].type.dtype; }
 
   const Graph& g_;

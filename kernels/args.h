@@ -11,13 +11,19 @@
 
 namespace medlar::kernels {
 
-// y[t] = scale * table[token_ids[t]]
+// Which row of a table a token gets.
+enum class EmbedBy : std::uint8_t { token, position };
+
+// y[t] = scale * table[r], where r is the token's id or its position; positions past the table have its last
+// row.
 struct EmbedArgs {
-  const void* table;  // (vocab, dim) of `type`
+  const void* table;  // (table_rows, dim) of `type`
   DType type;
   std::int64_t dim;
   float scale;
   float* y;  // (T, dim)
+  EmbedBy by = EmbedBy::token;
+  std::int64_t table_rows = 0;  // of positions
 };
 
 // y[r] = x[rows[r]]
@@ -70,6 +76,7 @@ enum class UnaryOp : std::uint8_t {
   silu,
   gelu,     // tanh approximation
   sigmoid,  // 1 / (1 + e^-x)
+  gelu_erf  // x times the normal distribution below x (Hendrycks & Gimpel 2016)
 };
 
 struct UnaryArgs {
@@ -81,7 +88,13 @@ struct UnaryArgs {
   float* y;
 };
 
-enum class Activation : std::uint8_t { none, silu, gelu };  // gelu: the tanh approximation
+enum class Activation : std::uint8_t {
+  none,
+  silu,
+  gelu,          // the tanh approximation
+  clamped_silu,  // g sigmoid(1.702 g) * (u + 1) with g = min(gate, 7), u = clamp(up, -7, 7) (OpenAI 2025)
+};
+inline constexpr float kClampedSlope = 1.702F, kClampedLimit = 7;
 
 // y = activation(gate) * up   (Shazeer 2020)
 struct GluArgs {
@@ -201,14 +214,23 @@ struct LinearArgs {
   std::int64_t copy_bytes = 0;  // as PrepareArgs's
 };
 
-// Which experts each row uses, and how much of each (Shazeer et al. 2017): the softmax of the row's logits,
-// but 0 outside its `used` largest values, of equal ones the first; when `normalize`, the others sum to 1.
-// Exactly `used` values of each row are not 0.
+// What a router's logit says of an expert: its share in the softmax over the row, or its own sigmoid.
+enum class RouteScore : std::uint8_t { softmax, sigmoid };
+
+// Which experts each row uses, and how much of each (Shazeer et al. 2017): the row's scores, but 0 outside
+// its `used` best; when `normalize`, the others sum to 1; all of that times `scale`. The best have the
+// largest score plus bias, of equal ones the first (Wang et al. 2024). Where there are groups of neighbouring
+// experts, they are of the `groups_used` best groups, which are those with the largest sum of their
+// `group_best` best experts (DeepSeek-AI 2024). Exactly `used` values of each row are not 0.
 struct RouteArgs {
-  const float* logits;  // (rows, experts)
+  const float* logits;          // (rows, experts)
+  const float* bias = nullptr;  // (experts), or none
   RowCount rows;
   std::int64_t experts, used;
+  RouteScore score = RouteScore::softmax;
   bool normalize;
+  std::int64_t groups = 1, groups_used = 1, group_best = 1;
+  float scale = 1;
   float* y;  // (rows, experts)
 };
 
@@ -226,6 +248,7 @@ struct ExpertMatrices {
   const void* weight;  // (experts, n, k) of `type`
   RowsDotFn dot;       // the kernel for `type`
   DType type;
+  const float* bias = nullptr;  // (experts, n), or none
 };
 
 // y[p] = activation(gate_e x[r]) * (up_e x[r]) for each pair p of row r and expert e.
@@ -255,8 +278,8 @@ enum class RopeStyle : std::uint8_t {
   halves,    // rotates (x[i], x[i + rope_dim/2]) (neox: qwen, gemma, phi)
 };
 
-// Rotary position embedding (Su et al. 2021). Angles are position * inv_freq[i]; values past rope_dim pass
-// through.
+// Rotary position embedding (Su et al. 2021) of values [first, first + rope_dim) of a head. Angles are
+// position * inv_freq[i]; other values pass through.
 struct RopeArgs {
   const float* x;  // (T, heads, head_dim)
   std::int64_t heads, head_dim, rope_dim;
@@ -264,6 +287,28 @@ struct RopeArgs {
   const float* inv_freq;  // (rope_dim / 2)
   float magnitude;        // multiplies sin and cos (YaRN), else 1
   float* y;               // like x; may equal x
+  std::int64_t first = 0;
+};
+
+// A matrix for each head, for its first k values; the rest of them pass through:
+// y[t, h] = (W_h x[t, h, :k], x[t, h, k:]).
+struct HeadLinearArgs {
+  const float* x;      // (rows, heads, k + rest)
+  const void* weight;  // (heads, n, k) of `type`
+  DType type;
+  RowsDotFn dot;  // the exact kernel for `type`
+  RowCount rows;
+  std::int64_t heads, n, k, rest;
+  float* y;  // (rows, heads, n + rest)
+};
+
+// y = (a, b), row by row.
+struct ConcatArgs {
+  const float* a;  // (rows, a_width)
+  const float* b;  // (rows, b_width)
+  RowCount rows;
+  std::int64_t a_width, b_width;
+  float* y;  // (rows, a_width + b_width)
 };
 
 // The keys and values of one layer, in pages: page p, head h, token t starts at
@@ -301,8 +346,10 @@ struct AttendPrepareArgs {
   int group;
 };
 
-// Causal attention of each token over its own sequence's cache, heads grouped over KV heads:
-// y = softmax(cap(scale q k^T)) v, with keys at positions (p - window, p] where window > 0.
+// Attention of each token over its own sequence's cache, heads grouped over KV heads:
+// y = softmax(cap(scale q k^T)) v, causal with keys at positions (p - window, p] where window > 0. Else a
+// token also sees those after it up to the last of its sequence in this step, in which its tokens lie one
+// behind the other: (p - window, p + window).
 struct AttentionArgs {
   const float* q;  // (T, heads, head_dim)
   std::int64_t heads;
@@ -318,6 +365,7 @@ struct AttentionArgs {
   // attention_merge, which then follows with the same arguments. Null: nothing is split, nothing follows.
   float* partials;
   bool uniform = false;  // a token's result must not depend on those beside it
+  bool causal = true;
 };
 
 inline constexpr std::int64_t kAttentionRows = 64;  // query rows, tokens times heads, of a partial result

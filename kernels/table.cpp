@@ -25,10 +25,14 @@ std::string_view name(KernelOp op) {
       return "glu";
     case KernelOp::temperature:
       return "temperature";
+    case KernelOp::concat:
+      return "concat";
     case KernelOp::prepare:
       return "prepare";
     case KernelOp::linear:
       return "linear";
+    case KernelOp::head_linear:
+      return "head_linear";
     case KernelOp::route:
       return "route";
     case KernelOp::expert_glu:

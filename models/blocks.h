@@ -17,10 +17,12 @@ struct AttentionBias {
 template <class Visitor>
 void visit(Visitor& tensor, nn::Attention& a, const DecoderConfig& c, AttentionBias bias = {}) {
   a.heads = c.heads, a.kv_heads = c.kv_heads;
-  tensor("attn_q", a.q, c.heads * c.head_dim, c.dim, bias.qkv);
-  tensor("attn_k", a.k, c.kv_heads * c.head_dim, c.dim, bias.qkv);
-  tensor("attn_v", a.v, c.kv_heads * c.v_dim, c.dim, bias.qkv);
+  const std::int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim, v = c.kv_heads * c.v_dim;
   tensor("attn_output", a.o, c.dim, c.heads * c.v_dim, bias.o);
+  if (tensor.has("attn_qkv")) return tensor("attn_qkv", {{a.q, q}, {a.k, k}, {a.v, v}}, c.dim);
+  tensor("attn_q", a.q, q, c.dim, bias.qkv);
+  tensor("attn_k", a.k, k, c.dim, bias.qkv);
+  tensor("attn_v", a.v, v, c.dim, bias.qkv);
 }
 
 template <class Visitor>
@@ -57,11 +59,11 @@ struct MoeConfig : DecoderConfig {
 };
 
 template <class Visitor>
-void visit(Visitor& tensor, nn::Moe& moe, const MoeConfig& c) {
-  tensor("ffn_gate_inp", moe.router, c.experts, c.dim);
-  tensor("ffn_gate_exps", moe.gate, c.experts, c.expert_ffn, c.dim);
-  tensor("ffn_up_exps", moe.up, c.experts, c.expert_ffn, c.dim);
-  tensor("ffn_down_exps", moe.down, c.experts, c.dim, c.expert_ffn);
+void visit(Visitor& tensor, nn::Moe& moe, const MoeConfig& c, Bias bias = Bias::none) {
+  tensor("ffn_gate_inp", moe.router, c.experts, c.dim, bias);
+  tensor("ffn_gate_exps", moe.gate, c.experts, c.expert_ffn, c.dim, bias);
+  tensor("ffn_up_exps", moe.up, c.experts, c.expert_ffn, c.dim, bias);
+  tensor("ffn_down_exps", moe.down, c.experts, c.dim, c.expert_ffn, bias);
 }
 
 // The file has its matrices as those of an MLP.

@@ -30,6 +30,7 @@ class ConfigReader {
   void operator()(std::string_view key, float& field, float otherwise) const;
   void operator()(std::string_view key, bool& field, bool otherwise) const;
   void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
+  void operator()(std::string_view key, bool& field, bool otherwise) const;
   // One for each of `layers`: from the file's array, or from its number n, or else `otherwise`, of which
   // every nth layer is false and all others are true.
   void operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,

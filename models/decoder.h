@@ -65,6 +65,7 @@ Model build_decoder(const Source& source) {
   model.graph.set_output(m.forward(model.graph));
   model.graph.verify();
   model.config = m.cfg;
+  if constexpr (requires { M::encoder; }) model.encoder = M::encoder;
   return model;
 }
 

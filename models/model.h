@@ -22,6 +22,8 @@ struct Source {
 struct Model {
   ir::Graph graph;
   DecoderConfig config;
+  // It reads whole texts, each token seeing those behind it as well: its output is hidden states, not logits.
+  bool encoder = false;
 };
 
 struct Architecture {

@@ -29,7 +29,7 @@ class WeightBinder {
   void operator()(std::string_view name, nn::Embedding& e, std::int64_t vocab, std::int64_t dim);
   void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
                   Bias bias = Bias::none);
-  // One tensor whose rows are those of several products, in their order.
+  // One tensor whose rows are those of several products, in their order; so may be its bias.
   struct Part {
     nn::Linear& linear;
     std::int64_t out;
@@ -38,7 +38,13 @@ class WeightBinder {
   void operator()(std::string_view name, nn::RmsNorm& n, std::int64_t dim);
   void operator()(std::string_view name, nn::LayerNorm& n, std::int64_t dim, Bias bias = Bias::none);
   void operator()(std::string_view name, nn::LinearStack& l, std::int64_t count, std::int64_t out,
-                  std::int64_t in);
+                  std::int64_t in, Bias bias = Bias::none);
+  // The first row of a matrix of f32.
+  void first_row(std::string_view name, ir::Value& row, std::int64_t dim);
+  // f32 numbers of any shape, under their whole name behind the prefix.
+  void operator()(std::string_view name, ir::Value& values, const Shape& shape);
+  // Matrices of any type, one behind the other.
+  void matrices(std::string_view name, ir::Value& stack, const Shape& shape);
 
   // A tensor that is seen in another shape than the file gives it.
   void reshaped(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
@@ -49,6 +55,9 @@ class WeightBinder {
     weight = graph_.weight(full, {t.type, seen, t.bytes});
   }
 
+  bool has_bias(std::string_view name) const {
+    return file_.find_tensor(prefix_ + std::string(name) + ".bias") != nullptr;
+  }
   bool has(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".weight") != nullptr;
   }
@@ -62,7 +71,8 @@ class WeightBinder {
   // Throws Error(bad_file) where it is missing or has another shape.
   const TensorView& tensor(const std::string& name, const Shape& shape) const;
   ir::Value bind(const std::string& name, const Shape& shape);
-  ir::Value bind_f32(const std::string& name, std::int64_t size);
+  ir::Value part(const std::string& name, const Shape& in_file, std::int64_t at, const Shape& seen);
+  ir::Value bind_f32(const std::string& name, const Shape& shape);
 
   const gguf::File& file_;
   ir::Graph& graph_;

@@ -67,8 +67,16 @@ Value attend(Graph& g, const Attention::Heads& x, const Attend& how) {
   const int layer = g.add_kv_layer({.heads = k[0], .k_dim = k[1], .v_dim = v[1], .window = how.window});
   const Value keys = ir::kv_write(g, x.k, layer, ir::KvPart::key);
   const Value values = ir::kv_write(g, x.v, layer, ir::KvPart::value);
-  const Value y = ir::attention(g, x.q, keys, values, {layer, how.scale, how.softcap});
+  const Value y = ir::attention(g, x.q, keys, values, {layer, how.scale, how.softcap, how.causal}, how.sinks);
   return ir::reshape(g, y, {g[y].type.width()});
+}
+
+Value attend_latent(Graph& g, Value q, Value keys, const Attend& how, std::int64_t v_dim) {
+  const Value k = heads(g, keys, 1);
+  const int layer =
+      g.add_kv_layer({.heads = 1, .k_dim = g[k].type.shape[1], .v_dim = 0, .window = how.window});
+  const Value written = ir::kv_write(g, k, layer, ir::KvPart::key);
+  return ir::attention(g, q, written, written, {layer, how.scale, how.softcap, how.causal, v_dim}, how.sinks);
 }
 
 }  // namespace medlar::nn

@@ -116,10 +116,16 @@ struct Attend {
   std::int64_t window = 0;  // tokens that a query sees, itself included; 0: all
   float scale = 1;
   float softcap = 0;  // 0: none
+  Value sinks = {};   // (heads) logits that take probability and give nothing (Xiao et al. 2023), or none
+  bool causal = true;
 };
 
 // Writes k and v to the cache of a new layer and attends with q: (tokens, heads, dim) -> (tokens, heads *
 // dim).
 Value attend(Graph& g, const Attention::Heads& x, const Attend& how);
+
+// The same where values are the first v_dim values of keys (tokens, width), of one head for all queries:
+// (tokens, heads, width) -> (tokens, heads, v_dim).
+Value attend_latent(Graph& g, Value q, Value keys, const Attend& how, std::int64_t v_dim);
 
 }  // namespace medlar::nn

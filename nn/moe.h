@@ -7,12 +7,14 @@ namespace medlar::nn {
 
 struct LinearStack {
   Value weight;  // (count, out, in)
+  Value bias;    // (count, out), or none
 };
 
 // x -> sum over the `used` experts with the largest router logits of their weight times down(act(gate x) up
 // x) (Shazeer et al. 2017; Fedus et al. 2022).
 struct Moe {
   Linear router;               // (experts, dim)
+  Value choice_bias;           // (experts), which only chooses (Wang et al. 2024), or none
   LinearStack gate, up, down;  // (experts, ffn, dim) twice, (experts, dim, ffn)
 
   // (rows, dim) -> (rows, dim)

@@ -4,10 +4,12 @@
 #include <variant>
 
 #include "ir/ops/attention.h"
+#include "ir/ops/concat.h"
 #include "ir/ops/elementwise.h"
 #include "ir/ops/embed.h"
 #include "ir/ops/experts.h"
 #include "ir/ops/gather_rows.h"
+#include "ir/ops/head_linear.h"
 #include "ir/ops/layer_norm.h"
 #include "ir/ops/linear.h"
 #include "ir/ops/received.h"
@@ -19,7 +21,8 @@
 
 namespace medlar::ir {
 
-using Op = std::variant<Weight, Table, Embed, GatherRows, RmsNorm, LayerNorm, Linear, Binary, Unary, Glu,
-                        Route, Experts, Reshape, Rope, Temperature, KvWrite, Attention, Received>;
+using Op =
+    std::variant<Weight, Table, Embed, GatherRows, RmsNorm, LayerNorm, Linear, Binary, Unary, Glu, Route,
+                 Experts, Reshape, Rope, Temperature, KvWrite, Attention, Received, HeadLinear, Concat>;
 
 }  // namespace medlar::ir

@@ -25,11 +25,14 @@ struct KvWrite {  // inputs: x (tokens, kv_heads, dim)
   Cost cost(Inputs in) const { return {2.0 * static_cast<double>(in[0].width()), 0}; }
 };
 
+// Values may be those of the keys' rows, of which they are then the first v_dim.
 struct Attention {  // inputs: q (tokens, heads, head_dim), keys, values (states), and maybe sinks (heads) f32
   static constexpr std::string_view name = "attention";
   int layer = 0;
   float scale = 1;
   float softcap = 0;  // 0: none
+  bool causal = true;
+  std::int64_t v_dim = 0;  // 0: a row of values as it was written
 
   ValueType infer(Inputs in) const {
     expect(in.size() == 3 || in.size() == 4, name, "q, keys, values and perhaps sinks");
@@ -40,7 +43,8 @@ struct Attention {  // inputs: q (tokens, heads, head_dim), keys, values (states
     expect(kv_heads > 0 && heads % kv_heads == 0 && in[2].shape[0] == kv_heads, name,
            "heads that KV heads divide");
     expect(in[1].shape[1] == in[0].shape[1], name, "keys as wide as queries");
-    return ValueType::activations(RowCount::tokens, {heads, in[2].shape[1]});
+    expect(v_dim >= 0 && v_dim <= in[2].shape[1], name, "values within a row of the cache");
+    return ValueType::activations(RowCount::tokens, {heads, v_dim > 0 ? v_dim : in[2].shape[1]});
   }
   // Arithmetic grows with the context; this is the part that does not.
   Cost cost(Inputs in) const { return {2.0 * static_cast<double>(in[0].width()), 0}; }

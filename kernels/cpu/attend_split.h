@@ -17,6 +17,7 @@ struct Unit {
   int64_t begin, end;
   int64_t kv_head, head, heads;
   int64_t first_page, pages;
+  int64_t run_last;  // position of the sequence's last token in the step
 
   int64_t rows() const { return (end - begin) * heads; }
   int64_t page_cost() const { return kPageCost + rows(); }
@@ -24,6 +25,18 @@ struct Unit {
 
 MEDLAR_INLINE int64_t first_key(const AttentionArgs& a, int64_t position) {
   return a.window > 0 ? greatest(0, position - a.window + 1) : 0;
+}
+
+// The last key that a token at `position` sees.
+MEDLAR_INLINE int64_t last_key(const AttentionArgs& a, int64_t position, int64_t run_last) {
+  if (a.causal) return position;
+  return a.window > 0 ? least(run_last, position + a.window - 1) : run_last;
+}
+
+// Position of the last token of the sequence of token t, whose tokens lie one behind the other.
+MEDLAR_INLINE int64_t last_of_run(const Step& step, int64_t t) {
+  while (t + 1 < step.tokens && step.sequences[t + 1] == step.sequences[t]) ++t;
+  return step.positions[t];
 }
 
 // Calls fn(unit) for every unit, one KV head after the other.
@@ -34,7 +47,14 @@ void each_unit(const AttentionArgs& a, const Step& step, Fn fn) {
   // Values' numbers are rounded by the largest scale that the block sees of a page (codes.h).
   const int64_t most = a.uniform ? 1 : greatest(1, least(kMaxBlockTokens, kAttentionRows * parts / group));
   for (int64_t kv_head = 0; kv_head < a.k.heads; ++kv_head) {
-    Unit unit{.begin = 0, .end = 0, .kv_head = kv_head, .head = 0, .heads = 0, .first_page = 0, .pages = 0};
+    Unit unit{.begin = 0,
+              .end = 0,
+              .kv_head = kv_head,
+              .head = 0,
+              .heads = 0,
+              .first_page = 0,
+              .pages = 0,
+              .run_last = 0};
     for (; unit.begin < step.tokens; unit.begin = unit.end) {
       unit.end = unit.begin + 1;
       while (unit.end < step.tokens && unit.end - unit.begin < most &&
@@ -43,7 +63,9 @@ void each_unit(const AttentionArgs& a, const Step& step, Fn fn) {
         ++unit.end;
       }
       unit.first_page = first_key(a, step.positions[unit.begin]) / kPageTokens;
-      unit.pages = step.positions[unit.end - 1] / kPageTokens + 1 - unit.first_page;
+      if (!a.causal) unit.run_last = last_of_run(step, unit.begin);
+      unit.pages =
+          last_key(a, step.positions[unit.end - 1], unit.run_last) / kPageTokens + 1 - unit.first_page;
       for (int64_t part = 0; part < parts; ++part) {
         unit.head = kv_head * group + group * part / parts;
         unit.heads = kv_head * group + group * (part + 1) / parts - unit.head;

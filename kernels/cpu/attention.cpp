@@ -86,7 +86,7 @@ struct Block {
 
   void run(Range pages) const {
     const int64_t first = first_key(a, step.positions[unit.begin]);
-    const int64_t last = step.positions[unit.end - 1];
+    const int64_t last = last_key(a, step.positions[unit.end - 1], unit.run_last);
     load_queries();
     start(pages.begin == 0);
     for (int64_t page = unit.first_page + pages.begin; page < unit.first_page + pages.end; ++page) {
@@ -197,7 +197,7 @@ struct Block {
     float* row = w.weights + r * kPageTokens;
     const int64_t position = step.positions[token(r)];
     const int64_t seen_from = greatest(keys.begin, first_key(a, position) - base);
-    const int64_t seen_to = least(keys.end, position - base + 1);
+    const int64_t seen_to = least(keys.end, last_key(a, position, unit.run_last) - base + 1);
     if (a.softcap > 0) {
       const F cap = splat(a.softcap);
       for (int i = 0; i < kPageTokens; i += kLanes) {

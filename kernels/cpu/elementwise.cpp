@@ -48,6 +48,8 @@ void unary(const void* args, const Step& step, const Slice& slice) {
       return map(range, a.x, a.x, a.y, [](F x, F) { return gelu(x); });
     case UnaryOp::sigmoid:
       return map(range, a.x, a.x, a.y, [](F x, F) { return times_sigmoid(splat(1.0f), x); });
+    case UnaryOp::gelu_erf:
+      return map(range, a.x, a.x, a.y, [](F x, F) { return gelu_erf(x); });
   }
 }
 
@@ -61,6 +63,17 @@ void temperature(const void* args, const Step& step, const Slice& slice) {
   }
 }
 
+// Slices share the rows.
+void concat(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const ConcatArgs*>(args);
+  const Range mine = share(resolve(a.rows, step), 1, slice);
+  for (int64_t r = mine.begin; r < mine.end; ++r) {
+    float* y = a.y + r * (a.a_width + a.b_width);
+    memcpy(y, a.a + r * a.a_width, static_cast<size_t>(a.a_width) * sizeof(float));
+    memcpy(y + a.a_width, a.b + r * a.b_width, static_cast<size_t>(a.b_width) * sizeof(float));
+  }
+}
+
 void gate(Activation activation, Range range, const float* gates, const float* up, float* y) {
   switch (activation) {
     case Activation::none:
@@ -69,6 +82,8 @@ void gate(Activation activation, Range range, const float* gates, const float* u
       return map(range, gates, up, y, [](F g, F u) { return silu(g) * u; });
     case Activation::gelu:
       return map(range, gates, up, y, [](F g, F u) { return gelu(g) * u; });
+    case Activation::clamped_silu:
+      return map(range, gates, up, y, [](F g, F u) { return clamped_silu(g, u); });
   }
 }
 

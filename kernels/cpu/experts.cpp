@@ -93,7 +93,7 @@ size_t dot_scratch(ActKind kind, int64_t rows, bool uniform) {
   return rows < kPanelFrom && !uniform ? 0 : kind == ActKind::f32 ? dot_f32_scratch() : dot_q8_scratch();
 }
 
-// Rows `columns` of an expert's matrix (n, k) by `rows` prepared rows.
+// Rows `columns` of an expert's matrix (n, k) by `rows` prepared rows, with its bias.
 struct Product {
   const ExpertMatrices& matrices;
   int64_t n, k;
@@ -114,6 +114,13 @@ struct Product {
          .ldy = ldy,
          .scratch = scratch,
          .uniform = uniform});
+    if (!matrices.bias) return;
+    const float* bias = matrices.bias + expert * n + columns.begin;
+    for (int64_t i = 0; i < rows; ++i) {
+      each({0, columns.size()}, [&](int64_t j, auto lanes) __attribute__((always_inline)) {
+        store(y + i * ldy + j, load(y + i * ldy + j, lanes) + load(bias + j, lanes), lanes);
+      });
+    }
   }
 };
 

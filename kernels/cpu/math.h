@@ -34,6 +34,26 @@ MEDLAR_INLINE F gelu(F x) {
   return times_sigmoid(x, u);
 }
 
+// x times the normal distribution below x, to 2^-22 |x|; 1 - erf by 7.1.26 of Abramowitz & Stegun (1964).
+MEDLAR_INLINE F gelu_erf(F x) {
+  const F z = absolute(x) * splat(0.70710678f);
+  const F t = splat(1.0f) / fma(z, splat(0.3275911f), splat(1.0f));
+  F p = splat(1.061405429f);
+  p = fma(p, t, splat(-1.453152027f));
+  p = fma(p, t, splat(1.421413741f));
+  p = fma(p, t, splat(-0.284496736f));
+  p = fma(p, t, splat(0.254829592f));
+  const F beyond = splat(0.5f) * p * t * exponential(splat(0.0f) - z * z);
+  return x * select_less(x, splat(0.0f), beyond, splat(1.0f) - beyond);
+}
+
+// g sigmoid(1.702 g) (u + 1) of a gate and a factor that are clamped (kernels/args.h: Activation).
+MEDLAR_INLINE F clamped_silu(F gate, F up) {
+  const F limit = splat(kClampedLimit);
+  const F g = smaller(limit, gate), u = larger(splat(-kClampedLimit), smaller(limit, up));
+  return times_sigmoid(g, g * splat(kClampedSlope)) * (u + splat(1.0f));
+}
+
 // 3 ulp. Near 0 an odd polynomial, elsewhere 1 - 2 / (e^2x + 1).
 MEDLAR_INLINE F hyperbolic_tangent(F x) {
   const F z = x * x;

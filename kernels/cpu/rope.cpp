@@ -66,10 +66,11 @@ void rope(const void* args, const Step& step, const Slice& slice) {
     }
     const float* x = a.x + i * a.head_dim;
     float* y = a.y + i * a.head_dim;
-    rotate(turn, x, y);
+    rotate(turn, x + a.first, y + a.first);
     if (y != x) {
-      const auto rest = static_cast<size_t>(a.head_dim - a.rope_dim);
-      memcpy(y + a.rope_dim, x + a.rope_dim, rest * sizeof(float));
+      const int64_t end = a.first + a.rope_dim;
+      memcpy(y, x, static_cast<size_t>(a.first) * sizeof(float));
+      memcpy(y + end, x + end, static_cast<size_t>(a.head_dim - end) * sizeof(float));
     }
   }
 }

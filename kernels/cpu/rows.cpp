@@ -12,7 +12,9 @@ void embed(const void* args, const Step& step, const Slice& slice) {
   const Range mine = share(step.tokens, 1, slice);
   for (int64_t t = mine.begin; t < mine.end; ++t) {
     float* y = a.y + t * a.dim;
-    decode_values(a.type, static_cast<const std::byte*>(a.table) + step.token_ids[t] * row_bytes, y, a.dim);
+    const int64_t row =
+        a.by == EmbedBy::token ? step.token_ids[t] : least(step.positions[t], a.table_rows - 1);
+    decode_values(a.type, static_cast<const std::byte*>(a.table) + row * row_bytes, y, a.dim);
     for (int64_t i = 0; i < a.dim; ++i) y[i] *= a.scale;
   }
 }

@@ -119,6 +119,7 @@ struct Block {
   TileUnit& unit;
   TokenBlock tokens;
   int64_t kv_head, group;  // `group` query heads share it
+  int64_t run_last;        // position of the sequence's last token in the step
 
   int64_t depth() const { return deep(a.k.dim); }
   int64_t value_tiles() const { return tiles(a.v.dim); }
@@ -128,9 +129,15 @@ struct Block {
     return (tokens.begin + r / group) * a.heads + kv_head * group + r % group;
   }
 
+  // The last key that a token at `position` sees.
+  int64_t last_key(int64_t position) const {
+    if (a.causal) return position;
+    return a.window > 0 ? least(run_last, position + a.window - 1) : run_last;
+  }
+
   void run() const {
     load_queries();
-    const int64_t first = step.positions[tokens.begin], last = step.positions[tokens.end - 1];
+    const int64_t first = step.positions[tokens.begin], last = last_key(step.positions[tokens.end - 1]);
     const int64_t from = a.window > 0 ? greatest(0, first - a.window + 1) : 0;
     for (int64_t page = from / kPageTokens; page <= last / kPageTokens; ++page) {
       const int64_t base = page * kPageTokens;
@@ -139,8 +146,8 @@ struct Block {
       decode(a.v, page, keys, value_tiles() * kTile, [&](const auto& rows) { pack_values(rows); });
       if (page < last / kPageTokens) prefetch(page + 1);
       // Some query does not see some of these keys.
-      const bool border = keys.size() < kPageTokens || base + kPageTokens - 1 > first ||
-                          (a.window > 0 && base <= last - a.window);
+      const bool border = keys.size() < kPageTokens || base + kPageTokens - 1 > last_key(first) ||
+                          (a.window > 0 && base <= step.positions[tokens.end - 1] - a.window);
       attend(base, border);
     }
     store_results();
@@ -241,7 +248,8 @@ struct Block {
   void attend(int64_t base, bool border) const {
     const int64_t count = tiles(rows());
     int64_t tile = 0;
-    while (w.position[least(rows(), (tile + kPanelColumns) * kTile) - 1] < base) tile += kPanelColumns;
+    while (last_key(w.position[least(rows(), (tile + kPanelColumns) * kTile) - 1]) < base)
+      tile += kPanelColumns;
     const int64_t begin = tile;
     multiply_keys(pair_at(tile));
     for (; tile < count; tile += kPanelColumns) {
@@ -302,10 +310,12 @@ struct Block {
   void mask(float* logits, int64_t columns, int64_t tile, int64_t base) const {
     const __m512i position = _mm512_loadu_si512(w.position + tile * kTile);
     const auto window = static_cast<int>(a.window > 0 ? a.window : INT32_MAX);
+    const int ahead = a.causal ? 0 : window - 1;
     for (int64_t key = 0; key < kPageTokens; ++key) {
       const __m512i behind = _mm512_sub_epi32(position, _mm512_set1_epi32(static_cast<int>(base + key)));
-      const __mmask16 seen = _mm512_cmpge_epi32_mask(behind, _mm512_setzero_si512()) &
-                             _mm512_cmplt_epi32_mask(behind, _mm512_set1_epi32(window));
+      __mmask16 seen = _mm512_cmpge_epi32_mask(behind, _mm512_set1_epi32(-ahead)) &
+                       _mm512_cmplt_epi32_mask(behind, _mm512_set1_epi32(window));
+      if (!a.causal && base + key > run_last) seen = 0;
       float* at = row(logits, columns, key);
       store(at, _mm512_mask_blend_ps(seen, splat(-INFINITY), load(at)));
     }
@@ -365,8 +375,15 @@ struct Block {
   }
 };
 
-// Queries of a block of tokens are enough for tiles.
-bool pays(TokenBlock tokens, int64_t group) { return (tokens.end - tokens.begin) * group >= kLeastRows; }
+// Queries of a block of tokens are enough for tiles. A sequence that is not causal is not taken apart.
+bool pays(const AttentionArgs& a, TokenBlock tokens, int64_t group) {
+  return (tokens.end - tokens.begin) * group >= kLeastRows || !a.causal;
+}
+
+int64_t last_of_run(const Step& step, int64_t t) {
+  while (t + 1 < step.tokens && step.sequences[t + 1] == step.sequences[t]) ++t;
+  return step.positions[t];
+}
 
 int64_t most_tokens(int64_t group) { return greatest(1, least(kMaxBlockTokens, kMaxRows / group)); }
 
@@ -376,7 +393,7 @@ bool any_tiles(const AttentionArgs& a, const Step& step) {
   if (!a.tiles || group > kMaxRows) return false;
   for (int64_t t = 0; t < step.tokens;) {
     const TokenBlock tokens = block_at(step, t, most_tokens(group));
-    if (pays(tokens, group)) return true;
+    if (pays(a, tokens, group)) return true;
     t = tokens.end;
   }
   return false;
@@ -414,7 +431,7 @@ void attention(const void* args, const Step& step, const Slice& slice) {
   for (int64_t t = 0; t < step.tokens;) {
     const TokenBlock tokens = block_at(step, t, most_tokens(group));
     t = tokens.end;
-    if (!pays(tokens, group)) {
+    if (!pays(a, tokens, group)) {
       others.end = tokens.end;
       continue;
     }
@@ -422,7 +439,8 @@ void attention(const void* args, const Step& step, const Slice& slice) {
     others = {tokens.end, tokens.end};
     TileUnit tile_unit;
     for (int64_t kv_head = 0; kv_head < a.k.heads; ++kv_head)
-      if (turns.next()) Block{a, step, work, tile_unit, tokens, kv_head, group}.run();
+      if (turns.next())
+        Block{a, step, work, tile_unit, tokens, kv_head, group, last_of_run(step, t - 1)}.run();
   }
   if (others.begin < others.end) without_tiles(a, step, others, slice);
 }

@@ -52,9 +52,13 @@ int64_t strip_height(int64_t n, int64_t most, int64_t threads, bool pairs) {
   return ((share + strips - 1) / strips + granule - 1) / granule * granule;
 }
 
-// gate = activation(gate) * up
+// gate = activation(gate) * up, or what clamped_silu is.
 MEDLAR_INLINE void gate(Activation activation, F (&gates)[kTile], const F (&up)[kTile]) {
   for (int64_t i = 0; i < kTile; ++i) {
+    if (activation == Activation::clamped_silu) {
+      gates[i] = clamped_silu(gates[i], up[i]);
+      continue;
+    }
     if (activation == Activation::silu) gates[i] = silu(gates[i]);
     if (activation == Activation::gelu) gates[i] = gelu(gates[i]);
     gates[i] = gates[i] * up[i];

@@ -1,4 +1,4 @@
-// Causal attention of one token's query head over its sequence's paged cache (kernels/args.h: AttentionArgs),
+// Attention of one token's query head over its sequence's paged cache (kernels/args.h: AttentionArgs),
 // with the running maximum and sum of Milakov & Gimelshein 2018. The keys are divided into `splits` parts,
 // one threadgroup each (Flash-Decoding, Dao et al. 2023); within one, each simdgroup takes 32 keys at a time:
 // a lane a key for the logits, a lane a column for the values. Grid: (heads, tokens, splits). With more than
@@ -9,7 +9,7 @@
 #include "kernels/gpu/pages.h"
 #include "kernels/gpu/weights.h"
 
-enum { kAttendSimdgroups = 4, kAttendMaxDim = 512, kAttendColumns = kAttendMaxDim / 32 };
+enum { kAttendSimdgroups = 4, kAttendMaxDim = 512, kAttendMaxKey = 576, kAttendColumns = kAttendMaxDim / 32 };
 
 // A weighted sum of values in progress: `sum` columns lane, lane + 32, ... over weights exp(logit - top).
 struct Running {
@@ -28,10 +28,25 @@ struct KeyRange {
   u32 first, end;
 };
 
-// Part `split` of the keys that the token at `position` sees, in whole chunks of 32.
-FN KeyRange key_range(const CONSTANT AttentionParams& p, u32 position, u32 split) {
-  const u32 end = position + 1;
-  const u32 first = p.window > 0 && end > p.window ? end - p.window : 0;
+// The last key that token t sees: its own, or up to the last of its sequence in the step.
+FN u32 last_key(const CONSTANT AttentionParams& p, const DEVICE i32* positions, const DEVICE i32* sequences,
+                u32 tokens, u32 t) {
+  const u32 position = (u32)positions[t];
+  if (p.causal) return position;
+  while (t + 1 < tokens && sequences[t + 1] == sequences[t]) ++t;
+  const u32 last = (u32)positions[t];
+  return p.window > 0 && position + p.window - 1 < last ? position + p.window - 1 : last;
+}
+
+// What a token sees.
+struct Sight {
+  u32 position, last;
+};
+
+// Part `split` of the keys that a token sees, in whole chunks of 32.
+FN KeyRange key_range(const CONSTANT AttentionParams& p, const THREAD Sight& sight, u32 split) {
+  const u32 end = sight.last + 1;
+  const u32 first = p.window > 0 && sight.position + 1 > p.window ? sight.position + 1 - p.window : 0;
   const u32 chunk0 = first / 32, chunks = ceil_div(end, 32) - chunk0, per_split = ceil_div(chunks, p.splits);
   KeyRange range;
   range.first = (chunk0 + split * per_split) * 32;
@@ -101,12 +116,12 @@ FN void merge_simdgroups(const CONSTANT AttentionParams& p, u32 lane, u32 sg, TG
 }
 
 template <class K, class V>
-FN void attend(const CONSTANT AttentionParams& p, const THREAD AttentionIo& io, u32 position,
+FN void attend(const CONSTANT AttentionParams& p, const THREAD AttentionIo& io, const THREAD Sight& sight,
                const THREAD Place& at, const TGMEM f32* q, TGMEM f32* weights, THREAD Running& r) {
   r.top = NO_LOGIT;
   r.total = 0.f;
   UNROLL for (u32 c = 0; c < kAttendColumns; ++c) r.sum[c] = 0.f;
-  const KeyRange range = key_range(p, position, at.z);
+  const KeyRange range = key_range(p, sight, at.z);
   for (u32 first = range.first / 32 * 32 + at.sg * 32; first < range.end; first += kAttendSimdgroups * 32)
     attend_chunk<K, V>(p, io, q, first, range, at.lane, weights + at.sg * 32, r);
 }
@@ -128,7 +143,7 @@ FN void store_attention(const CONSTANT AttentionParams& p, const DEVICE f32* sin
        IN(4, i32, pages), IN(5, f32, q), IN(6, u8, k), IN(7, u8, v), IN(8, f32, sinks),                   \
        OUT(9, f32, y) GRID) {                                                                             \
     GRID_BEGIN                                                                                            \
-    TGARRAY(f32, query, kAttendMaxDim);                                                                   \
+    TGARRAY(f32, query, kAttendMaxKey);                                                                   \
     TGARRAY(f32, weights, kAttendSimdgroups * 32);                                                        \
     TGARRAY(f32, shared, kAttendSimdgroups*(kAttendMaxDim + 2));                                          \
     const u32 h = gk_tgid.x, t = gk_tgid.y;                                                               \
@@ -138,8 +153,9 @@ FN void store_attention(const CONSTANT AttentionParams& p, const DEVICE f32* sin
     tg_barrier();                                                                                         \
     const AttentionIo io = {k, v, pages + (u64)sequences[t] * (u32)step->page_stride[p.group],            \
                             h / (p.heads / p.kv_heads)};                                                  \
+    const Sight sight = {(u32)positions[t], last_key(p, positions, sequences, (u32)step->tokens, t)};     \
     Running r;                                                                                            \
-    attend<K, V>(p, io, (u32)positions[t], at, query, weights, r);                                        \
+    attend<K, V>(p, io, sight, at, query, weights, r);                                                    \
     merge_simdgroups(p, gk_lane, gk_sg, shared, r);                                                       \
     if (gk_sg != 0) return;                                                                               \
     store_attention(p, sinks, h, (u64)(t * p.heads + h) * p.splits + gk_tgid.z, gk_lane, y, r);           \

@@ -57,6 +57,7 @@
   V("kernels/gpu/elementwise.h", 256, binary, )                  \
   V("kernels/gpu/elementwise.h", 256, unary, )                   \
   V("kernels/gpu/elementwise.h", 256, temperature, )             \
+  V("kernels/gpu/elementwise.h", 256, concat, )                  \
   V("kernels/gpu/rows.h", 256, gather_rows, )                    \
   V("kernels/gpu/best_logits.h", 256, best_logits, )             \
   V("kernels/gpu/peak.h", 512, read_peak, )                      \
@@ -128,6 +129,10 @@
   V("kernels/gpu/unpack.h", 256, unpack_##f, UNPACK(unpack_##f, MEDLAR_GPU_ROWS(block)))
 #define MEDLAR_GPU_UNPACK_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_UNPACK, V)
 
+#define MEDLAR_GPU_HEAD_LINEAR(V, f, block) \
+  V("kernels/gpu/head_linear.h", 128, head_linear_##f, HEAD_LINEAR(head_linear_##f, MEDLAR_GPU_ROWS(block)))
+#define MEDLAR_GPU_HEAD_LINEAR_KERNELS(V) MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_HEAD_LINEAR, V)
+
 // Pairs of an expert in one pass over its weights: 1 or up to 8.
 #define MEDLAR_GPU_EXPERT_VEC_1(V, f, block)             \
   V("kernels/gpu/expert_vec.h", 128, expert_vec_##f##_1, \
@@ -195,6 +200,7 @@
   MEDLAR_GPU_LINEAR_FEW_KERNELS(V)     \
   MEDLAR_GPU_LINEAR_TILE_KERNELS(V)    \
   MEDLAR_GPU_UNPACK_KERNELS(V)         \
+  MEDLAR_GPU_HEAD_LINEAR_KERNELS(V)    \
   MEDLAR_GPU_EXPERT_KERNELS(V)         \
   MEDLAR_GPU_ATTENTION_KERNELS(V)      \
   MEDLAR_GPU_FLASH_KERNELS(V)

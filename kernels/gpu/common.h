@@ -77,8 +77,23 @@ FN f32 silu(f32 x) { return x * sigmoid(x); }
 // pi).
 FN f32 gelu(f32 x) { return x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x)); }
 
-FN f32 activate(u32 activation, f32 x) {
-  if (activation == kActivationSilu) return silu(x);
-  if (activation == kActivationGelu) return gelu(x);
-  return x;
+// x times the normal distribution below x; 1 - erf by 7.1.26 of Abramowitz & Stegun (1964).
+FN f32 gelu_erf(f32 x) {
+  const f32 z = g_abs(x) * 0.70710678f, t = 1.f / (1.f + 0.3275911f * z);
+  const f32 p =
+      ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+  const f32 beyond = 0.5f * p * g_exp(-z * z);
+  return x * (x < 0.f ? beyond : 1.f - beyond);
+}
+
+FN f32 clamped_silu(f32 gate, f32 up) {
+  const f32 g = gate > 7.f ? 7.f : gate, u = up > 7.f ? 7.f : up < -7.f ? -7.f : up;
+  return g * sigmoid(1.702f * g) * (u + 1.f);
+}
+
+FN f32 gated(u32 activation, f32 gate, f32 up) {
+  if (activation == kActivationSilu) return silu(gate) * up;
+  if (activation == kActivationGelu) return gelu(gate) * up;
+  if (activation == kActivationClampedSilu) return clamped_silu(gate, up);
+  return gate * up;
 }

@@ -9,7 +9,7 @@ glu(PARAMS(GluParams, p), IN(1, StepCounts, step), IN(2, f32, gate), IN(3, f32, 
   const u32 i = gk_tgid.x * 256 + gk_tid;
   if (i >= p.width || gk_tgid.y >= row_count(step, p.rows)) return;
   const u64 at = (u64)gk_tgid.y * p.width + i;
-  y[at] = activate(p.activation, gate[at]) * up[at];
+  y[at] = gated(p.activation, gate[at], up[at]);
 }
 
 KERNEL(256)
@@ -34,7 +34,17 @@ unary(PARAMS(UnaryParams, p), IN(1, StepCounts, step), IN(2, f32, x), OUT(3, f32
   if (p.op == kUnarySilu) v = silu(v);
   if (p.op == kUnaryGelu) v = gelu(v);
   if (p.op == kUnarySigmoid) v = sigmoid(v);
+  if (p.op == kUnaryGeluErf) v = gelu_erf(v);
   y[at] = v;
+}
+
+KERNEL(256)
+concat(PARAMS(ConcatParams, p), IN(1, StepCounts, step), IN(2, f32, a), IN(3, f32, b), OUT(4, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid, width = p.a_width + p.b_width;
+  if (i >= width || gk_tgid.y >= row_count(step, p.rows)) return;
+  const u64 row = gk_tgid.y;
+  y[row * width + i] = i < p.a_width ? a[row * p.a_width + i] : b[row * p.b_width + i - p.a_width];
 }
 
 KERNEL(256)

@@ -6,9 +6,10 @@
 
 // y has a row for each pair. x has one too, or where p.gather the step's rows: pair_rows[p] for pair p.
 FN LinearIo block_io(const CONSTANT ExpertLinearParams& p, const DEVICE ExpertBlock& block,
-                     const DEVICE i32* pair_rows, const DEVICE u8* weights, DEVICE f32* y) {
+                     const DEVICE i32* pair_rows, const DEVICE u8* weights, const DEVICE f32* bias,
+                     DEVICE f32* y) {
   const LinearIo io = {weights + (u64)block.expert * p.linear.n * p.linear.row_bytes,
-                       0,
+                       bias + (u64)block.expert * p.linear.n,
                        0,
                        y + (u64)block.first * p.linear.n,
                        block.rows,

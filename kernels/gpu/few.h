@@ -66,7 +66,7 @@ FN void finish_few(const CONSTANT FewParams& p, const THREAD FewIo& io, const TH
                    const THREAD FewOperands& o, f32 sum, f32 up, f32 scale, u32 lane) {
   const u32 n = extent(p, at.part);
   f32 v = sum * scale + o.bias;
-  if (p.glu) v = activate(p.activation, v) * (up * scale + o.up_bias);
+  if (p.glu) v = gated(p.activation, v, up * scale + o.up_bias);
   v = at.inside ? v + o.residual : 0.f;
   if (at.inside) pick(io.y, at.part)[(u64)at.row * n + at.column] = v;
   if (p.bytes) store_int8(io.bytes + (u64)at.row * int8_row_bytes(n), n, at.column, v * o.gamma, v * v, lane);

@@ -121,15 +121,17 @@ FN void load_q(const CONSTANT AttentionParams& p, const DEVICE f32* from, const 
 
 // Logits of the keys from key0 on become weights, and what was summed so far fades.
 template <class S>
-FN void weigh(const CONSTANT AttentionParams& p, u32 key0, bool masked, u32 lane, THREAD MmaC* s,
-              THREAD MmaA* weights, THREAD FlashState<S>& r) {
+FN void weigh(const CONSTANT AttentionParams& p, u32 key0, u32 keys_end, bool masked, u32 lane,
+              THREAD MmaC* s, THREAD MmaA* weights, THREAD FlashState<S>& r) {
   enum { kTiles = S::kKeys / 16 };
   if (p.softcap > 0.f)
     UNROLL for (u32 n = 0; n < kTiles; ++n) UNROLL for (u32 e = 0; e < MMA_ELEMS; ++e)
         mma_set(s[n], e, p.softcap * FLASH_LOG2E * g_tanh_fast(mma_get(s[n], e)));
+  const i32 ahead = p.causal ? 0 : p.window > 0 ? (i32)p.window - 1 : (i32)keys_end;
   if (masked) UNROLL for (u32 n = 0; n < kTiles; ++n) UNROLL for (u32 e = 0; e < MMA_ELEMS; ++e) {
       const i32 key = (i32)(key0 + n * 16 + mma_col(e, lane)), at = r.position[mma_slot(e)];
-      if (key > at || (p.window > 0 && key + (i32)p.window <= at)) mma_set(s[n], e, FLASH_MASKED);
+      if (key > at + ahead || key >= (i32)keys_end || (p.window > 0 && key + (i32)p.window <= at))
+        mma_set(s[n], e, FLASH_MASKED);
     }
   f32 top[MMA_ROWS], fade[MMA_ROWS];
   UNROLL for (u32 i = 0; i < MMA_ROWS; ++i) top[i] = r.top[i];
@@ -210,7 +212,8 @@ FN void walk(const CONSTANT AttentionParams& p, const THREAD FlashIo& io, THREAD
     } else {
       MmaC s[S::kKeys / 16];
       multiply_keys<S>(w, tile, lane, s);
-      weigh<S>(p, key0, key0 + S::kKeys > w.mine.all_end || key0 < w.mine.all_first, lane, s, weights, r);
+      weigh<S>(p, key0, w.keys_end, key0 + S::kKeys > w.mine.all_end || key0 < w.mine.all_first, lane, s,
+               weights, r);
     }
   }
 }
@@ -295,11 +298,11 @@ FN void flash_attention(const CONSTANT FlashParams& f, const THREAD FlashIo& io,
   FlashWalk<S> w;
   FlashState<S> r;
   Copies copies;
-  const FlashSpan all = rows_span(rows, io.positions, p.window, 0, S::kRows, at.lane);
+  const FlashSpan all = rows_span(p, rows, io.positions, 0, S::kRows, at.lane);
   share_keys<S>(p, all, at, w);
   if (w.tile < w.end) flash_request<S>(io.k, w.tile * S::kKeys, tid, copies, raw);
   w.mine = all;
-  if (S::kTeam > 1) w.mine = rows_span(rows, io.positions, p.window, member * 16, 16, at.lane);
+  if (S::kTeam > 1) w.mine = rows_span(p, rows, io.positions, member * 16, 16, at.lane);
   UNROLL for (u32 i = 0; i < MMA_ROWS; ++i) r.top[i] = FLASH_NO_TOP, r.total[i] = 0.f, r.position[i] = -1;
   UNROLL for (u32 e = 0; e < MMA_ELEMS; ++e) {
     const u32 row = member * 16 + mma_row(e, at.lane);

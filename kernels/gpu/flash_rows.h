@@ -13,6 +13,7 @@ struct FlashRows {
   f32 per_head;     // 1 / heads
   u32 head0;        // the first of them
   u32 all_heads;    // of a token
+  u32 end;          // the token after the run
 };
 
 // Positions of keys that rows see: some row from `first` on and before `end`, every one from all_first on and
@@ -35,7 +36,7 @@ FN u32 row_head(const THREAD FlashRows& t, u32 r) {
 FN FlashRows find_rows(const CONSTANT FlashParams& p, const DEVICE StepCounts* step, const DEVICE i32* starts,
                        u32 number, u32 tile_rows, u32 kv_head) {
   const u32 runs = (u32)step->runs, heads = p.shared_heads;
-  FlashRows t = {0, 0, 0, heads, p.per_shared_head, kv_head * heads, p.attention.heads};
+  FlashRows t = {0, 0, 0, heads, p.per_shared_head, kv_head * heads, p.attention.heads, 0};
   u32 run = 0;
   if (runs == (u32)step->tokens && heads <= tile_rows) {  // decoding: no need to walk
     run = number;
@@ -46,6 +47,7 @@ FN FlashRows find_rows(const CONSTANT FlashParams& p, const DEVICE StepCounts* s
     const u32 tiles = ceil_div(rows, tile_rows);
     if (number < tiles) {
       t.token = token;
+      t.end = (u32)starts[run + 1];
       t.first = (tiles - 1 - number) * tile_rows;
       t.rows = rows - t.first < tile_rows ? rows - t.first : tile_rows;
       break;
@@ -60,8 +62,8 @@ FN u32 window_start(u32 position, u32 window) {
 }
 
 // Of rows r0 .. r0 + n - 1, as far as there are. Positions are exact as f32: below 2^24.
-FN FlashSpan rows_span(const THREAD FlashRows& t, const DEVICE i32* positions, u32 window, u32 r0, u32 n,
-                       u32 lane) {
+FN FlashSpan rows_span(const CONSTANT AttentionParams& p, const THREAD FlashRows& t,
+                       const DEVICE i32* positions, u32 r0, u32 n, u32 lane) {
   f32 last = -1.f, first = -16777216.f;
   for (u32 r = r0 + lane; r < r0 + n && r < t.rows; r += 32) {
     const f32 at = (f32)positions[row_token(t, r)];
@@ -72,9 +74,14 @@ FN FlashSpan rows_span(const THREAD FlashRows& t, const DEVICE i32* positions, u
   first = -simd_max(first);
   FlashSpan s = {0, 0, 0, 0};
   if (last < 0.f) return s;
-  s.first = window_start((u32)first, window);
+  s.first = window_start((u32)first, p.window);
   s.end = (u32)last + 1;
-  s.all_first = window_start((u32)last, window);
+  s.all_first = window_start((u32)last, p.window);
   s.all_end = (u32)first + 1;
+  if (!p.causal) {  // as far as the window goes on, but not past the run
+    const u32 run = (u32)positions[t.end - 1] + 1, ahead = p.window > 0 ? p.window - 1 : run;
+    s.end = s.end + ahead < run ? s.end + ahead : run;
+    s.all_end = s.all_end + ahead < run ? s.all_end + ahead : run;
+  }
   return s;
 }

@@ -36,8 +36,8 @@ FN void finish_head(const CONSTANT HeadParams& p, const THREAD HeadIo& io, u32 l
   const u32 pairs = p.rope_dim / 2;
   const bool adjacent = p.rope_style == kRopeAdjacent;
   for (u32 i = lane; i < pairs; i += 32)
-    rotate_pair(head, adjacent ? 2 * i : i, adjacent ? 2 * i + 1 : i + pairs, io.position * io.inv_freq[i],
-                p.magnitude);
+    rotate_pair(head + p.rope_first, adjacent ? 2 * i : i, adjacent ? 2 * i + 1 : i + pairs,
+                io.position * io.inv_freq[i], p.magnitude);
   simd_fence();
 }
 

@@ -114,10 +114,15 @@ FN void wgmma_store(const CONSTANT WgmmaParams& p, const THREAD WgmmaIo& io, u32
   st_f32x2(io.y + to, a + more[0], b + more[1]);
 }
 
-// As activate(), in few instructions: this is repeated for every element that a thread holds.
-FN f32 wgmma_gate(u32 activation, f32 x) {
-  const f32 u = activation == kActivationGelu ? 1.5957691216f * (x + 0.044715f * x * x * x) : x;
-  return activation == kActivationNone ? x : x * reciprocal(1.f + g_exp(-u));
+// As gated(), in few instructions: this is repeated for every element that a thread holds.
+FN f32 wgmma_gate(u32 activation, f32 x, f32 up) {
+  f32 u = activation == kActivationGelu ? 1.5957691216f * (x + 0.044715f * x * x * x) : x;
+  if (activation == kActivationClampedSilu) {
+    x = x > 7.f ? 7.f : x;
+    u = 1.702f * x;
+    up = (up > 7.f ? 7.f : up < -7.f ? -7.f : up) + 1.f;
+  }
+  return up * (activation == kActivationNone ? x : x * reciprocal(1.f + g_exp(-u)));
 }
 
 template <u32 kHalves>
@@ -130,10 +135,10 @@ FN void wgmma_finish(const CONSTANT WgmmaParams& p, const THREAD WgmmaIo& io,
     const f32 scale = io.scales[row];
     if (kHalves == 2 && p.glu) {
       UNROLL for (u32 e = i * 2; e < 64; e += 4) {
-        const f32 a = wgmma_gate(p.activation, wg_get(c, e) * scale),
-                  b = wgmma_gate(p.activation, wg_get(c, e + 1) * scale);
-        wgmma_store(p, io, row, tile.column * kSwizzledRows + wg_col(e, thread), pairs,
-                    a * wg_get(c, e + kHalves * 32) * scale, b * wg_get(c, e + 1 + kHalves * 32) * scale);
+        const f32 a = wgmma_gate(p.activation, wg_get(c, e) * scale, wg_get(c, e + kHalves * 32) * scale),
+                  b = wgmma_gate(p.activation, wg_get(c, e + 1) * scale,
+                                 wg_get(c, e + 1 + kHalves * 32) * scale);
+        wgmma_store(p, io, row, tile.column * kSwizzledRows + wg_col(e, thread), pairs, a, b);
       }
     } else {
       UNROLL for (u32 e = i * 2; e < kHalves * 64; e += 4)

@@ -24,6 +24,7 @@ enum { kRowsOne = 0, kRowsTokens = 1, kRowsLogits = 2 };
 struct EmbedParams {
   u32 dim, row_bytes;
   f32 scale;
+  u32 last;  // row of the table
 };
 
 struct GatherParams {
@@ -116,8 +117,14 @@ struct TileParams {
 
 enum { kMaxExperts = 4096 };
 
+enum { kMaxRouteGroups = 256 };
+enum { kScoreSoftmax = 0, kScoreSigmoid = 1 };  // as kernels::RouteScore
+
 struct RouteParams {
   u32 rows, experts, used, normalize;
+  u32 score, has_bias;
+  u32 groups, groups_used, group_best;
+  f32 scale;
 };
 
 struct ExpertPairsParams {
@@ -132,7 +139,7 @@ struct ExpertBlock {
 };
 
 struct ExpertLinearParams {
-  LinearParams linear;  // of one expert, without bias and residual
+  LinearParams linear;  // of one expert, without residual
   u32 gather;           // x has the step's rows, not one for each pair
 };
 
@@ -173,7 +180,12 @@ struct FewParams {
   u32 groups;            // of linear_one: threadgroups, at most tiles
 };
 
-enum { kActivationNone = 0, kActivationSilu = 1, kActivationGelu = 2 };  // as kernels::Activation
+enum {
+  kActivationNone = 0,
+  kActivationSilu = 1,
+  kActivationGelu = 2,
+  kActivationClampedSilu = 3
+};  // as kernels::Activation
 
 struct GluParams {
   u32 rows, width, activation;
@@ -190,7 +202,8 @@ enum {
   kUnarySoftcap = 1,
   kUnarySilu = 2,
   kUnaryGelu = 3,
-  kUnarySigmoid = 4
+  kUnarySigmoid = 4,
+  kUnaryGeluErf = 5
 };  // as kernels::UnaryOp
 
 struct UnaryParams {
@@ -202,6 +215,16 @@ struct TemperatureParams {
   u32 width;
   f32 beta;
   u32 length;
+};
+
+struct ConcatParams {
+  u32 rows, a_width, b_width;
+};
+
+// A matrix (n, k) for each head.
+struct HeadLinearParams {
+  u32 rows, heads, n, k, rest;
+  u32 row_bytes;  // of the weights
 };
 
 struct LayerNormParams {
@@ -219,6 +242,7 @@ struct HeadParams {
   f32 eps;
   u32 rope_dim, rope_style;  // 0: no rotation
   f32 magnitude;
+  u32 rope_first;  // value that is rotated
 };
 
 struct StoreParams {
@@ -240,6 +264,7 @@ struct AttentionParams {
   f32 scale, softcap;
   u32 window, group, has_sinks;
   u32 splits;  // parts that the keys are divided into; more than 1 needs attention_combine
+  u32 causal;
 };
 
 enum { kKvF32 = 0, kKvF16 = 1, kKvBf16 = 2, kKvQ8_0 = 3, kKvQ4_0 = 4 };

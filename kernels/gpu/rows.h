@@ -24,13 +24,15 @@ FN void embed_row(const CONSTANT EmbedParams& p, const DEVICE u8* row, DEVICE f3
   }
 }
 
-// y[t] = scale * table[token_ids[t]]. Grid: (tokens).
-#define EMBED(NAME, FORMAT)                                                                      \
-  KERNEL(128)                                                                                    \
-  NAME(PARAMS(EmbedParams, p), IN(1, StepCounts, step), IN(2, i32, token_ids), IN(3, u8, table), \
-       OUT(4, f32, y) GRID) {                                                                    \
-    GRID_BEGIN                                                                                   \
-    const u32 t = gk_tgid.x;                                                                     \
-    if (t >= (u32)step->tokens) return;                                                          \
-    embed_row<FORMAT>(p, table + (u64)token_ids[t] * p.row_bytes, y + (u64)t * p.dim, gk_tid);   \
+// y[t] = scale * table[rows[t]], the last row past the end. Grid: (tokens).
+#define EMBED(NAME, FORMAT)                                                                          \
+  KERNEL(128)                                                                                        \
+  NAME(PARAMS(EmbedParams, p), IN(1, StepCounts, step), IN(2, i32, rows), IN(3, u8, table),          \
+       OUT(4, f32, y) GRID) {                                                                        \
+    GRID_BEGIN                                                                                       \
+    const u32 t = gk_tgid.x;                                                                         \
+    if (t >= (u32)step->tokens) return;                                                              \
+    const u32 by = (u32)rows[t];                                                                     \
+    embed_row<FORMAT>(p, table + (u64)(by > p.last ? p.last : by) * p.row_bytes, y + (u64)t * p.dim, \
+                      gk_tid);                                                                       \
   }

@@ -21,8 +21,14 @@ void attend(const AttentionArgs& a, const Step& step, std::int64_t t, std::int64
   const PageTable& table = step.pages[a.group];
   const std::int64_t sequence = step.sequences[t];
   const std::int64_t kv_head = h / (a.heads / a.k.heads);
-  const std::int64_t last = step.positions[t];
-  const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, last - a.window + 1) : 0;
+  const std::int64_t position = step.positions[t];
+  const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, position - a.window + 1) : 0;
+  std::int64_t last = position;
+  if (!a.causal) {
+    for (std::int64_t i = 0; i < step.tokens; ++i)
+      if (step.sequences[i] == sequence) last = std::max<std::int64_t>(last, step.positions[i]);
+    if (a.window > 0) last = std::min(last, position + a.window - 1);
+  }
   const float* q = a.q + (t * a.heads + h) * a.k.dim;
 
   std::vector<double> logits;

@@ -1,4 +1,5 @@
 // Operations on one element at a time.
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -18,6 +19,8 @@ double gelu(double x) {
   return x * sigmoid(2 * std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x));
 }
 
+double gelu_erf(double x) { return x / 2 * std::erfc(-x / std::numbers::sqrt2); }
+
 double apply(UnaryOp op, double parameter, double x) {
   switch (op) {
     case UnaryOp::scale:
@@ -30,22 +33,28 @@ double apply(UnaryOp op, double parameter, double x) {
       return gelu(x);
     case UnaryOp::sigmoid:
       return sigmoid(x);
+    case UnaryOp::gelu_erf:
+      return gelu_erf(x);
   }
   return x;
 }
 
 }  // namespace
 
-double activate(Activation activation, double x) {
+double gated(Activation activation, double gate, double up) {
   switch (activation) {
     case Activation::none:
-      return x;
+      return gate * up;
     case Activation::silu:
-      return silu(x);
+      return silu(gate) * up;
     case Activation::gelu:
-      return gelu(x);
+      return gelu(gate) * up;
+    case Activation::clamped_silu: {
+      const double limit = kClampedLimit, g = gate > limit ? limit : gate;
+      return g * sigmoid(kClampedSlope * g) * (up < -limit ? 1 - limit : up > limit ? 1 + limit : 1 + up);
+    }
   }
-  return x;
+  return gate;
 }
 
 void binary(const void* args, const Step& step, const Slice& slice) {
@@ -74,11 +83,21 @@ void temperature(const void* args, const Step& step, const Slice& slice) {
   }
 }
 
+void concat(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const ConcatArgs*>(args);
+  if (slice.index != 0) return;
+  float* y = a.y;
+  for (std::int64_t r = 0; r < resolve(a.rows, step); ++r) {
+    y = std::copy_n(a.a + r * a.a_width, a.a_width, y);
+    y = std::copy_n(a.b + r * a.b_width, a.b_width, y);
+  }
+}
+
 void glu(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const GluArgs*>(args);
   if (slice.index != 0) return;
   for (std::int64_t i = 0; i < resolve(a.rows, step) * a.width; ++i) {
-    a.y[i] = static_cast<float>(activate(a.activation, a.gate[i]) * a.up[i]);
+    a.y[i] = static_cast<float>(gated(a.activation, a.gate[i], a.up[i]));
   }
 }
 

@@ -1,6 +1,7 @@
 // Mixtures of experts: the choice of experts, and the products with theirs.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <vector>
@@ -45,26 +46,58 @@ float product(const ExpertMatrices& matrices, std::int64_t n, std::int64_t k, st
                 .y = &y,
                 .ldy = 1,
                 .scratch = {}});
-  return y;
+  return matrices.bias ? y + matrices.bias[expert * n + j] : y;
+}
+
+// Places of x, the larger value first, of equal ones the first.
+std::vector<std::size_t> in_order(const std::vector<double>& x) {
+  std::vector<std::size_t> order(x.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](auto i, auto j) { return x[i] != x[j] ? x[i] > x[j] : i < j; });
+  return order;
+}
+
+// What experts are ordered by: their choices, but -inf outside of the best groups.
+void leave_groups(const RouteArgs& a, std::vector<double>& choice) {
+  const auto groups = static_cast<std::size_t>(a.groups), size = choice.size() / groups;
+  std::vector<double> sums(groups);
+  for (std::size_t g = 0; g < groups; ++g) {
+    std::vector<double> group(choice.begin() + static_cast<std::ptrdiff_t>(g * size),
+                              choice.begin() + static_cast<std::ptrdiff_t>((g + 1) * size));
+    std::sort(group.begin(), group.end(), std::greater<>());
+    sums[g] = std::accumulate(group.begin(), group.begin() + a.group_best, 0.0);
+  }
+  const std::vector<std::size_t> order = in_order(sums);
+  for (std::size_t i = static_cast<std::size_t>(a.groups_used); i < groups; ++i)
+    std::fill_n(choice.begin() + static_cast<std::ptrdiff_t>(order[i] * size), size,
+                -std::numeric_limits<double>::infinity());
 }
 
 void route_row(const RouteArgs& a, const float* logits, float* y) {
   const auto n = static_cast<std::size_t>(a.experts), used = static_cast<std::size_t>(a.used);
   const double top = *std::max_element(logits, logits + n);
   std::vector<double> p(n);
-  for (std::size_t e = 0; e < n; ++e) p[e] = std::exp(logits[e] - top);
+  for (std::size_t e = 0; e < n; ++e)
+    p[e] = a.score == RouteScore::softmax ? std::exp(logits[e] - top)
+                                          : 1 / (1 + std::exp(-static_cast<double>(logits[e])));
   const double total = std::accumulate(p.begin(), p.end(), 0.0);
+  const double whole = a.score == RouteScore::softmax ? total : 1;
+  std::vector<double> choice(n);
+  for (std::size_t e = 0; e < n; ++e)
+    choice[e] =
+        a.bias || a.groups > 1 ? p[e] / whole + (a.bias ? a.bias[e] : 0) : static_cast<double>(logits[e]);
+  const bool numbers = !std::isnan(std::accumulate(choice.begin(), choice.end(), total));
+  if (numbers && a.groups > 1) leave_groups(a, choice);
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
   // Without numbers to order by, the first experts stand for the row.
-  if (!std::isnan(total))
-    std::sort(order.begin(), order.end(),
-              [&](auto i, auto j) { return logits[i] != logits[j] ? logits[i] > logits[j] : i < j; });
+  if (numbers) order = in_order(choice);
   double chosen = 0;
   for (std::size_t i = 0; i < used; ++i) chosen += p[order[i]];
   std::fill_n(y, n, 0.0F);
   for (std::size_t i = 0; i < used; ++i) {
-    const double weight = std::isnan(total) ? total : p[order[i]] / (a.normalize ? chosen : total);
+    const double weight = !numbers ? std::numeric_limits<double>::quiet_NaN()
+                                   : a.scale * p[order[i]] / (a.normalize ? chosen : whole);
     y[order[i]] = weight < std::numeric_limits<float>::min() ? std::numeric_limits<float>::min()
                                                              : static_cast<float>(weight);
   }
@@ -86,8 +119,8 @@ void expert_glu(const void* args, const Step& step, const Slice& slice) {
   for (const Pair p : pairs(a.routing, step)) {
     const std::byte* x = a.x + static_cast<std::size_t>(p.row) * act_bytes(a.kind, a.k);
     for (std::int64_t j = 0; j < a.n; ++j) {
-      const double gate = activate(a.activation, product(a.gate, a.n, a.k, p.expert, j, x));
-      *y++ = static_cast<float>(gate * product(a.up, a.n, a.k, p.expert, j, x));
+      const double gate = product(a.gate, a.n, a.k, p.expert, j, x);
+      *y++ = static_cast<float>(gated(a.activation, gate, product(a.up, a.n, a.k, p.expert, j, x)));
     }
   }
 }

@@ -1,4 +1,5 @@
 // Products of activations with weight matrices, one dot product at a time.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -69,16 +70,35 @@ void prepare(const void* args, const Step& step, const Slice& slice) {
 void linear(const void* args, const Step& step, const Slice& slice) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   if (slice.index != 0) return;
-  const bool gated = a.glu != Activation::none;
-  for (int o = 0; o < (gated ? 1 : a.outs); ++o) {
+  const bool has_gate = a.glu != Activation::none;
+  for (int o = 0; o < (has_gate ? 1 : a.outs); ++o) {
     const LinearOut& out = a.out[o];
     for (std::int64_t m = 0; m < resolve(a.rows, step); ++m) {
       for (std::int64_t j = 0; j < out.n; ++j) {
         float y = product(a, out, m, j);
-        if (gated) y = static_cast<float>(activate(a.glu, y) * product(a, a.out[1], m, j));
+        if (has_gate) y = static_cast<float>(gated(a.glu, y, product(a, a.out[1], m, j)));
         out.y[m * out.n + j] = out.residual ? out.residual[m * out.n + j] + y : y;
       }
     }
+  }
+}
+
+void head_linear(const void* args, const Step& step, const Slice& slice) {
+  const auto& a = *static_cast<const HeadLinearArgs*>(args);
+  if (slice.index != 0) return;
+  const auto row_bytes = static_cast<std::int64_t>(formats::row_bytes(a.type, a.k));
+  std::vector<float> w(static_cast<std::size_t>(a.k));
+  for (std::int64_t i = 0; i < resolve(a.rows, step) * a.heads; ++i) {
+    const float* x = a.x + i * (a.k + a.rest);
+    float* y = a.y + i * (a.n + a.rest);
+    for (std::int64_t j = 0; j < a.n; ++j) {
+      const std::int64_t row = i % a.heads * a.n + j;
+      formats::decode_row(a.type, static_cast<const std::byte*>(a.weight) + row * row_bytes, w.data(), a.k);
+      double sum = 0;
+      for (std::size_t c = 0; c < w.size(); ++c) sum += static_cast<double>(w[c]) * x[c];
+      y[j] = static_cast<float>(sum);
+    }
+    std::copy_n(x + a.k, a.rest, y + a.n);
   }
 }
 

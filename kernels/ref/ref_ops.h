@@ -13,8 +13,10 @@ void binary(const void* args, const Step& step, const Slice& slice);
 void unary(const void* args, const Step& step, const Slice& slice);
 void glu(const void* args, const Step& step, const Slice& slice);
 void temperature(const void* args, const Step& step, const Slice& slice);
+void concat(const void* args, const Step& step, const Slice& slice);
 void prepare(const void* args, const Step& step, const Slice& slice);
 void linear(const void* args, const Step& step, const Slice& slice);
+void head_linear(const void* args, const Step& step, const Slice& slice);
 void route(const void* args, const Step& step, const Slice& slice);
 void expert_glu(const void* args, const Step& step, const Slice& slice);
 void expert_sum(const void* args, const Step& step, const Slice& slice);
@@ -33,6 +35,6 @@ void rotate(const RopeArgs& a, std::int64_t position, const float* x, float* y);
 std::byte* kv_row(const KvPages& pages, const PageTable& table, std::int64_t sequence, std::int64_t position,
                   std::int64_t head);
 
-double activate(Activation activation, double x);
+double gated(Activation activation, double gate, double up);
 
 }  // namespace medlar::kernels::ref

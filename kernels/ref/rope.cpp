@@ -6,6 +6,9 @@
 namespace medlar::kernels::ref {
 
 void rotate(const RopeArgs& a, std::int64_t position, const float* x, float* y) {
+  for (std::int64_t i = 0; i < a.head_dim; ++i)
+    if (i < a.first || i >= a.first + a.rope_dim) y[i] = x[i];
+  x += a.first, y += a.first;
   const std::int64_t half = a.rope_dim / 2;
   for (std::int64_t i = 0; i < half; ++i) {
     const float angle =
@@ -19,7 +22,6 @@ void rotate(const RopeArgs& a, std::int64_t position, const float* x, float* y) 
     y[first] = static_cast<float>(x0 * c - x1 * s);
     y[second] = static_cast<float>(x0 * s + x1 * c);
   }
-  for (std::int64_t i = a.rope_dim; i < a.head_dim; ++i) y[i] = x[i];
 }
 
 void rope(const void* args, const Step& step, const Slice& slice) {

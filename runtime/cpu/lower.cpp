@@ -284,7 +284,8 @@ struct Emitter {
   void single(Value v, const ir::Embed& o) {
     const Value table = in(v, 0);
     call(KernelOp::embed, type(table).dtype,
-         EmbedArgs{bytes(table), type(table).dtype, type(v).width(), o.scale, buffer(v)});
+         EmbedArgs{bytes(table), type(table).dtype, type(v).width(), o.scale, buffer(v), o.by,
+                   type(table).shape[0]});
   }
   void single(Value v, const ir::GatherRows&) {
     call(KernelOp::gather_rows, DType::f32, GatherRowsArgs{buffer(in(v, 0)), type(v).width(), buffer(v)});
@@ -320,14 +321,46 @@ struct Emitter {
   }
   void single(Value v, const ir::Route& o) {
     call(KernelOp::route, DType::f32,
-         RouteArgs{buffer(in(v, 0)), type(v).rows, type(v).width(), o.used, o.normalize, buffer(v)});
+         RouteArgs{.logits = buffer(in(v, 0)),
+                   .bias = has_input(v, 1) ? floats(in(v, 1)) : nullptr,
+                   .rows = type(v).rows,
+                   .experts = type(v).width(),
+                   .used = o.used,
+                   .score = o.score,
+                   .normalize = o.normalize,
+                   .groups = o.groups,
+                   .groups_used = o.groups_used,
+                   .group_best = o.group_best,
+                   .scale = o.scale,
+                   .y = buffer(v)});
   }
   void single(Value v, const ir::Experts&) { experts(v, {}, v); }
   void single(Value v, const ir::Rope& o) {
     const Shape& s = type(v).shape;
     call(KernelOp::rope, DType::f32,
          RopeArgs{buffer(in(v, 0)), s[0], s[1], 2 * type(in(v, 1)).width(), o.style, floats(in(v, 1)),
-                  o.magnitude, buffer(v)});
+                  o.magnitude, buffer(v), o.first});
+  }
+  void single(Value v, const ir::HeadLinear&) {
+    const Value w = in(v, 1);
+    const Shape& s = type(w).shape;
+    call(KernelOp::head_linear, DType::f32,
+         HeadLinearArgs{.x = buffer(in(v, 0)),
+                        .weight = bytes(w),
+                        .type = type(w).dtype,
+                        .dot = l.table_.rows_dot(type(w).dtype, true).rows_dot,
+                        .rows = type(v).rows,
+                        .heads = s[0],
+                        .n = s[1],
+                        .k = s[2],
+                        .rest = type(in(v, 0)).shape[1] - s[2],
+                        .y = buffer(v)});
+    note(w);
+  }
+  void single(Value v, const ir::Concat&) {
+    const Value a = in(v, 0), b = in(v, 1);
+    call(KernelOp::concat, DType::f32,
+         ConcatArgs{buffer(a), buffer(b), type(v).rows, type(a).width(), type(b).width(), buffer(v)});
   }
   void single(Value v, const ir::KvWrite& o) {
     const KvPages to = pages(o.layer, o.part);
@@ -335,10 +368,12 @@ struct Emitter {
   }
   void single(Value v, const ir::Attention& o) {
     const KvPages k = pages(o.layer, ir::KvPart::key);
+    KvPages values = pages(o.layer, op<ir::KvWrite>(in(v, 2)).part);
+    values.dim = type(v).shape[1];
     AttentionArgs args{.q = buffer(in(v, 0)),
                        .heads = type(v).shape[0],
                        .k = k,
-                       .v = pages(o.layer, ir::KvPart::value),
+                       .v = values,
                        .group = group_of(o.layer),
                        .scale = o.scale,
                        .softcap = o.softcap,
@@ -347,7 +382,8 @@ struct Emitter {
                        .tiles = !l.options_.exact && !l.options_.batch_invariant,
                        .y = buffer(v),
                        .partials = nullptr,
-                       .uniform = l.options_.batch_invariant};
+                       .uniform = l.options_.batch_invariant,
+                       .causal = o.causal};
     if (l.threads_ == 1 || l.options_.batch_invariant) return call(KernelOp::attention, k.type, args);
     const int id = temporaries++;
     const auto bytes =
@@ -383,8 +419,8 @@ struct Emitter {
                        .kind = kind,
                        .k = dim,
                        .n = ffn,
-                       .gate = matrices(gate, exact),
-                       .up = matrices(up, exact),
+                       .gate = matrices(v, 2, exact),
+                       .up = matrices(v, 3, exact),
                        .activation = o.activation,
                        .y = reinterpret_cast<float*>(touch(hidden))});
     note_experts(gate, o.used), note_experts(up, o.used);
@@ -395,7 +431,7 @@ struct Emitter {
                        .kind = act(down),
                        .k = ffn,
                        .n = dim,
-                       .down = matrices(down, l.options_.exact),
+                       .down = matrices(v, 4, l.options_.exact),
                        .residual = residual ? buffer(residual) : nullptr,
                        .y = buffer(result)});
     note_experts(down, o.used);
@@ -432,9 +468,12 @@ struct Emitter {
     return touch(rows);
   }
 
-  ExpertMatrices matrices(Value weight, bool exact) const {
+  // Input i of the experts, with its bias.
+  ExpertMatrices matrices(Value experts, std::size_t i, bool exact) const {
+    const Value weight = in(experts, i);
     const DType dtype = type(weight).dtype;
-    return {bytes(weight), l.table_.rows_dot(dtype, exact).rows_dot, dtype};
+    return {bytes(weight), l.table_.rows_dot(dtype, exact).rows_dot, dtype,
+            has_input(experts, i + 3) ? floats(in(experts, i + 3)) : nullptr};
   }
   // The last call reads the matrices of those experts that one row uses, of a batch more.
   void note_experts(Value weight, std::int64_t used) {

@@ -22,8 +22,8 @@ using StepArgs =
     std::variant<kernels::EmbedArgs, kernels::GatherRowsArgs, kernels::RmsNormArgs, kernels::LayerNormArgs,
                  kernels::TemperatureArgs, kernels::BinaryArgs, kernels::UnaryArgs, kernels::GluArgs,
                  kernels::PrepareArgs, kernels::LinearArgs, kernels::RouteArgs, kernels::ExpertGluArgs,
-                 kernels::ExpertSumArgs, kernels::RopeArgs, kernels::KvWriteArgs, kernels::AttendPrepareArgs,
-                 kernels::AttentionArgs>;
+                 kernels::ExpertSumArgs, kernels::HeadLinearArgs, kernels::ConcatArgs, kernels::RopeArgs,
+                 kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs>;
 
 // One call of a kernel by the whole team.
 struct StepCall {

@@ -27,7 +27,8 @@ using ir::Value;
 
 namespace {
 
-constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h and attention.h
+constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h
+constexpr std::int64_t kMaxKeyDim = 576;   // of attention.h
 constexpr std::int64_t kHeadsPerGroup = 4;
 constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
 
@@ -37,7 +38,7 @@ std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& opti
   std::vector<KvPart> parts;
   std::size_t end = 0;
   const auto add = [&](DType type, const ir::KvLayer& layer, std::int64_t dim) {
-    if (!format_info(type).is_kv() || dim % format_info(type).block_length != 0 || dim > kMaxHeadDim)
+    if (!format_info(type).is_kv() || dim % format_info(type).block_length != 0 || dim > kMaxKeyDim)
       throw Error(ErrorKind::unsupported,
                   fmt::format("a head of {} values cannot be cached as {}", dim, format_name(type)),
                   "use a KV type without blocks: --kv-k f16 --kv-v f16");
@@ -142,7 +143,8 @@ class Emitter : public StepBuilder {
                             .eps = norm ? op<ir::RmsNorm>(norm).eps : 0,
                             .rope_dim = 0,
                             .rope_style = 0,
-                            .magnitude = 1},
+                            .magnitude = 1,
+                            .rope_first = 0},
                  .weight = kCounts,
                  .inv_freq = kCounts};
     if (shape[1] > kMaxHeadDim)
@@ -152,6 +154,7 @@ class Emitter : public StepBuilder {
       const ir::Rope& r = op<ir::Rope>(rope);
       s.params.rope_dim = u32_of(2 * type(in(rope, 1)).width());
       s.params.rope_style = static_cast<std::uint32_t>(r.style);
+      s.params.rope_first = u32_of(r.first);
       s.params.magnitude = r.magnitude;
       s.inv_freq = constant(in(rope, 1));
     }
@@ -191,8 +194,11 @@ class Emitter : public StepBuilder {
   void single(Value v, const ir::Embed& o) {
     const ir::ValueType& table = type(in(v, 0));
     emit(fmt::format("embed_{}", format_name(table.dtype)),
-         EmbedParams{u32_of(type(v).width()), u32_of(row_bytes(table.dtype, table.shape[1])), o.scale},
-         {kCounts, step(StepField::token_ids), constant(in(v, 0))}, {value(v)}, {u32_of(shape_.tokens)});
+         EmbedParams{u32_of(type(v).width()), u32_of(row_bytes(table.dtype, table.shape[1])), o.scale,
+                     u32_of(table.shape[0] - 1)},
+         {kCounts, step(o.by == ir::EmbedBy::token ? StepField::token_ids : StepField::positions),
+          constant(in(v, 0))},
+         {value(v)}, {u32_of(shape_.tokens)});
   }
   void single(Value v, const ir::GatherRows&) {
     emit("gather_rows", GatherParams{u32_of(type(v).width())},
@@ -229,6 +235,20 @@ class Emitter : public StepBuilder {
                      o.parameter},
          {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
   }
+  void single(Value v, const ir::HeadLinear&) {
+    const ir::ValueType& weight = type(in(v, 1));
+    const Shape& s = weight.shape;
+    emit(fmt::format("head_linear_{}", format_name(weight.dtype)),
+         HeadLinearParams{rows_of(type(v).rows), u32_of(s[0]), u32_of(s[1]), u32_of(s[2]),
+                          u32_of(type(in(v, 0)).shape[1] - s[2]), u32_of(row_bytes(weight.dtype, s[2]))},
+         {kCounts, value(in(v, 0)), constant(in(v, 1))}, {value(v)},
+         {ceil_div(s[1], kVecOutputs), u32_of(s[0]), u32_of(max_rows(type(v).rows))});
+  }
+  void single(Value v, const ir::Concat&) {
+    const Value a = in(v, 0), b = in(v, 1);
+    emit("concat", ConcatParams{rows_of(type(v).rows), u32_of(type(a).width()), u32_of(type(b).width())},
+         {kCounts, value(a), value(b)}, {value(v)}, elementwise_grid(v));
+  }
   void single(Value v, const ir::Route&) { emit_route(*this, v); }
   void single(Value v, const ir::Experts&) { emit_experts(*this, v, {}, v); }
   void single(Value v, const ir::Rope&) {
@@ -237,10 +257,12 @@ class Emitter : public StepBuilder {
   void single(Value v, const ir::KvWrite& o) { store(value(in(v, 0)), o); }
 
   void single(Value v, const ir::Attention& o) {
-    const ir::KvWrite k{o.layer, ir::KvPart::key}, values{o.layer, ir::KvPart::value};
+    const ir::KvWrite k{o.layer, ir::KvPart::key}, values{o.layer, op<ir::KvWrite>(in(v, 2)).part};
+    KvPart rows = part(values);
+    rows.dim = type(v).shape[1];
     emit_attention(*this, v,
                    {.k = part(k),
-                    .v = part(values),
+                    .v = rows,
                     .k_region = region(k),
                     .v_region = region(values),
                     .group = group_of(o.layer),

@@ -38,7 +38,8 @@ AttentionParams params_of(const StepBuilder& b, Value v, const AttentionPlace& a
           .window = u32_of(b.g().kv_layers()[static_cast<std::size_t>(o.layer)].window),
           .group = static_cast<std::uint32_t>(at.group),
           .has_sinks = b.has_input(v, 3),
-          .splits = 1};
+          .splits = 1,
+          .causal = o.causal};
 }
 
 std::size_t floats(std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(float); }
@@ -125,7 +126,8 @@ void emit_flash(StepBuilder& b, Value v, const AttentionPlace& at, const Attenti
 
 void emit_attention(StepBuilder& b, Value v, const AttentionPlace& at, const LowerOptions& tuning) {
   const AttentionParams p = params_of(b, v, at);
-  if (b.only_vec()) return emit_exact(b, v, at, p, tuning);
+  constexpr std::int64_t kMaxFlashHead = 512;
+  if (b.only_vec() || at.k.dim > kMaxFlashHead) return emit_exact(b, v, at, p, tuning);
   emit_flash(b, v, at, p, tuning.cores);
 }
 

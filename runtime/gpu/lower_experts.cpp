@@ -45,8 +45,16 @@ Pairs emit_pairs(StepBuilder& b, Value v) {
   return p;
 }
 
+// Which of the experts' inputs are matrices, whose bias is three inputs behind them.
+struct Matrices {
+  Value experts;
+  std::size_t input;
+};
+
 // The products of all pairs with their experts' matrices. `gather`: x has the step's rows.
-Region emit_linear(StepBuilder& b, Value weight, const Pairs& pairs, const Input& x, bool gather) {
+Region emit_linear(StepBuilder& b, const Matrices& m, const Pairs& pairs, const Input& x, bool gather) {
+  const Value weight = b.in(m.experts, m.input);
+  const bool has_bias = b.has_input(m.experts, m.input + 3);
   const Shape& shape = b.type(weight).shape;  // (experts, n, k)
   const DType dtype = b.type(weight).dtype;
   const Region y = b.temporary(floats(pairs.count * shape[1]));
@@ -54,12 +62,13 @@ Region emit_linear(StepBuilder& b, Value weight, const Pairs& pairs, const Input
                                         .n = u32_of(shape[1]),
                                         .k = u32_of(shape[2]),
                                         .row_bytes = u32_of(row_bytes(dtype, shape[2])),
-                                        .has_bias = 0,
+                                        .has_bias = has_bias,
                                         .has_residual = 0},
                              .gather = gather};
   std::vector<Region> reads = {pairs.block, pairs.row};
   reads.insert(reads.end(), x.regions.begin(), x.regions.end());
   reads.push_back(b.constant(weight));
+  reads.push_back(has_bias ? b.constant(b.in(m.experts, m.input + 3)) : b.constant(weight));
   const std::string kernel = pairs.tiles
                                  ? fmt::format("expert_tile_{}", format_name(dtype))
                                  : fmt::format("expert_vec_{}_{}", format_name(dtype), pairs.block_rows);
@@ -76,27 +85,43 @@ void emit_route(StepBuilder& b, Value v) {
     fail(ErrorKind::unsupported, "{} experts are more than the {} that GPU kernels choose from", t.width(),
          static_cast<int>(kMaxExperts));
   const ir::Route& o = b.op<ir::Route>(v);
-  b.emit("route", RouteParams{b.rows_of(t.rows), u32_of(t.width()), u32_of(o.used), o.normalize},
-         {kCounts, b.value(b.in(v, 0))}, {b.value(v)}, {u32_of(b.max_rows(t.rows))});
+  if (o.groups > kMaxRouteGroups)
+    fail(ErrorKind::unsupported, "{} groups of experts are more than the {} that GPU kernels choose from",
+         o.groups, static_cast<int>(kMaxRouteGroups));
+  const bool has_bias = b.has_input(v, 1);
+  const Region logits = b.value(b.in(v, 0));
+  b.emit("route",
+         RouteParams{.rows = b.rows_of(t.rows),
+                     .experts = u32_of(t.width()),
+                     .used = u32_of(o.used),
+                     .normalize = o.normalize,
+                     .score = static_cast<std::uint32_t>(o.score),
+                     .has_bias = has_bias,
+                     .groups = u32_of(o.groups),
+                     .groups_used = u32_of(o.groups_used),
+                     .group_best = u32_of(o.group_best),
+                     .scale = o.scale},
+         {kCounts, logits, has_bias ? b.constant(b.in(v, 1)) : logits}, {b.value(v)},
+         {u32_of(b.max_rows(t.rows))});
 }
 
 void emit_experts(StepBuilder& b, Value v, Value residual, Value result) {
   const ir::Experts& o = b.op<ir::Experts>(v);
   const ir::ValueType& t = b.type(v);
-  const Value gate = b.in(v, 2), up = b.in(v, 3), down = b.in(v, 4);
+  const Value gate = b.in(v, 2);
   const std::int64_t experts = b.type(gate).shape[0], ffn = b.type(gate).shape[1];
   const Pairs pairs = emit_pairs(b, v);
   const auto input = [&](Region x, std::int64_t dim, std::int64_t per_row) {
     return pairs.tiles ? b.prepare(b.plain_rows(t.rows, dim, per_row), x, x) : Input{{x}};
   };
   const Input x = input(b.value(b.in(v, 0)), t.width(), 1);
-  const Region gates = emit_linear(b, gate, pairs, x, true), ups = emit_linear(b, up, pairs, x, true);
+  const Region gates = emit_linear(b, {v, 2}, pairs, x, true), ups = emit_linear(b, {v, 3}, pairs, x, true);
   const Region hidden = b.temporary(floats(pairs.count * ffn));
   const std::uint32_t width = u32_of(o.used * ffn);  // all pairs of a row: glu does not ask whose they are
   const std::uint32_t rows = u32_of(b.max_rows(t.rows));
   b.emit("glu", GluParams{b.rows_of(t.rows), width, static_cast<std::uint32_t>(o.activation)},
          {kCounts, gates, ups}, {hidden}, {ceil_div(width, kElementwiseWidth), rows});
-  const Region y = emit_linear(b, down, pairs, input(hidden, ffn, o.used), false);
+  const Region y = emit_linear(b, {v, 4}, pairs, input(hidden, ffn, o.used), false);
   b.emit("expert_sum",
          ExpertSumParams{b.rows_of(t.rows), u32_of(t.width()), u32_of(experts), u32_of(o.used),
                          static_cast<bool>(residual)},

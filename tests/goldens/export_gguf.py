@@ -6,6 +6,8 @@ Names are those of the gguf package. The conventions that are not a plain renami
   longrope     two such tensors, rope_factors_long.weight and rope_factors_short.weight
   gemma        norms store 1 + w
   experts      gate and up are tensors of their own, (experts, out, in) each
+  gpt-oss      gate and up are every second output of one (experts, in, out) tensor; experts may be MXFP4
+  deepseek2    what makes keys of a latent vector is (heads, latent, key), what makes values (heads, value, latent)
 Linear weights keep their (out, in) order; GGUF lists dimensions innermost first, which the writer takes care of.
 """
 
@@ -20,6 +22,7 @@ ARCHITECTURES = {
     "gemma3_text": "gemma3", "olmo2": "olmo2", "olmo3": "olmo2", "phi3": "phi3", "gemma2": "gemma2",
     "granite": "granite", "granitemoeshared": "granitemoe", "smollm3": "smollm3", "glm4": "glm4",
     "exaone4": "exaone4", "qwen2_moe": "qwen2moe", "cohere2": "cohere2", "ministral3": "mistral3",
+    "gpt_oss": "gpt-oss", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "glm4_moe_lite": "deepseek2",
 }
 # Whose rotary pairs are neighbours in the file, but half a head apart in Transformers.
 INTERLEAVED = {"mistral3", "llama", "granite", "granitemoe", "smollm3"}
@@ -64,6 +67,14 @@ def pair_neighbours(weight, heads):
 def tensors(name, weight, config, names):
     """The (name, array) pairs of the file that one weight of the model becomes."""
     layer = f"blk.{name.split('.')[2]}" if ".layers." in name else ""
+    if config.model_type == "gpt_oss" and (".experts." in name or "sinks" in name):
+        return gpt_oss_tensors(name.split(".")[-1], weight, layer)
+    if "kv_b_proj" in name:
+        heads = weight.reshape(config.num_attention_heads, -1, config.kv_lora_rank)
+        key, value = np.split(heads, [config.qk_nope_head_dim], axis=1)
+        return [(f"{layer}.attn_k_b.weight", key.swapaxes(1, 2)), (f"{layer}.attn_v_b.weight", value)]
+    if "e_score_correction_bias" in name:
+        return [(f"{layer}.exp_probs_b.bias", weight)]
     expert = ".experts." in name or "block_sparse_moe." in name
     if expert and name.split(".")[-2 if name.endswith(".weight") else -1] in ("gate_up_proj", "input_linear"):
         gate, up = np.split(weight, 2, axis=1)
@@ -74,6 +85,16 @@ def tensors(name, weight, config, names):
         gate, up = np.split(weight, 2, axis=0)
         return [(f"{layer}.ffn_gate_shexp.weight", gate), (f"{layer}.ffn_up_shexp.weight", up)]
     return [(gguf_name(name, names), convert(name, weight, config))]
+
+
+def gpt_oss_tensors(name, weight, layer):
+    if name == "sinks":
+        return [(f"{layer}.attn_sinks.weight", weight)]
+    kind = "bias" if name.endswith("_bias") else "weight"
+    weight = weight if kind == "bias" else weight.swapaxes(1, 2)
+    if name.startswith("down_proj"):
+        return [(f"{layer}.ffn_down_exps.{kind}", weight)]
+    return [(f"{layer}.ffn_gate_exps.{kind}", weight[:, ::2]), (f"{layer}.ffn_up_exps.{kind}", weight[:, 1::2])]
 
 
 def convert(name, weight, config):
@@ -115,7 +136,8 @@ def add_rope(writer, config, head_dim):
             writer.add_rope_freq_base_swa(rope["sliding_attention"]["rope_theta"])
         rope = rope["full_attention"]
     writer.add_rope_freq_base(rope["rope_theta"])
-    writer.add_rope_dimension_count(int(head_dim * rope.get("partial_rotary_factor", 1.0)))
+    rotated = getattr(config, "qk_rope_head_dim", None) or int(head_dim * rope.get("partial_rotary_factor", 1.0))
+    writer.add_rope_dimension_count(rotated)
     if rope["rope_type"] == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(rope["factor"])
@@ -128,7 +150,8 @@ def add_rope(writer, config, head_dim):
         writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
         writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
         if rope.get("mscale_all_dim"):
-            writer.add_rope_scaling_yarn_log_mul(rope["mscale_all_dim"])
+            tenth = 0.1 if ARCHITECTURES[config.model_type] == "deepseek2" else 1.0
+            writer.add_rope_scaling_yarn_log_mul(tenth * rope["mscale_all_dim"])
         if rope.get("llama_4_scaling_beta"):
             writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
         if rope.get("attention_factor"):
@@ -150,6 +173,40 @@ def add_sliding_window(writer, config, arch):
         writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
 
 
+def add_latent_attention(writer, config):
+    """One head of keys for all queries: a latent vector and what is rotated."""
+    writer.add_head_count_kv(1)
+    writer.add_key_length(config.kv_lora_rank + config.qk_rope_head_dim)
+    writer.add_value_length(config.kv_lora_rank)
+    writer.add_key_length_mla(config.qk_nope_head_dim + config.qk_rope_head_dim)
+    writer.add_value_length_mla(config.v_head_dim)
+    writer.add_kv_lora_rank(config.kv_lora_rank)
+    if config.q_lora_rank:
+        writer.add_q_lora_rank(config.q_lora_rank)
+
+
+def add_experts(writer, config, arch):
+    experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
+    if not experts:
+        return
+    writer.add_expert_count(experts)
+    writer.add_expert_used_count(config.num_experts_per_tok)
+    if arch == "gpt-oss":
+        writer.add_expert_feed_forward_length(config.intermediate_size)
+    if arch != "deepseek2":
+        return
+    dense = getattr(config, "mlp_layer_types", ["dense"] * getattr(config, "first_k_dense_replace", 0)).count("dense")
+    writer.add_leading_dense_block_count(dense)
+    writer.add_expert_shared_count(config.n_shared_experts)
+    writer.add_expert_weights_scale(config.routed_scaling_factor)
+    writer.add_expert_weights_norm(bool(config.norm_topk_prob))
+    softmax = config.model_type == "deepseek_v2"
+    writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SOFTMAX if softmax else gguf.ExpertGatingFuncType.SIGMOID)
+    if config.n_group and config.n_group > 1:
+        writer.add_expert_group_count(config.n_group)
+        writer.add_expert_group_used_count(config.topk_group)
+
+
 def add_hyperparameters(writer, config, arch):
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_name("tiny random model")
@@ -158,15 +215,15 @@ def add_hyperparameters(writer, config, arch):
     writer.add_embedding_length(config.hidden_size)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(head_dim)
-    writer.add_value_length(head_dim)
+    if arch == "deepseek2":
+        add_latent_attention(writer, config)
+    else:
+        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_key_length(head_dim)
+        writer.add_value_length(head_dim)
     writer.add_vocab_size(config.vocab_size)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
-    if experts:
-        writer.add_expert_count(experts)
-        writer.add_expert_used_count(config.num_experts_per_tok)
+    add_experts(writer, config, arch)
     for field, method in OPTIONAL.items():
         if getattr(config, field, None):
             getattr(writer, method)(getattr(config, field))
@@ -216,8 +273,18 @@ def add_sentencepiece_vocabulary(writer, size):
     writer.add_add_bos_token(True)
 
 
-def write(model, path, matrices=np.float32):
-    """Writes the model, with a small working vocabulary, to path; matrices as that type, all else as f32."""
+def add_tensor(writer, name, array, matrices, mxfp4):
+    if mxfp4 and name.endswith("_exps.weight"):
+        blocks = gguf.quantize(np.ascontiguousarray(array), gguf.GGMLQuantizationType.MXFP4)
+        writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType.MXFP4)
+        return
+    dtype = matrices if array.ndim > 1 and not name.endswith(".bias") else np.float32
+    writer.add_tensor(name, np.ascontiguousarray(array.astype(dtype)))
+
+
+def write(model, path, matrices=np.float32, mxfp4=False):
+    """Writes the model, with a small working vocabulary, to path; matrices as that type, all else as f32; where
+    `mxfp4`, those of experts so."""
     config = model.config
     arch = ARCHITECTURES[config.model_type]
     writer = gguf.GGUFWriter(path, arch)
@@ -234,8 +301,7 @@ def write(model, path, matrices=np.float32):
         weights.pop("lm_head.weight", None)
     for name, weight in weights.items():
         for tensor, array in tensors(name, weight.float().numpy(), config, names):
-            dtype = matrices if array.ndim > 1 else np.float32
-            writer.add_tensor(tensor, np.ascontiguousarray(array.astype(dtype)))
+            add_tensor(writer, tensor, array, matrices, mxfp4)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -46,6 +46,12 @@ TINY = {
     "cohere2": "LayerNorm, parallel blocks, sliding layers that rotate and a global one that does not, scaled logits",
     "mistral3": "YaRN without a magnitude, a temperature that changes within the tokens",
     "exaone4": "sliding layers that rotate and a global one that does not",
+    "gpt-oss": "sinks, biases everywhere, gates beyond their clamp, YaRN in every layer, a sliding window in every second",
+    "gpt-oss-mxfp4": "the same with experts of four bits, as they are published",
+    "deepseek2": "one latent for all heads, queries through a latent of their own, groups of experts chosen by sigmoids "
+                 "and a bias, a shared expert, a dense layer, YaRN that scales attention",
+    "deepseek2-lite": "queries without a latent, experts chosen by a softmax whose weights do not add up to 1",
+    "glm4-moe-lite": "a latent narrower than a head, values narrower than keys",
 }
 # Those of which the hidden states are stored, too.
 HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]

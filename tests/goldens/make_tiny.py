@@ -13,9 +13,11 @@ The shapes are odd on purpose: heads wider than dim / heads, several heads to a 
 register, and more tokens than the sliding window holds.
 """
 
+import copy
 import json
 import sys
 
+import gguf
 import numpy as np
 import torch
 import transformers
@@ -150,21 +152,66 @@ CONFIGS = {
             "llama_4_scaling_beta": 0.3,
         },
     ),
+    "gpt-oss": transformers.GptOssConfig(
+        **SMALL, hidden_size=32, intermediate_size=32, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, num_local_experts=5, num_experts_per_tok=2, sliding_window=12,
+        tie_word_embeddings=False, pad_token_id=0,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+            "beta_fast": 4.0, "beta_slow": 1.0, "truncate": False,
+        },
+    ),
+    "deepseek2": transformers.DeepseekV3Config(
+        **SMALL, hidden_size=32, intermediate_size=40, moe_intermediate_size=24, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=4, q_lora_rank=20, kv_lora_rank=28, qk_nope_head_dim=12,
+        qk_rope_head_dim=8, v_head_dim=16, n_routed_experts=8, num_experts_per_tok=3, n_group=4, topk_group=2,
+        n_shared_experts=2, first_k_dense_replace=1, routed_scaling_factor=2.5, norm_topk_prob=True,
+        tie_word_embeddings=False, pad_token_id=0,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 8.0, "original_max_position_embeddings": 16,
+            "beta_fast": 4.0, "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+        },
+    ),
+    "deepseek2-lite": transformers.DeepseekV2Config(
+        **SMALL, hidden_size=32, intermediate_size=40, moe_intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=4, q_lora_rank=None, kv_lora_rank=24, qk_nope_head_dim=12,
+        qk_rope_head_dim=8, v_head_dim=16, n_routed_experts=5, num_experts_per_tok=2, n_shared_experts=1,
+        first_k_dense_replace=1, routed_scaling_factor=1.0, norm_topk_prob=False, tie_word_embeddings=False,
+        pad_token_id=0, rope_parameters=PLAIN_ROPE,
+    ),
+    "glm4-moe-lite": transformers.Glm4MoeLiteConfig(
+        **SMALL, hidden_size=32, intermediate_size=40, moe_intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=3, num_key_value_heads=3, q_lora_rank=16, kv_lora_rank=20, qk_nope_head_dim=16,
+        qk_rope_head_dim=8, v_head_dim=12, n_routed_experts=6, num_experts_per_tok=2, n_group=1, topk_group=1,
+        n_shared_experts=1, mlp_layer_types=["dense", "sparse"], routed_scaling_factor=1.8,
+        norm_topk_prob=True, tie_word_embeddings=False, pad_token_id=0, rope_parameters=PLAIN_ROPE,
+    ),
 }
+CONFIGS["gpt-oss-mxfp4"] = copy.deepcopy(CONFIGS["gpt-oss"])
+
+
+def mxfp4(weight):
+    """The nearest values of MXFP4, whose blocks lie along the inputs of (experts, in, out)."""
+    values = weight.swapaxes(1, 2).contiguous().numpy()
+    kind = gguf.GGMLQuantizationType.MXFP4
+    return torch.from_numpy(gguf.dequantize(gguf.quantize(values, kind), kind)).swapaxes(1, 2)
 
 
 def randomize(model, seed, dtype):
     """Weights large enough that attention is peaked and the distributions are far from uniform, as `dtype`s."""
     generator = torch.Generator().manual_seed(seed)
     gemma = model.config.model_type.startswith("gemma")
-    for name, weight in model.named_parameters():
+    choice = [(name, bias) for name, bias in model.named_buffers() if "e_score_correction_bias" in name]
+    for name, weight in [*model.named_parameters(), *choice]:
         noise = torch.randn(weight.shape, generator=generator)
         if "norm" in name:
             weight.copy_((0.0 if gemma else 1.0) + 0.2 * noise)
         elif weight.dim() == 1 or "embed" in name:
             weight.copy_(0.5 * noise)
         elif "mlp.gate." in name or "router" in name:  # no two experts are nearly equal, where rounding would choose
-            weight.copy_(6 * noise / weight.shape[-1] ** 0.5)
+            weight.copy_((3 if choice else 6) * noise / weight.shape[-1] ** 0.5)
+        elif name.endswith("gate_up_proj") and model.config.model_type == "gpt_oss":  # some gates are clamped
+            weight.copy_(6 * noise / weight.shape[1] ** 0.5)
         else:
             weight.copy_(1.5 * noise / weight.shape[-1] ** 0.5)
         if weight.dim() > 1:
@@ -189,10 +236,14 @@ def main(names):
         config._attn_implementation = config._experts_implementation = "eager"
         model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
         randomize(model, seed, torch.float32 if first else torch.float16)
+        four_bits = name.endswith("mxfp4")
+        if four_bits:
+            for weight in (w for key, w in model.named_parameters() if ".experts." in key and w.dim() == 3):
+                weight.copy_(mxfp4(weight))
         tokens = np.random.default_rng(seed).integers(0, config.vocab_size, 96 if first else 48).tolist()
         log_probs = golden.log_softmax(model(torch.tensor([tokens])).logits[0].numpy())
         stem = golden.FOLDER / f"tiny-{name}"
-        export_gguf.write(model, stem.with_suffix(".gguf"), np.float32 if first else np.float16)
+        export_gguf.write(model, stem.with_suffix(".gguf"), np.float32 if first else np.float16, four_bits)
         stem.with_suffix(".json").write_text(json.dumps({"tokens": tokens}) + "\n")
         np.save(stem.with_suffix(".npy"), log_probs.astype(np.float32))
         if first:

@@ -53,18 +53,19 @@ void experts(emulator::Machine& machine, const std::vector<u8>& weights, const s
   std::vector<float> chosen(9 * 2);
   std::vector<gpu::ExpertBlock> blocks(3);
   std::vector<i32> rows(9), places(9 * 2);
-  const gpu::RouteParams route{gpu::kRowsTokens, 2, 1, 1};
-  launch(machine, "route", {9}, {&route, &step, x.data(), chosen.data()});
+  const gpu::RouteParams route{gpu::kRowsTokens, 2, 1, 1, gpu::kScoreSoftmax, 0, 1, 1, 1, 1};
+  launch(machine, "route", {9}, {&route, &step, x.data(), x.data(), chosen.data()});
   const gpu::ExpertPairsParams pairs{gpu::kRowsTokens, 2, 8, 3};
   launch(machine, "expert_pairs", {},
          {&pairs, &step, chosen.data(), blocks.data(), rows.data(), places.data()});
   const gpu::ExpertLinearParams linear{{0, 32, 256, 144, 0, 0}, 1};
   launch(machine, "expert_vec_q4_k_8", {2, 3},
-         {&linear, blocks.data(), rows.data(), x.data(), weights.data(), y.data()});
+         {&linear, blocks.data(), rows.data(), x.data(), weights.data(), x.data(), y.data()});
   const std::vector<u16> halves(9 * 256);
   const std::vector<float> scales(9);
   launch(machine, "expert_tile_q4_k", {1, 3},
-         {&linear, blocks.data(), rows.data(), halves.data(), scales.data(), weights.data(), y.data()});
+         {&linear, blocks.data(), rows.data(), halves.data(), scales.data(), weights.data(), x.data(),
+          y.data()});
   const gpu::ExpertSumParams sum{gpu::kRowsTokens, 32, 2, 1, 0};
   launch(machine, "expert_sum", {1, 9},
          {&sum, &step, chosen.data(), places.data(), x.data(), x.data(), y.data()});
@@ -102,7 +103,8 @@ void clean(emulator::Machine& machine) {
                                        .window = 0,
                                        .group = 0,
                                        .has_sinks = 0,
-                                       .splits = 2};
+                                       .splits = 2,
+                                       .causal = 1};
   launch(machine, "attention_f32_f32", {2, 40, 2},
          {&attention, &step, positions.data(), sequences.data(), pages.data(), x.data(), cache.data(),
           cache.data(), x.data(), parts.data()});

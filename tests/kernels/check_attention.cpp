@@ -21,6 +21,8 @@ struct Case {
   std::int64_t window;
   float softcap;
   bool sinks;
+  bool causal = true;
+  bool latent = false;  // values are the first of the keys' rows
 };
 
 const Case kCases[] = {
@@ -53,12 +55,20 @@ const Case kCases[] = {
     {6, 2, 64, 64, {7}, {61}, 0, 30, true},
     {4, 2, 64, 64, {8}, {700}, 0, 0, true},    // a sink counts once, however keys are split
     {2, 1, 64, 64, {70}, {200}, 0, 0, false},  // several blocks of tokens
+    {4, 2, 64, 64, {1, 9, 70, 3}, {0, 0, 0, 0}, 0, 0, false, false},  // whole texts, which see all of
+                                                                      // themselves
+    {4, 4, 32, 32, {150, 64, 130}, {0, 0, 0}, 0, 0, false, false},
+    {3, 1, 64, 64, {150, 5, 20}, {0, 0, 0}, 17, 0, true, false},  // a window to both sides
+    {2, 2, 64, 64, {200}, {0}, 100, 5, false, false},
+    {16, 1, 576, 512, {1}, {200}, 0, 0, false, true, true},  // one latent vector for all heads
+    {4, 1, 96, 64, {40, 1}, {30, 70}, 0, 0, false, true, true},
 };
 
 struct Setup {
   Cache k, v;
   Guarded q, sinks;
   AttentionArgs args;
+  bool latent = false;
 };
 
 double max_abs(const std::vector<float>& v) {
@@ -81,8 +91,12 @@ constexpr double kNumberError = 0.5 / (127 * 256);  // of the largest number of 
 double bound_of(const Setup& s, const Step& step, Isa isa, std::int64_t t, std::int64_t h) {
   const AttentionArgs& a = s.args;
   const std::int64_t kv_head = h / (a.heads / a.k.heads);
-  const std::int64_t last = step.positions[t];
-  const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, last - a.window + 1) : 0;
+  const std::int64_t position = step.positions[t];
+  const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, position - a.window + 1) : 0;
+  std::int64_t last = position;
+  for (std::int64_t i = t; !a.causal && i < step.tokens && step.sequences[i] == step.sequences[t]; ++i)
+    last = step.positions[i];
+  if (a.window > 0) last = std::min(last, position + a.window - 1);
   const float* q = a.q + (t * a.heads + h) * a.k.dim;
   const double q_error = by_codes(isa, a.k.type) ? kNumberError * max_abs({q, q + a.k.dim}) : 0;
   double logit_error = 0, top_value = 0;
@@ -97,7 +111,8 @@ double bound_of(const Setup& s, const Step& step, Isa isa, std::int64_t t, std::
     const double relative = steps * kUlp + (a.tiles ? 0x1p-7 : 0);
     logit_error =
         std::max(logit_error, (relative * magnitude + rounded) * std::abs(a.scale) + 8 * kUlp * a.softcap);
-    top_value = std::max(top_value, max_abs(s.v.values(step.sequences[t], p, kv_head)));
+    const std::vector<float> v = s.latent ? k : s.v.values(step.sequences[t], p, kv_head);
+    top_value = std::max(top_value, max_abs(v));
   }
   // exp(logit - top) of a large difference is off by the difference's rounding.
   const double rounding = 2 * kUlp * 88;
@@ -122,7 +137,8 @@ Setup make(const Case& c, DType k_type, DType v_type, const Step& step, Rng& rng
       cache->drop_before(sequence, from);
     }
   }
-  return {k, v, Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)), {}};
+  return {k,  v,       Guarded(rng.normals(step.tokens * c.heads * c.k_dim)), Guarded(rng.normals(c.heads)),
+          {}, c.latent};
 }
 
 // The entry of the same table and type for another operation.
@@ -139,10 +155,12 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
   step.pages[1] = s.k.table();
   const std::int64_t n = step.tokens * c.heads * c.v_dim;
   std::vector<float> want(static_cast<std::size_t>(n));
+  KvPages values = c.latent ? s.k.pages() : s.v.pages();
+  values.dim = c.v_dim;
   s.args = {.q = s.q.floats(),
             .heads = c.heads,
             .k = s.k.pages(),
-            .v = s.v.pages(),
+            .v = values,
             .group = 1,
             .scale = 1 / std::sqrt(static_cast<float>(c.k_dim)),
             .softcap = c.softcap,
@@ -150,7 +168,8 @@ int check_case(const KernelEntry& entry, const Case& c, DType v_type, bool tiles
             .sinks = c.sinks ? s.sinks.floats() : nullptr,
             .tiles = tiles,
             .y = want.data(),
-            .partials = nullptr};
+            .partials = nullptr,
+            .causal = c.causal};
   run(ref_entry(KernelOp::attention, entry.type), &s.args, step, 1);
   std::vector<double> bounds;
   for (std::int64_t t = 0; t < step.tokens; ++t) {
@@ -187,7 +206,8 @@ int check_attention(const KernelEntry& entry) {
       const auto fits = [](DType type, std::int64_t dim) {
         return dim % format_info(type).block_length == 0;
       };
-      if (!fits(entry.type, c.k_dim) || !fits(v_type, c.v_dim)) continue;
+      if (!fits(entry.type, c.k_dim) || !fits(v_type, c.v_dim) || (c.latent && v_type != entry.type))
+        continue;
       compared += check_case(entry, c, v_type, false, rng);
       if (entry.isa == Isa::amx) compared += check_case(entry, c, v_type, true, rng);
     }

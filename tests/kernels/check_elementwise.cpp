@@ -91,6 +91,11 @@ int check_unary(const KernelEntry& entry) {
     with(UnaryOp::softcap, 30.0f, [](std::size_t, float y) { return 10 * kUlp * std::abs(y); }, "softcap");
     with(UnaryOp::sigmoid, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "sigmoid");
     with(UnaryOp::silu, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "silu");
+    // The distribution's tail is right to 2^-22 beside 1.
+    with(
+        UnaryOp::gelu_erf, 0,
+        [&](std::size_t i, float y) { return 0x1p-22 * std::abs(x.values()[i]) + 8 * kUlp * std::abs(y); },
+        "gelu_erf");
     with(UnaryOp::gelu, 0, [](std::size_t, float y) { return (8 + 4 * 88) * kUlp * std::abs(y); }, "gelu");
     // Where gelu's argument is small the bound is as small as silu's.
     with(
@@ -129,15 +134,42 @@ int check_temperature(const KernelEntry& entry) {
   return compared;
 }
 
+int check_concat(const KernelEntry& entry) {
+  Rng rng(6);
+  int compared = 0;
+  for (const Shape shape : kShapes) {
+    for (const std::int64_t other : {1, 64, 100}) {
+      const Guarded a(rng.normals(shape.rows * shape.width)), b(rng.normals(shape.rows * other));
+      const SimpleStep s(shape.rows);
+      const std::int64_t n = shape.rows * (shape.width + other);
+      std::vector<float> want(static_cast<std::size_t>(n));
+      ConcatArgs args{a.floats(), b.floats(), RowCount::tokens, shape.width, other, want.data()};
+      run(ref_entry(KernelOp::concat), &args, s.step, 1);
+      for (const int threads : {1, 2, 5}) {
+        const Guarded y(n * 4, 4);
+        args.y = y.floats();
+        run(entry, &args, s.step, threads);
+        EXPECT_TRUE(y.intact());
+        compared += expect_near(y.values(), want, [](std::size_t) { return 0.0; }, "concat");
+      }
+    }
+  }
+  return compared;
+}
+
 int check_glu(const KernelEntry& entry) {
   Rng rng(5);
   int compared = 0;
   for (const Shape shape : kShapes) {
     const std::int64_t n = shape.rows * shape.width;
     const Guarded gate(inputs(rng, n)), up(rng.normals(n));
-    for (const Activation activation : {Activation::none, Activation::silu, Activation::gelu}) {
+    for (const Activation activation :
+         {Activation::none, Activation::silu, Activation::gelu, Activation::clamped_silu}) {
       const GluArgs args{.activation = activation, .gate = gate.floats(), .up = up.floats()};
-      const double ulps = activation == Activation::gelu ? 10 + 4 * 88 : 10;
+      // The slope of e^-u multiplies the rounding of its argument, which 1.702 g is.
+      const double ulps = activation == Activation::gelu           ? 10 + 4 * 88
+                          : activation == Activation::clamped_silu ? 10 + 2 * 88
+                                                                   : 10;
       compared +=
           compare(entry, args, shape, [=](std::size_t, float y) { return ulps * kUlp * std::abs(y); }, "glu");
     }

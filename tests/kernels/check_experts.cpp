@@ -154,7 +154,9 @@ int compare(const KernelEntry& entry, const Args& args, const Case& c, const std
 }
 
 // An activation's slope is at most 1.2, its error as in check_unary.
+// With biases where the activation is one that has them.
 int check_glu_case(const KernelEntry& entry, const Case& c, Leaf leaf, Activation activation, Rng& rng) {
+  const bool biased = activation == Activation::clamped_silu;
   const Guarded weights(weights_for(c, rng));
   const std::vector<Pair> pairs = pairs_of(c, {weights.values().begin(), weights.values().end()});
   const Activations x(leaf.act, rng.heavy_tailed(c.tokens * c.k), c.tokens, c.k);
@@ -167,8 +169,8 @@ int check_glu_case(const KernelEntry& entry, const Case& c, Leaf leaf, Activatio
                      .kind = ActKind::f32,
                      .k = c.k,
                      .n = c.n,
-                     .gate = {gate.weights.data(), ref_dot, leaf.type},
-                     .up = {up.weights.data(), ref_dot, leaf.type},
+                     .gate = {gate.weights.data(), ref_dot, leaf.type, biased ? gate.bias.data() : nullptr},
+                     .up = {up.weights.data(), ref_dot, leaf.type, biased ? up.bias.data() : nullptr},
                      .activation = activation,
                      .y = want.data()};
   const SimpleStep s(c.tokens);
@@ -180,7 +182,9 @@ int check_glu_case(const KernelEntry& entry, const Case& c, Leaf leaf, Activatio
     const auto p = i / static_cast<std::size_t>(c.n), j = i % static_cast<std::size_t>(c.n);
     if (p >= pairs.size()) return 0.0;
     const auto at = static_cast<std::size_t>((pairs[p].row * c.experts + pairs[p].expert) * c.n) + j;
-    const double g = std::abs(gate.product[at]), u = std::abs(up.product[at]);
+    const auto out = static_cast<std::size_t>(pairs[p].expert * c.n) + j;
+    const double g = std::abs(gate.product[at]) + (biased ? std::abs(gate.bias[out]) : 0),
+                 u = std::abs(up.product[at]) + (biased ? std::abs(up.bias[out]) + 1 : 0);
     return 1.2 * gate.bound[at] * (u + up.bound[at]) + g * up.bound[at] + (12 + 4 * 88) * kUlp * g * u +
            1e-36;
   });
@@ -206,17 +210,18 @@ int check_sum_case(const KernelEntry& entry, const Case& c, Leaf leaf, bool resi
       const auto to = static_cast<std::size_t>(row * c.n + j);
       bound[to] += weight * down.bound[from];
       size[to] += weight * std::abs(down.product[from]);
+      if (!residual) size[to] += weight * std::abs(down.bias[static_cast<std::size_t>(expert * c.n + j)]);
     }
   }
-  ExpertSumArgs args{
-      .routing = routing(c, weights),
-      .x = x.exact.data(),
-      .kind = ActKind::f32,
-      .k = c.k,
-      .n = c.n,
-      .down = {down.weights.data(), ref_entry(KernelOp::rows_dot, leaf.type).rows_dot, leaf.type},
-      .residual = residual ? initial.data() : nullptr,
-      .y = want.data()};
+  ExpertSumArgs args{.routing = routing(c, weights),
+                     .x = x.exact.data(),
+                     .kind = ActKind::f32,
+                     .k = c.k,
+                     .n = c.n,
+                     .down = {down.weights.data(), ref_entry(KernelOp::rows_dot, leaf.type).rows_dot,
+                              leaf.type, residual ? nullptr : down.bias.data()},
+                     .residual = residual ? initial.data() : nullptr,
+                     .y = want.data()};
   const SimpleStep s(c.tokens);
   run(ref_entry(KernelOp::expert_sum), &args, s.step, 1);
   args.x = x.prepared.data();
@@ -231,6 +236,34 @@ int check_sum_case(const KernelEntry& entry, const Case& c, Leaf leaf, bool resi
 constexpr DType kTypes[] = {DType::q4_0, DType::q4_k, DType::q6_k, DType::q8_0, DType::f16};
 
 DType type_of(std::size_t i) { return kTypes[i % std::size(kTypes)]; }
+
+// Sigmoids, biases that choose, groups and a scale, on logits that are far enough apart to be ordered alike.
+int check_choices(const KernelEntry& entry) {
+  Rng rng(24);
+  int compared = 0;
+  struct Choice {
+    std::int64_t experts, used, groups, groups_used, group_best;
+  };
+  for (const Choice& c :
+       {Choice{8, 2, 1, 1, 1}, {8, 3, 4, 2, 1}, {8, 4, 4, 2, 2}, {64, 6, 8, 3, 2}, {6, 1, 6, 1, 1}})
+    for (const RouteScore score : {RouteScore::softmax, RouteScore::sigmoid})
+      for (const bool normalize : {false, true})
+        for (const bool biased : {false, true}) {
+          const Guarded bias(rng.normals(c.experts));
+          compared += check_routes(entry,
+                                   {.bias = biased ? bias.floats() : nullptr,
+                                    .experts = c.experts,
+                                    .used = c.used,
+                                    .score = score,
+                                    .normalize = normalize,
+                                    .groups = c.groups,
+                                    .groups_used = c.groups_used,
+                                    .group_best = c.group_best,
+                                    .scale = 2.5f},
+                                   rng.normals(9 * c.experts, 1));
+        }
+  return compared;
+}
 
 }  // namespace
 
@@ -256,7 +289,7 @@ int check_route(const KernelEntry& entry) {
       }
     }
   }
-  return compared;
+  return compared + check_choices(entry);
 }
 
 int check_expert_glu(const KernelEntry& entry) {
@@ -266,6 +299,8 @@ int check_expert_glu(const KernelEntry& entry) {
     const DType type = type_of(i), exact = type_of(i + 2);
     compared += check_glu_case(entry, kCases[i], {entry.isa, type, act_kind(type)}, Activation::silu, rng);
     compared += check_glu_case(entry, kCases[i], {entry.isa, exact, ActKind::f32}, Activation::gelu, rng);
+    compared +=
+        check_glu_case(entry, kCases[i], {entry.isa, type, act_kind(type)}, Activation::clamped_silu, rng);
   }
   for (const Case& c : kLong)
     compared += check_glu_case(entry, c, {entry.isa, DType::q4_0, ActKind::q8}, Activation::silu, rng);

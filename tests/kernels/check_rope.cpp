@@ -28,8 +28,10 @@ std::vector<float> frequencies(std::int64_t rope_dim, float base) {
 
 struct Head {
   std::int64_t dim, rope_dim;
+  std::int64_t first = 0;
 };
-constexpr Head kHeads[] = {{64, 64}, {80, 80}, {96, 32}, {128, 128}, {256, 256}, {64, 20}, {32, 2}};
+constexpr Head kHeads[] = {{64, 64}, {80, 80},       {96, 32},    {128, 128}, {256, 256},
+                           {64, 20}, {192, 64, 128}, {20, 8, 12}, {32, 2}};
 
 // One step from the value in units of the block's scale: a tie may be rounded the other way, and what is
 // encoded may itself be off by `error`.
@@ -73,7 +75,8 @@ int check_rope(const KernelEntry& entry) {
                       .style = style,
                       .inv_freq = inv_freq.floats(),
                       .magnitude = 1.2f,
-                      .y = want.data()};
+                      .y = want.data(),
+                      .first = head.first};
         run(ref_entry(KernelOp::rope), &args, s.step, 1);
         // A pair's size is at most that of the head's largest two values.
         const auto bound = [&](std::size_t) { return kTurnError * 1.2 * 2 * 6; };

@@ -21,14 +21,23 @@ int check_embed(const KernelEntry& entry) {
       for (std::int32_t& id : s.ids) id = static_cast<std::int32_t>(rng.below(11));
       s.ids.back() = 10;
       std::vector<float> want(static_cast<std::size_t>(tokens * dim));
-      EmbedArgs args{.table = table.data(), .type = entry.type, .dim = dim, .scale = 1.5f, .y = want.data()};
-      run(ref_entry(KernelOp::embed, entry.type), &args, s.step, 1);
-      for (const int threads : {1, 2, 7}) {
-        const Guarded y(tokens * dim * 4, 4);
-        args.y = y.floats();
-        run(entry, &args, s.step, threads);
-        EXPECT_TRUE(y.intact());
-        compared += expect_near(y.values(), want, [](std::size_t) { return 0.0; }, "embed");
+      s.positions.back() = 20;  // past the table's end
+      for (const EmbedBy by : {EmbedBy::token, EmbedBy::position}) {
+        EmbedArgs args{.table = table.data(),
+                       .type = entry.type,
+                       .dim = dim,
+                       .scale = 1.5f,
+                       .y = want.data(),
+                       .by = by,
+                       .table_rows = 11};
+        run(ref_entry(KernelOp::embed, entry.type), &args, s.step, 1);
+        for (const int threads : {1, 2, 7}) {
+          const Guarded y(tokens * dim * 4, 4);
+          args.y = y.floats();
+          run(entry, &args, s.step, threads);
+          EXPECT_TRUE(y.intact());
+          compared += expect_near(y.values(), want, [](std::size_t) { return 0.0; }, "embed");
+        }
       }
     }
   }

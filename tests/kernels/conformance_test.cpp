@@ -30,10 +30,14 @@ int check(const KernelEntry& entry) {
       return check_glu(entry);
     case KernelOp::temperature:
       return check_temperature(entry);
+    case KernelOp::concat:
+      return check_concat(entry);
     case KernelOp::prepare:
       return check_prepare(entry);
     case KernelOp::linear:
       return check_linear(entry);
+    case KernelOp::head_linear:
+      return check_head_linear(entry);
     case KernelOp::route:
       return check_route(entry);
     case KernelOp::expert_glu:

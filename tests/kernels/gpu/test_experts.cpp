@@ -43,10 +43,16 @@ TEST_P(GpuExperts, Choice) {
           const auto counts = step.counts();
           Guarded<float> y(values.size(), NAN);
           launch("route", {to_u32(counts.tokens) + 1},
-                 gpu::RouteParams{gpu::kRowsTokens, to_u32(experts), to_u32(used), normalize},
-                 {&counts, logits.data(), y.data()});
+                 gpu::RouteParams{gpu::kRowsTokens, to_u32(experts), to_u32(used), normalize,
+                                  gpu::kScoreSoftmax, 0, 1, 1, 1, 1},
+                 {&counts, logits.data(), logits.data(), y.data()});
           std::vector<float> want(values.size());
-          const RouteArgs args{logits.data(), RowCount::tokens, experts, used, normalize, want.data()};
+          const RouteArgs args{.logits = logits.data(),
+                               .rows = RowCount::tokens,
+                               .experts = experts,
+                               .used = used,
+                               .normalize = normalize,
+                               .y = want.data()};
           ref_entry(KernelOp::route).step(&args, step.host(), {});
           for (std::size_t i = 0; i < want.size(); ++i) {
             ASSERT_EQ(y[i] != 0, want[i] != 0) << experts << " experts, weight " << i;
@@ -58,6 +64,43 @@ TEST_P(GpuExperts, Choice) {
             const double bound = static_cast<double>(experts + 120) * 0x1p-23 * want[i] + 1e-37;
             ASSERT_NEAR(y[i], want[i], bound) << experts << " experts, weight " << i;
           }
+        }
+}
+
+// Sigmoids, biases that choose, groups and a scale, on logits that are far enough apart to be ordered alike.
+TEST_P(GpuExperts, ChoiceByScores) {
+  struct Choice {
+    std::int64_t experts, used, groups, groups_used, group_best;
+  };
+  for (const Choice& c : {Choice{8, 2, 1, 1, 1}, {8, 4, 4, 2, 2}, {64, 6, 8, 3, 2}, {6, 1, 6, 1, 1}})
+    for (const RouteScore score : {RouteScore::softmax, RouteScore::sigmoid})
+      for (const bool normalize : {false, true})
+        for (const bool biased : {false, true}) {
+          const auto n = static_cast<std::size_t>(c.experts);
+          const Guarded<float> logits(random_floats(7 * n, random)), bias(random_floats(n, random));
+          const TestStep step = tokens_only(7);
+          const auto counts = step.counts();
+          Guarded<float> y(logits.size(), NAN);
+          launch("route", {8},
+                 gpu::RouteParams{gpu::kRowsTokens, to_u32(c.experts), to_u32(c.used), normalize,
+                                  static_cast<u32>(score), biased, to_u32(c.groups), to_u32(c.groups_used),
+                                  to_u32(c.group_best), 2.5F},
+                 {&counts, logits.data(), bias.data(), y.data()});
+          std::vector<float> want(y.size());
+          const RouteArgs args{.logits = logits.data(),
+                               .bias = biased ? bias.data() : nullptr,
+                               .rows = RowCount::tokens,
+                               .experts = c.experts,
+                               .used = c.used,
+                               .score = score,
+                               .normalize = normalize,
+                               .groups = c.groups,
+                               .groups_used = c.groups_used,
+                               .group_best = c.group_best,
+                               .scale = 2.5F,
+                               .y = want.data()};
+          ref_entry(KernelOp::route).step(&args, step.host(), {});
+          expect_close(y.span(), want, 1e-5, 0, fmt::format("{} of {} experts", c.used, c.experts));
         }
 }
 
@@ -164,6 +207,7 @@ struct Stack {
   DType type;
   std::int64_t n, k;
   Guarded<std::byte> bytes;
+  Guarded<float> bias;  // (experts, n)
   std::vector<float> values;
 
   Stack(DType t, std::int64_t experts, std::int64_t rows, std::int64_t columns, std::mt19937& random)
@@ -171,14 +215,15 @@ struct Stack {
         n(rows),
         k(columns),
         bytes(random_rows(t, experts * rows, columns, random)),
+        bias(random_floats(static_cast<std::size_t>(experts * rows), random)),
         values(static_cast<std::size_t>(experts * rows * columns)) {
     decode_row(type, bytes.data(), values.data(), experts * n * k);
   }
   ExpertMatrices matrices() const {
-    return {bytes.data(), ref_entry(KernelOp::rows_dot, type).rows_dot, type};
+    return {bytes.data(), ref_entry(KernelOp::rows_dot, type).rows_dot, type, bias.data()};
   }
   double magnitude(std::int64_t expert, std::int64_t j, const float* x) const {
-    double sum = 0;
+    double sum = std::abs(bias.data()[expert * n + j]);
     for (std::int64_t i = 0; i < k; ++i)
       sum += std::abs(static_cast<double>(values[static_cast<std::size_t>((expert * n + j) * k + i)]) * x[i]);
     return sum;
@@ -196,12 +241,13 @@ struct Products {
     const auto& [m, block_rows] = std::tie(pairs.m, pairs.block_rows);
     Guarded<float> y(static_cast<std::size_t>(pairs.room * stack.n));
     const gpu::ExpertLinearParams params{
-        {0, to_u32(stack.n), to_u32(stack.k), to_u32(row_bytes(stack.type, stack.k)), 0, 0}, gather};
+        {0, to_u32(stack.n), to_u32(stack.k), to_u32(row_bytes(stack.type, stack.k)), 1, 0}, gather};
     const emulator::Extent grid{ceil_div(stack.n, tiles ? 64 : 16), to_u32(pairs.most_blocks)};
     const std::string_view format = format_info(stack.type).name;
     if (!tiles) {
       launch(fmt::format("expert_vec_{}_{}", format, block_rows), grid, params,
-             {pairs.blocks.data(), pairs.rows.data(), x.data(), stack.bytes.data(), y.data()});
+             {pairs.blocks.data(), pairs.rows.data(), x.data(), stack.bytes.data(), stack.bias.data(),
+              y.data()});
       return {y.data(), y.data() + y.size()};
     }
     const std::int64_t per_row = gather ? 1 : m.used;
@@ -210,9 +256,9 @@ struct Products {
     launch("prepare", {to_u32(m.tokens * per_row) + 1},
            gpu::PrepareParams{gpu::kRowsTokens, to_u32(stack.k), 0, 0, 0, to_u32(per_row), 0},
            {&pairs.counts, x.data(), x.data(), halves.data(), scales.data()});
-    launch(
-        fmt::format("expert_tile_{}", format), grid, params,
-        {pairs.blocks.data(), pairs.rows.data(), halves.data(), scales.data(), stack.bytes.data(), y.data()});
+    launch(fmt::format("expert_tile_{}", format), grid, params,
+           {pairs.blocks.data(), pairs.rows.data(), halves.data(), scales.data(), stack.bytes.data(),
+            stack.bias.data(), y.data()});
     return {y.data(), y.data() + y.size()};
   }
   // Of a product's magnitude; tiles round both factors to f16's eleven bits.

@@ -18,6 +18,7 @@ struct FlashCase {
   bool sinks = false;
   u32 splits = 1;
   bool bytes = false, gamma = false;
+  bool causal = true;
 };
 
 // Tokens first .. first + count - 1 of a sequence.
@@ -50,6 +51,7 @@ TestStep step_of(const std::vector<TokenRun>& runs, std::int64_t window) {
 
 const std::vector<TokenRun> kDecoding = {{0, 31, 1}, {1, 300, 1}, {2, 64, 1}};
 const std::vector<TokenRun> kFew = {{0, 63, 3}, {1, 300, 1}, {2, 0, 2}, {0, 15, 1}};
+const std::vector<TokenRun> kTexts = {{1, 0, 70}, {0, 0, 1}, {2, 0, 33}};
 const std::vector<TokenRun> kPrompts = {{1, 37, 70}, {0, 0, 1}, {2, 0, 33}};
 
 struct Cache {
@@ -96,8 +98,12 @@ std::vector<double> bounds(const AttentionArgs& a, const TestStep& step) {
   std::vector<double> all;
   for (std::size_t t = 0; t < step.tokens(); ++t)
     for (std::int64_t h = 0; h < a.heads; ++h) {
-      const std::int64_t last = step.positions[t], head = h / (a.heads / a.k.heads);
-      const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, last + 1 - a.window) : 0;
+      const std::int64_t at = step.positions[t], head = h / (a.heads / a.k.heads);
+      const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, at + 1 - a.window) : 0;
+      std::int64_t last = at;
+      for (std::size_t i = t; !a.causal && i < step.tokens() && step.sequences[i] == step.sequences[t]; ++i)
+        last =
+            a.window > 0 ? std::min(std::int64_t{step.positions[i]}, at + a.window - 1) : step.positions[i];
       double off = 0;
       std::vector<double> largest(static_cast<std::size_t>(a.v.dim), 0);
       for (std::int64_t p = first; p <= last; ++p) {
@@ -171,7 +177,8 @@ void GpuFlash::check(const std::string& kernel, const FlashCase& c, const std::v
                                    .window = to_u32(c.window),
                                    .group = 1,
                                    .has_sinks = c.sinks,
-                                   .splits = c.splits},
+                                   .splits = c.splits,
+                                   .causal = c.causal},
                      .shared_heads = to_u32(c.heads / c.kv_heads),
                      .per_shared_head = 1.0F / static_cast<float>(c.heads / c.kv_heads),
                      .k_type = kv_number(k.type),
@@ -205,7 +212,9 @@ void GpuFlash::check(const std::string& kernel, const FlashCase& c, const std::v
                            .window = c.window,
                            .sinks = c.sinks ? sinks.data() : nullptr,
                            .tiles = false,
-                           .y = want.data()};
+                           .y = want.data(),
+                           .partials = nullptr,
+                           .causal = c.causal};
   ref_entry(KernelOp::attention, seen.k_type).step(&args, step.host(), {});
   expect_within(y.span(), want, bounds(args, step),
                 fmt::format("{}: {} / {}, {} / {} heads of {} / {}, window {}, splits {}", kernel,
@@ -272,6 +281,15 @@ TEST_P(GpuFlash, SplitsAndBytes) {
         {.heads = 8, .k_dim = 128, .v_dim = 96, .splits = 3, .bytes = true}, kDecoding);
   check("flash_few_128", DType::q8_0, DType::f16, {.heads = 8, .k_dim = 128, .v_dim = 96, .bytes = true},
         kFew);
+}
+
+TEST_P(GpuFlash, WholeTexts) {
+  for (const std::string kernel : {"flash_few_64", "flash_tile_64", "flash_tile_128"})
+    for (std::int64_t window : {0, 1, 20, 64})
+      for (u32 splits : {1U, 3U}) {
+        if (splits > 1 && kernel != "flash_few_64") continue;
+        check(kernel, DType::f16, DType::q8_0, {.window = window, .splits = splits, .causal = false}, kTexts);
+      }
 }
 
 // What f16 cannot hold counts as its largest value: nothing becomes infinite or NaN.

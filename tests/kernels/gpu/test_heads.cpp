@@ -13,6 +13,7 @@ struct HeadCase {
   std::int64_t heads, dim, rope_dim;
   RopeStyle style = RopeStyle::halves;
   bool norm = false;
+  std::int64_t first = 0;
 };
 
 // Three sequences whose tokens fall on both sides of page borders, on pages in no order.
@@ -44,7 +45,8 @@ class GpuHeads : public OnEmulator {
             .eps = 1e-6F,
             .rope_dim = to_u32(c.rope_dim),
             .rope_style = static_cast<u32>(c.style),
-            .magnitude = 1.25F};
+            .magnitude = 1.25F,
+            .rope_first = to_u32(c.first)};
   }
   // The case's heads of x, normalised and rotated by the references.
   static std::vector<float> reference(const HeadCase& c, const TestStep& step, const float* x,
@@ -59,7 +61,7 @@ class GpuHeads : public OnEmulator {
                              .eps = 1e-6F,
                              .y = y.data()};
     if (c.norm) ref_entry(KernelOp::rms_norm).step(&normed, step.host(), {});
-    const RopeArgs turned{y.data(), c.heads, c.dim, c.rope_dim, c.style, inv_freq, 1.25F, y.data()};
+    const RopeArgs turned{y.data(), c.heads, c.dim, c.rope_dim, c.style, inv_freq, 1.25F, y.data(), c.first};
     if (c.rope_dim) ref_entry(KernelOp::rope).step(&turned, step.host(), {});
     return y;
   }
@@ -73,6 +75,7 @@ TEST_P(GpuHeads, NormsAndRotates) {
                             {4, 256, 256, RopeStyle::halves, true},
                             {9, 64, 0, RopeStyle::halves, true},
                             {2, 96, 64, RopeStyle::adjacent, true},
+                            {4, 192, 64, RopeStyle::adjacent, false, 128},
                             {1, 512, 512}}) {
     const std::size_t n = step.tokens() * static_cast<std::size_t>(c.heads * c.dim);
     const Guarded<float> x(random_floats(n, random)),

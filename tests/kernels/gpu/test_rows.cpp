@@ -23,13 +23,27 @@ TEST_P(GpuRows, EmbedsEveryFormat) {
       const auto counts = step.counts();
       Guarded<float> y(step.tokens() * static_cast<std::size_t>(dim), NAN);
       launch(fmt::format("embed_{}", info.name), {5},
-             gpu::EmbedParams{to_u32(dim), to_u32(row_bytes(type, dim)), 1.5F},
+             gpu::EmbedParams{to_u32(dim), to_u32(row_bytes(type, dim)), 1.5F, kVocab - 1},
              {&counts, step.token_ids.data(), table.data(), y.data()});
       std::vector<float> want(y.size());
       const EmbedArgs args{table.data(), type, dim, 1.5F, want.data()};
       ref_entry(KernelOp::embed, type).step(&args, step.host(), {});
       expect_close(y.span(), want, 0, 0, std::string(info.name));
     }
+    // By positions, of which some are past the table's end.
+    TestStep step;
+    step.positions = {0, 8, 9, 700};
+    const std::int64_t dim = 5 * block;
+    const Guarded<std::byte> table(random_rows(type, kVocab, dim, random));
+    const auto counts = step.counts();
+    Guarded<float> y(step.tokens() * static_cast<std::size_t>(dim), NAN);
+    launch(fmt::format("embed_{}", info.name), {5},
+           gpu::EmbedParams{to_u32(dim), to_u32(row_bytes(type, dim)), 1.5F, kVocab - 1},
+           {&counts, step.positions.data(), table.data(), y.data()});
+    std::vector<float> want(y.size());
+    const EmbedArgs args{table.data(), type, dim, 1.5F, want.data(), EmbedBy::position, kVocab};
+    ref_entry(KernelOp::embed, type).step(&args, step.host(), {});
+    expect_close(y.span(), want, 0, 0, std::string(info.name));
   }
 }
 
