@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "checkpoint/gguf.h"
+#include "engine/dense_layers.h"
 
 namespace medlar {
 
-// scores = W h + b, and where there are several classes their probabilities (softmax).
+// scores = W h + b, and where there are several classes their probabilities (softmax). Before that, where the
+// file has `cls.weight`, h = tanh(W h + b), the pooler of BERT.
 class Classifier {
  public:
   // Of `cls.output.weight` (classes, dim), or nothing where the file has none. Throws Error(bad_file) for a
@@ -22,7 +24,7 @@ class Classifier {
   std::span<const std::string> labels() const { return labels_; }  // one a class, or none
 
  private:
-  std::vector<float> weight_, bias_;  // (classes, dim), (classes) or empty
+  DenseLayer pooler_, output_;  // (dim, dim) or empty, (classes, dim)
   std::vector<std::string> labels_;
 };
 

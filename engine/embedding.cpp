@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/classifier.h"
+#include "engine/dense_layers.h"
 #include "engine/hidden_graph.h"
 #include "engine/impl.h"
 #include "engine/step_batch.h"
@@ -26,12 +27,12 @@ constexpr std::array<std::pair<Pooling, std::string_view>, 5> kNames{{{Pooling::
                                                                       {Pooling::last, "last"},
                                                                       {Pooling::rank, "rank"}}};
 
-// What the file says; models that say nothing are decoders, whose last token has seen all of the text.
-Pooling pooling_of(const gguf::File& file) {
+// What the file says. Of decoders that say nothing the last token has seen all of the text.
+Pooling pooling_of(const gguf::File& file, bool encoder) {
   const std::string key =
       fmt::format("{}.pooling_type", file.metadata().get<std::string>("general.architecture"));
   const auto number = file.metadata().find<std::uint32_t>(key);
-  if (!number) return Pooling::last;
+  if (!number) return encoder ? Pooling::mean : Pooling::last;
   if (*number >= kNames.size())
     fail(ErrorKind::bad_file, "{}: key {}: there is no kind of pooling {}", file.name(), key, *number);
   return static_cast<Pooling>(*number);
@@ -83,7 +84,7 @@ struct Embedder::Impl {
     std::int64_t free_pages;
 
     explicit Reader(Engine::Impl& engine)
-        : graph(hidden_graph(engine.model.graph)),
+        : graph(hidden_graph(engine.model)),
           program(engine.backend->lower(graph, options(engine))),
           groups(static_cast<int>(graph.group_windows().size())),
           charges(engine.ledgers(), *program,
@@ -118,6 +119,7 @@ struct Embedder::Impl {
   Engine::Impl& engine;
   Pooling pooling;
   std::optional<Classifier> classifier;
+  DenseLayers dense;  // behind pooling
   std::string rank_prompt;
 
   std::mutex mutex;  // of what follows, up to the mark
@@ -133,12 +135,13 @@ struct Embedder::Impl {
       : scheduler(s),
         owner(s.engine().shared_from_this()),
         engine(e),
-        pooling(wanted.value_or(pooling_of(e.file))) {
+        pooling(wanted.value_or(pooling_of(e.file, e.model.encoder))) {
     if (pooling == Pooling::rank) {
       classifier = Classifier::find(e.file, width());
       if (!classifier)
         fail(ErrorKind::bad_file, "{}: the model ranks, but has no tensor cls.output.weight", e.file.name());
     }
+    dense = DenseLayers::find(e.file, width());
     rank_prompt = e.file.metadata().get_or<std::string>("tokenizer.chat_template.rerank", "");
   }
 
@@ -223,17 +226,20 @@ void Embedder::Impl::forget_ended() {
 // to the others, so that a long text does not hold up short ones.
 void Embedder::Impl::read(std::int64_t tokens) {
   std::ranges::sort(readings, {}, &Reading::left);
-  StepBatch batch(std::min<std::int64_t>(tokens, engine.options.batch));
+  const bool encoder = engine.model.encoder;
+  StepBatch batch(encoder ? engine.options.batch : std::min<std::int64_t>(tokens, engine.options.batch));
   struct Part {
     Reading* reading;
     std::int64_t tokens, rows;
   };
   std::vector<Part> parts;
-  const bool every_row = pooling != Pooling::last && pooling != Pooling::rank;
+  const bool every_row = pooling != Pooling::last && (pooling != Pooling::rank || encoder);
   for (std::size_t i = 0; i < readings.size() && batch.room() > 0; ++i) {
     Reading& r = readings[i];
     const std::int64_t others = std::ssize(readings) - static_cast<std::int64_t>(i);
-    const std::int64_t count = std::min(r.left(), std::max<std::int64_t>(1, batch.room() / others));
+    if (encoder && r.left() > batch.room()) break;  // its tokens see each other
+    const std::int64_t count =
+        encoder ? r.left() : std::min(r.left(), std::max<std::int64_t>(1, batch.room() / others));
     const auto some = r.tokens().subspan(static_cast<std::size_t>(r.length), static_cast<std::size_t>(count));
     if (!reader->tree.extend(r.sequence, some)) continue;
     const bool whole = count == r.left();
@@ -275,15 +281,18 @@ void Embedder::Impl::take(Reading& r, std::span<const float> rows, std::int64_t 
       result.values.resize(dim);
       for (std::size_t i = 0; i < dim; ++i)
         result.values[i] = static_cast<float>(r.sum[i] / static_cast<double>(r.tokens().size()));
+      if (r.length + std::ssize(rows) / width() == std::ssize(r.tokens()))
+        result.values = dense(result.values);
       return;
     case Pooling::cls:
-      if (first == 0) result.values.assign(rows.begin(), rows.begin() + width());
+      if (first == 0) result.values = dense(rows.first(dim));
       return;
     case Pooling::last:
-      result.values.assign(rows.begin(), rows.end());
+      result.values = dense(rows);
       return;
     case Pooling::rank:
-      result.values = (*classifier)(rows);
+      // An encoder's first token stands for the text, a decoder's last.
+      result.values = (*classifier)(rows.first(dim));
       result.width = std::ssize(result.values);
       return;
   }

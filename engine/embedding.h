@@ -23,7 +23,8 @@ enum class Pooling : std::uint8_t {
   mean = 1,
   cls = 2,   // the first token's
   last = 3,  // the last token's, which alone has seen the whole text where attention is causal
-  rank = 4,  // the last token's, through the classifier `cls.output`: one score for each class
+  rank = 4,  // the last token's, of an encoder the first's, through the file's classifier: a score for each
+             // class
 };
 // Throws Error(usage) listing the names: none, mean, cls, last.
 Pooling parse_pooling(std::string_view name);

@@ -186,6 +186,8 @@ void Engine::Impl::settle(const EngineOptions& o) {
   if (o.batch == 0) return;  // choose_placement() knows the device
   options.batch = static_cast<int>(std::clamp<std::int64_t>(o.batch, 1, context));
   options.batch = std::max(options.batch, options.sequences);
+  // A text is read in one step.
+  if (model.encoder) options.batch = static_cast<int>(std::max<std::int64_t>(options.batch, context));
   // Unless asked for more: enough rows to score quickly, within a few MB of logits.
   const std::int64_t row_bytes = model.config.vocab * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t rows = (o.score_bytes > 0 ? o.score_bytes : 8 << 20) / row_bytes;
@@ -261,6 +263,12 @@ void Engine::Impl::charge(const std::vector<runtime::DeviceMemory>& rooms) {
   for (const gguf::File& adapter : adapters) made += adapter.memory_bytes();
   tables = options.ledger->charge(MemoryUse::tables, made);
   tables.set_used(made);
+}
+
+void Engine::Impl::need_head() const {
+  if (!model.encoder) return;
+  throw Error(ErrorKind::unsupported, fmt::format("{} embeds texts and writes none", file.name()),
+              "ask it for embeddings, or choose another model");
 }
 
 void Engine::Impl::claim() {

@@ -20,6 +20,8 @@ Value head_input(const ir::Graph& graph) {
 
 }  // namespace
 
-ir::Graph hidden_graph(const ir::Graph& graph) { return ir::extract(graph, head_input(graph)); }
+ir::Graph hidden_graph(const models::Model& model) {
+  return model.encoder ? model.graph : ir::extract(model.graph, head_input(model.graph));
+}
 
 }  // namespace medlar

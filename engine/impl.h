@@ -57,6 +57,8 @@ struct Engine::Impl {
   Placing placing(const runtime::ProgramOptions& program) const {
     return {model.graph, program, {.threads = threads, .team = options.team}};
   }
+  // Throws Error(unsupported) for an encoder, which has no next token to tell.
+  void need_head() const;
   // Whoever runs steps is the only one. Throws Error(limit) when there is one.
   void claim();
   // Of all sequences, for the program's pages.

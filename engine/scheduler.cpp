@@ -164,6 +164,7 @@ Scheduler::Scheduler(std::shared_ptr<Engine> engine, const SchedulerOptions& opt
 Scheduler::~Scheduler() = default;
 
 Scheduler::Id Scheduler::submit(Request request) {
+  impl_->engine->impl_->need_head();
   std::shared_ptr<Job> job = impl_->make_job(std::move(request));
   const std::lock_guard lock(impl_->mutex);
   if (impl_->closed)

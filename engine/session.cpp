@@ -129,6 +129,7 @@ std::span<const std::int32_t> Session::tokens() const { return impl_->timeline.t
 void Session::reset() { impl_->timeline.rewind_to({}); }
 
 Session Engine::open_session() {
+  impl_->need_head();
   impl_->claim();
   return Session(std::make_unique<Session::Impl>(shared_from_this()));
 }

@@ -22,7 +22,11 @@
   X(cohere2, "cohere2", "Command R7B, Command A")                \
   X(mistral3, "mistral3", "Ministral 3, Mistral Small 3.1")      \
   X(gpt_oss, "gpt-oss", "gpt-oss 20B and 120B")                  \
-  X(deepseek2, "deepseek2", "DeepSeek V2 and V3, GLM-4.7 Flash")
+  X(deepseek2, "deepseek2", "DeepSeek V2 and V3, GLM-4.7 Flash") \
+  X(bert, "bert", "BERT")                                        \
+  X(nomic_bert, "nomic-bert", "Nomic Embed")                     \
+  X(jina_bert_v3, "jina-bert-v3", "Jina Embeddings 3")           \
+  X(gemma_embedding, "gemma-embedding", "EmbeddingGemma")
 
 namespace medlar::models {
 

@@ -45,8 +45,16 @@ struct Layer {
   }
 };
 
+template <class C>
 struct Gemma3 : Decoder<Layer, Config> {
-  static constexpr std::string_view name = "gemma3";
+  static constexpr std::string_view name = C::name;
+  static constexpr bool encoder = C::encoder;
+
+  // Of an encoder, half of the file's window lies on either side.
+  std::int64_t window(std::size_t layer) const {
+    const std::int64_t tokens = cfg.window.of(layer);
+    return C::encoder && tokens > 0 ? tokens / 2 + 1 : tokens;
+  }
 
   Value forward(Graph& g) const {
     const nn::Rope global_rope = nn::rope(g, cfg.rope, ir::RopeStyle::halves);
@@ -59,17 +67,28 @@ struct Gemma3 : Decoder<Layer, Config> {
       auto [q, k, v] = l.attn.project(g, l.attn_norm(g, x));
       q = rope(g, l.q_norm(g, q));
       k = rope(g, l.k_norm(g, k));
-      const Value y = nn::attend(g, {q, k, v}, {.window = cfg.window.of(i), .scale = cfg.query_scale()});
+      const Value y =
+          nn::attend(g, {q, k, v}, {.window = window(i), .scale = cfg.query_scale(), .causal = !C::encoder});
       x = ir::add(g, x, l.attn_post_norm(g, l.attn.o(g, y)));
       const Value h = l.mlp(g, l.ffn_norm(g, x), ir::Activation::gelu);
       x = ir::add(g, x, l.ffn_post_norm(g, h));
     }
-    return logits(g, x);
+    return C::encoder ? output_norm(g, ir::gather_rows(g, x)) : logits(g, x);
   }
+};
+
+struct Writing {
+  static constexpr std::string_view name = "gemma3";
+  static constexpr bool encoder = false;
+};
+struct Embedding {
+  static constexpr std::string_view name = "gemma-embedding";
+  static constexpr bool encoder = true;
 };
 
 }  // namespace
 
-Model build_gemma3(const Source& source) { return build_decoder<Gemma3>(source); }
+Model build_gemma_embedding(const Source& source) { return build_decoder<Gemma3<Embedding>>(source); }
+Model build_gemma3(const Source& source) { return build_decoder<Gemma3<Writing>>(source); }
 
 }  // namespace medlar::models

@@ -32,18 +32,19 @@ def architecture(gguf):
     return data[at + 12 : at + 12 + length].decode()
 
 
-def tiny():
-    """golden.TINY, without what golden.py imports."""
+def listed(name):
+    """A table of golden.py, without what that imports."""
     for node in ast.parse((GOLDENS / "golden.py").read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "TINY":
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
             return ast.literal_eval(node.value)
-    raise LookupError("golden.py has no TINY")
+    raise LookupError(f"golden.py has no {name}")
 
 
 def main():
     covers = {}
-    for name, what in tiny().items():
-        covers.setdefault(architecture(GOLDENS / f"tiny-{name}.gguf"), []).append(f"`{name}`: {what}")
+    for table, prefix in (("TINY", "tiny"), ("ENCODERS", "encoder")):
+        for name, what in listed(table).items():
+            covers.setdefault(architecture(GOLDENS / f"{prefix}-{name}.gguf"), []).append(f"`{name}`: {what}")
     print("| `general.architecture` | models | what it is, and whose paper has it | goldens: what each covers |")
     print("|---|---|---|---|")
     for id, name, title in LINE.findall((ROOT / "models" / "all.h").read_text()):

@@ -1,5 +1,6 @@
 // Tiny models against the log-probabilities that Transformers computes (tests/goldens): in prefill, in decode
-// one token at a time, over a snapshot and its restore, and in steps of unequal sequences.
+// one token at a time, over a snapshot and its restore, and in steps of unequal sequences. Encoders against
+// its hidden states, of texts alone and beside each other.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -86,17 +87,26 @@ class Reader {
   };
   // Runs all of them in one step; returns the largest difference of log-probabilities.
   double step(const std::vector<Part>& parts) {
-    StepBatch batch(batch_);
-    for (const Part& p : parts) {
-      const auto tokens = std::span(golden_.tokens).subspan(p.begin, p.end - p.begin);
-      EXPECT_TRUE(tree_->extend(p.sequence, tokens));
-      batch.add(p.sequence, static_cast<std::int64_t>(p.begin), tokens, StepBatch::Logits::all);
-    }
-    batch.run(*program_, *tree_, groups_);
+    run(parts);
     double worst = 0;
     std::int32_t row = 0;
     for (const Part& p : parts)
       for (std::size_t i = p.begin; i < p.end; ++i) worst = std::max(worst, difference(row++, i));
+    return worst;
+  }
+  // Of whole texts the largest difference of hidden states, where the golden's rows of a text begin at
+  // `first`.
+  double texts(const std::vector<Part>& parts, std::vector<std::size_t> first) {
+    run(parts);
+    double worst = 0;
+    std::int32_t row = 0;
+    for (std::size_t p = 0; p < parts.size(); ++p)
+      for (std::size_t i = 0; i < parts[p].end; ++i) {
+        const std::span<const float> got = program_->logits(row++);
+        const float* expected = golden_.log_probs.data() + (first[p] + i) * got.size();
+        for (std::size_t d = 0; d < got.size(); ++d)
+          worst = std::max<double>(worst, std::abs(got[d] - expected[d]));
+      }
     return worst;
   }
 
@@ -115,6 +125,16 @@ class Reader {
   }
 
  private:
+  void run(const std::vector<Part>& parts) {
+    StepBatch batch(batch_);
+    for (const Part& p : parts) {
+      const auto tokens = std::span(golden_.tokens).subspan(p.begin, p.end - p.begin);
+      EXPECT_TRUE(tree_->extend(p.sequence, tokens));
+      batch.add(p.sequence, static_cast<std::int64_t>(p.begin), tokens, StepBatch::Logits::all);
+    }
+    batch.run(*program_, *tree_, groups_);
+  }
+
   // Of a row of logits and what Transformers has after token i.
   double difference(std::int32_t row, std::size_t i) const {
     const std::span<const float> logits = program_->logits(row);
@@ -133,10 +153,11 @@ class Reader {
   std::unique_ptr<PageTree> tree_;
 };
 
-std::vector<std::string> names() {
+std::vector<std::string> names(std::string_view kind) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder))
-    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem());
+    if (entry.path().extension() == ".gguf" && entry.path().stem().string().starts_with(kind))
+      names.push_back(entry.path().stem());
   std::ranges::sort(names);
   return names;
 }
@@ -181,11 +202,33 @@ TEST_P(Goldens, AgreeInStepsOfUnequalSequences) {
   EXPECT_LT(reader.step({{1, 40, 41}, {2, 1, size_}, {0, 24, size_}}), kBound);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Goldens, ::testing::ValuesIn(names()), [](const auto& info) {
+const auto kTestName = [](const ::testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
   std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
   return name;
-});
+};
+INSTANTIATE_TEST_SUITE_P(Tiny, Goldens, ::testing::ValuesIn(names("tiny-")), kTestName);
+
+// tests/goldens/make_encoders.py: texts of these lengths, whose rows follow one another.
+class Encoders : public Goldens {};
+constexpr std::size_t kTexts[] = {90, 1, 23};
+
+TEST_P(Encoders, AgreeOnTextsAlone) {
+  ASSERT_TRUE(model_.encoder);
+  ASSERT_EQ(size_, kTexts[0]);
+  std::size_t first = 0;
+  for (const std::size_t text : kTexts) {
+    EXPECT_LT(Reader(model_, golden_, 1).texts({{0, 0, text}}, {first}), kBound) << text;
+    first += text;
+  }
+}
+
+TEST_P(Encoders, AgreeOnTextsTogether) {
+  Reader reader(model_, golden_, 4);
+  EXPECT_LT(reader.texts({{1, 0, 23}, {0, 0, 90}, {3, 0, 1}, {2, 0, 23}}, {91, 0, 90, 91}), kBound);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, Encoders, ::testing::ValuesIn(names("encoder-")), kTestName);
 
 }  // namespace
 }  // namespace medlar

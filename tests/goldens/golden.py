@@ -53,6 +53,13 @@ TINY = {
     "deepseek2-lite": "queries without a latent, experts chosen by a softmax whose weights do not add up to 1",
     "glm4-moe-lite": "a latent narrower than a head, values narrower than keys",
 }
+# Tiny encoders that make_encoders.py makes, of which there are hidden states instead.
+ENCODERS = {
+    "bert": "learned positions, biases everywhere",
+    "nomic-bert": "rotated positions, gated MLPs, fused q, k and v",
+    "jina-bert-v3": "rotated positions, fused q, k and v with biases",
+    "gemma-embedding": "windows to both sides, shorter than the text, two rope bases",
+}
 # Those of which the hidden states are stored, too.
 HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
 

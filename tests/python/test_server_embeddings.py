@@ -62,6 +62,28 @@ def test_hidden_states_are_transformers_own(medlar, tiny, name, device):
     assert (unit(actual) * unit(expected)).sum(-1).min() > 1 - 1e-6
 
 
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
+@pytest.mark.parametrize("name", golden.ENCODERS)
+def test_hidden_states_of_encoders(medlar, name, device):
+    stem = golden.FOLDER / f"encoder-{name}"
+    content = json.loads(stem.with_suffix(".json").read_text())["tokens"]
+    expected = np.load(stem.with_suffix(".npy"))[: len(content)]
+    path = stem.with_suffix(".gguf")
+    with Server(medlar, path, "--exact", "--pooling", "none", "--device", device, context=96) as server:
+        answer = server.json("/embedding", {"content": content})
+    actual = np.array(answer[0]["embedding"])
+    assert np.abs(actual - expected).max() < 2e-3 * np.abs(expected).max()
+    with Server(medlar, path, "--device", device, context=96) as server:
+        answer = server.json("/embedding", {"content": content})
+    assert (unit(np.array(answer[0]["embedding"][0])) * unit(expected.mean(0))).sum() > 0.998
+
+
+def test_an_encoder_writes_nothing(medlar):
+    with Server(medlar, golden.FOLDER / "encoder-bert.gguf", context=96) as server:
+        error = server.json("/v1/completions", {"prompt": "a"}, status=400)["error"]
+    assert "embeds texts and writes none" in error["message"]
+
+
 @pytest.mark.parametrize("name", golden.HIDDEN)
 def test_hidden_states_in_the_default_mode(medlar, tiny, name):
     with Server(medlar, tiny(name)) as server:
