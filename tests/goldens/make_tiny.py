@@ -209,9 +209,10 @@ def randomize(model, seed, dtype):
         elif weight.dim() == 1 or "embed" in name:
             weight.copy_(0.5 * noise)
         elif "mlp.gate." in name or "router" in name:  # no two experts are nearly equal, where rounding would choose
-            weight.copy_((3 if choice else 6) * noise / weight.shape[-1] ** 0.5)
+            spread = 3 if choice else 12 if model.config.model_type == "gpt_oss" else 6
+            weight.copy_(spread * noise / weight.shape[-1] ** 0.5)
         elif name.endswith("gate_up_proj") and model.config.model_type == "gpt_oss":  # some gates are clamped
-            weight.copy_(6 * noise / weight.shape[1] ** 0.5)
+            weight.copy_(4 * noise / weight.shape[1] ** 0.5)
         else:
             weight.copy_(1.5 * noise / weight.shape[-1] ** 0.5)
         if weight.dim() > 1:
