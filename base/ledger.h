@@ -12,7 +12,7 @@ namespace medlar {
 
 enum class MemoryUse : std::uint8_t {
   weights,      // clean pages of model files
-  kv,           // keys and values that requests use
+  kv,           // keys, values and recurrent states that requests use
   cache,        // keys and values that are kept for later; they are held under kv
   activations,  // arenas of programs
   scratch,      // of threads

@@ -1,6 +1,7 @@
 // Decoding metadata values, with errors that name the key and both types.
 #include "checkpoint/gguf_metadata.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -138,6 +139,14 @@ const Entry& Metadata::require(std::string_view key) const {
   if (const Entry* found = entry(key)) return *found;
   throw Error(ErrorKind::bad_file, fmt::format("{}: key {} is missing", source_, printable(key)),
               "the file is incomplete, or made for another program: convert the model again");
+}
+
+std::int64_t Metadata::largest(std::string_view key) const {
+  const Entry& e = require(key);
+  if (e.type != ValueType::array) return decode<std::int64_t>(e);
+  const auto all = decode<std::vector<std::int64_t>>(e);
+  if (all.empty()) reject(e, "an empty array");
+  return *std::ranges::max_element(all);
 }
 
 void Metadata::reject(const Entry& entry, std::string_view message) const {

@@ -112,6 +112,9 @@ class Metadata {
     return e ? decode<T>(*e) : std::move(fallback);
   }
 
+  // A number, or the largest of an array of them.
+  std::int64_t largest(std::string_view key) const;
+
   // One value a layer: an array of exactly `layers` elements, or one number that holds for all of them.
   template <class T>
   std::vector<T> per_layer(std::string_view key, std::size_t layers) const {

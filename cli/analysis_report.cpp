@@ -66,7 +66,7 @@ std::vector<tune::MemorySample> thinned(const std::vector<tune::MemorySample>& s
 }  // namespace
 
 std::array<std::int64_t, tune::kMemoryParts> planned_parts(const host::MemoryNeed& need) {
-  return {need.weights_resident, need.kv, need.activations, need.scratch, need.overhead};
+  return {need.weights_resident, need.kv + need.state, need.activations, need.scratch, need.overhead};
 }
 
 boost::json::object to_json(const ContextAnalysis& a) {

@@ -58,7 +58,8 @@ boost::json::object to_json(const host::Configuration& c) {
 
 boost::json::object device_json(const PlanReport& r) {
   const host::MemoryNeed& need = r.need;
-  std::int64_t needed = need.devices.empty() ? need.weights_resident + need.kv + need.activations : 0;
+  std::int64_t needed =
+      need.devices.empty() ? need.weights_resident + need.kv + need.state + need.activations : 0;
   std::int64_t available = 0;
   for (const host::MemoryNeed::OnDevice& device : need.devices)
     needed += device.needed, available += device.room.available;
@@ -80,6 +81,7 @@ boost::json::array placement_json(const PlanReport& r) {
                      {"layers", part.layers},
                      {"weights", part.memory.weights},
                      {"kv", part.memory.kv},
+                     {"state", part.memory.state},
                      {"activations", part.memory.activations},
                      {"available", part.room.available}});
   return parts;

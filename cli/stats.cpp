@@ -44,6 +44,7 @@ boost::json::object stats_json(const Engine& engine, const Generation& generatio
                              {"memory",
                               {{"weights_mapped", plan.weights},
                                {"kv", plan.kv},
+                               {"state", plan.state},
                                {"activations", plan.activations},
                                {"scratch", plan.scratch},
                                {"resident", memory.resident},

@@ -84,7 +84,8 @@ ModelDescription describe(const gguf::File& file) {
   d.architecture = meta.get<std::string>("general.architecture");
   d.name = meta.get_or<std::string>("general.name", file.parts()[0].path().stem().string());
   const auto number = [&](std::string_view key, std::int64_t otherwise) {
-    return meta.get_or<std::int64_t>(fmt::format("{}.{}", d.architecture, key), otherwise);
+    const std::string full = fmt::format("{}.{}", d.architecture, key);
+    return meta.contains(full) ? meta.largest(full) : otherwise;
   };
   d.layers = number("block_count", 0);
   d.dim = number("embedding_length", 0);
@@ -295,7 +296,11 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages(std::int64_t seque
   const std::int32_t all = kv_pages_needed(tokens, 0, options.batch) + n;
   const auto windows = model.graph.group_windows();
   for (std::size_t i = 0; i < windows.size(); ++i)
-    pages[i] = std::min(all, n * kv_pages_needed(context, windows[i], options.batch));
+    if (windows[i] != kernels::kRecurrent)
+      pages[i] = std::min(all, n * kv_pages_needed(context, windows[i], options.batch));
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    if (windows[i] == kernels::kRecurrent)
+      pages[i] = state_pages_needed(n, Timeline::kept_states(model.graph, pages));
   return pages;
 }
 

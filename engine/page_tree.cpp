@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "base/assert.h"
@@ -18,6 +19,7 @@ std::int64_t pages_for(std::int64_t positions) { return (positions + kPageTokens
 
 std::int32_t kv_pages_needed(std::int64_t tokens, std::int64_t window, std::int64_t batch) {
   const std::int64_t all = pages_for(tokens);
+  MEDLAR_ASSERT(window >= 0);
   if (window == 0) return static_cast<std::int32_t>(all);
   // The window, the batch being written, the slack, and a partly used page at either end.
   return static_cast<std::int32_t>(std::min(all, pages_for(window + batch + kRewindSlack) + 2));
@@ -29,6 +31,7 @@ struct PageTree::Node {
   std::size_t index = 0;   // in nodes_
   std::int64_t depth = 0;  // pages before it
   int users = 0;           // sequences that go through it
+  bool passing = false;    // its last token came alone, as those of answers do
   std::uint64_t last_used = 0;
   std::int64_t count = 0;
   std::array<std::int32_t, kPageTokens> tokens{};
@@ -68,9 +71,14 @@ PageTree::Found PageTree::find(const Node& root, std::span<const std::int32_t> t
   for (const Node* node = &root;;) {
     Node* best = nullptr;
     std::int64_t most = 0;
+    // Of equal ones what can be taken as it is: without tokens behind these, and with most groups' pages.
+    const auto rank = [&](const Node& child) {
+      return std::pair(child.count == most, std::ranges::count_if(child.page, [](auto p) { return p >= 0; }));
+    };
     for (Node* child : node->children) {
       const std::int64_t shared = child->shared_with(tokens.subspan(at(found.length)));
-      if (shared > most) best = child, most = shared;
+      if (shared > most || (best && shared == most && rank(*child) > rank(*best)))
+        best = child, most = shared;
     }
     if (!best) return found;
     found.length += most;
@@ -83,20 +91,27 @@ PageTree::Found PageTree::find(const Node& root, std::span<const std::int32_t> t
   }
 }
 
-// Leaves pages off the end until every group with a window has what the next token sees.
-void PageTree::shorten_to_complete(Found& found) const {
-  const auto complete = [&] {
-    for (std::size_t g = 0; g < groups_.size(); ++g) {
-      if (groups_[g].window == 0) continue;
-      const std::int64_t first = std::max<std::int64_t>(0, found.length - groups_[g].window + 1);
-      for (std::int64_t i = first / kPageTokens; i < pages_for(found.length); ++i) {
-        const Node* node = i < std::ssize(found.path) ? found.path[at(i)] : found.part;
-        if (node->page[g] < 0) return false;
-      }
+// Every group has what the token after these needs.
+bool PageTree::complete(const Found& found) const {
+  const Node* last = found.part ? found.part : found.path.empty() ? nullptr : found.path.back();
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (groups_[g].window == 0) continue;
+    if (recurrent(g)) {
+      if (last && (last->page[g] < 0 || (found.part && found.part_tokens != last->count))) return false;
+      continue;
     }
-    return true;
-  };
-  while (!complete()) {
+    const std::int64_t first = std::max<std::int64_t>(0, found.length - groups_[g].window + 1);
+    for (std::int64_t i = first / kPageTokens; i < pages_for(found.length); ++i) {
+      const Node* node = i < std::ssize(found.path) ? found.path[at(i)] : found.part;
+      if (node->page[g] < 0) return false;
+    }
+  }
+  return true;
+}
+
+// Leaves pages off the end until that is so.
+void PageTree::shorten_to_complete(Found& found) const {
+  while (!complete(found)) {
     if (!found.part) found.path.pop_back();
     found.part = nullptr, found.part_tokens = 0;
     found.length = std::ssize(found.path) * kPageTokens;
@@ -132,14 +147,21 @@ PageTree::Begun PageTree::begin(int s, std::string_view scope, std::span<const s
   shorten_to_complete(found);
   for (Node* node : found.path) push(s, *node);
   sequence.length = std::ssize(found.path) * kPageTokens;
-  if (found.part) take_part(s, *found.part, found.part_tokens);
-  begun.cached = sequence.length;
+  if (found.part && !take_part(s, *found.part, found.part_tokens)) {
+    found.part = nullptr, found.part_tokens = 0;
+    found.length = sequence.length;
+    shorten_to_complete(found);
+    while (sequence.path.size() > found.path.size()) pop(s);
+    sequence.length = found.length;
+  }
+  begun.cached = sequence.before = sequence.length;
   return begun;
 }
 
 // The first `tokens` of a page: the page itself where it has no more of them and nobody else uses it, else a
-// copy; where there is no page for one, a page that nobody uses gives up the rest of its own.
-void PageTree::take_part(int s, Node& part, std::int64_t tokens) {
+// copy; where there is no page for one, a page that nobody uses gives up the rest of its own. False: nothing
+// was taken.
+bool PageTree::take_part(int s, Node& part, std::int64_t tokens) {
   Sequence& sequence = sequences_[at(s)];
   const bool own = part.users == 0 && part.children.empty();
   Node* node = own && part.count == tokens ? &part : nullptr;
@@ -156,12 +178,13 @@ void PageTree::take_part(int s, Node& part, std::int64_t tokens) {
     } else if (own) {
       node = &part;
     } else {
-      return;
+      return false;
     }
     node->count = tokens;
   }
   push(s, *node);
   sequence.length += tokens;
+  return true;
 }
 
 std::int64_t PageTree::cached(std::string_view scope, std::span<const std::int32_t> tokens) const {
@@ -197,6 +220,31 @@ void PageTree::push(int s, Node& node) {
   sequence.path.push_back(&node);
 }
 
+void PageTree::pop(int s) {
+  Sequence& sequence = sequences_[at(s)];
+  const std::int64_t i = std::ssize(sequence.path) - 1;
+  for (Group& group : groups_) group.table[at(s * stride_ + i)] = -1;
+  --sequence.path.back()->users;
+  sequence.path.pop_back();
+}
+
+// Another page at the sequence's end. The state is kept after the last of a step's pages, and, if there is
+// room, where `keep_state`.
+bool PageTree::add_page(int s, bool last, bool keep_state) {
+  Sequence& sequence = sequences_[at(s)];
+  std::array<bool, kMaxKvGroups> groups = kAllGroups;
+  for (std::size_t g = 0; g < groups_.size(); ++g) groups[g] = last || !recurrent(g);
+  Node* node = new_node(sequence.path.empty() ? *sequence.root : *sequence.path.back(), groups);
+  if (!node) return false;
+  push(s, *node);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (groups[g] || !keep_state) continue;
+    node->page[g] = allocate(static_cast<int>(g));
+    groups_[g].table[at(s * stride_ + node->depth)] = node->page[g];
+  }
+  return true;
+}
+
 bool PageTree::extend(int s, std::span<const std::int32_t> tokens) {
   Sequence& sequence = sequences_[at(s)];
   MEDLAR_ASSERT(sequence.root);
@@ -204,17 +252,22 @@ bool PageTree::extend(int s, std::span<const std::int32_t> tokens) {
   const std::int64_t want = pages_for(sequence.length + std::ssize(tokens));
   if (want > stride_) return false;
   ++clock_;
+  sequence.before = sequence.length;
+  const bool ends_within = (sequence.length + std::ssize(tokens)) % kPageTokens != 0;
   while (std::ssize(sequence.path) < want) {
-    Node* node = new_node(sequence.path.empty() ? *sequence.root : *sequence.path.back(), kAllGroups);
-    if (!node) {
-      for (; sequence.path.size() > have; sequence.path.pop_back()) remove(*sequence.path.back());
-      return false;
+    const std::int64_t i = std::ssize(sequence.path);
+    if (add_page(s, i + 1 == want, i + 2 == want && ends_within)) continue;
+    while (sequence.path.size() > have) {
+      Node& added = *sequence.path.back();
+      pop(s);
+      remove(added);
     }
-    push(s, *node);
+    return false;
   }
   for (const std::int32_t token : tokens) {
     Node& node = *sequence.path[at(sequence.length++ / kPageTokens)];
     node.tokens[at(node.count++)] = token;
+    node.passing = tokens.size() == 1;
   }
   return true;
 }
@@ -232,7 +285,7 @@ bool PageTree::fork(int from, int to) {
     else
       take_part(to, *node, node->count);
   }
-  sequence.length = source.length;
+  sequence.length = sequence.before = source.length;
   const bool whole = sequence.path.size() == source.path.size();
   if (!whole) end(to);
   return whole;
@@ -263,7 +316,8 @@ void PageTree::settle(Node& node) {
     if (other == &node || other->shared_with(tokens) < node.count) return false;
     if (other->count > node.count && !node.children.empty()) return false;
     for (std::size_t g = 0; g < groups_.size(); ++g)
-      if (other->page[g] < 0 && node.page[g] >= 0) return false;
+      if (node.page[g] >= 0 && (other->page[g] < 0 || (recurrent(g) && other->count > node.count)))
+        return false;
     return true;
   };
   const auto twin = std::ranges::find_if(node.parent->children, same);
@@ -325,30 +379,40 @@ std::int32_t PageTree::allocate(int group) {
   return page;
 }
 
-// A sequence still sees the node's page, or will write to it.
+// A sequence still sees the node's page, will write to it, or does so in the step that comes.
 bool PageTree::needed(const Node& node, int group) const {
   const std::int64_t window = groups_[at(group)].window;
   if (node.users == 0) return false;
   if (window == 0) return true;
+  bool in_path = false;
   for (const Sequence& s : sequences_) {
     if (node.depth >= std::ssize(s.path) || s.path[at(node.depth)] != &node) continue;
-    if (node.depth >= std::max<std::int64_t>(0, s.length - window + 1) / kPageTokens) return true;
+    in_path = true;
+    if (recurrent(at(group))) {
+      const auto page_of_last = [](std::int64_t length) {
+        return length == 0 ? -1 : (length - 1) / kPageTokens;
+      };
+      if (node.depth == page_of_last(s.before) || node.depth >= page_of_last(s.length)) return true;
+    } else if (node.depth >= std::max<std::int64_t>(0, s.before - window + 1) / kPageTokens) {
+      return true;
+    }
   }
-  // Being made: in no path yet.
-  return std::ranges::none_of(sequences_, [&](const Sequence& s) {
-    return node.depth < std::ssize(s.path) && s.path[at(node.depth)] == &node;
-  });
+  return !in_path;  // being made
 }
 
 // Frees a page: of a group with a window any that is not needed; else of a leaf, as what hangs on a page is
 // worth nothing without it.
 bool PageTree::evict(int group) {
-  const bool slides = groups_[at(group)].window > 0;
+  const bool slides = groups_[at(group)].window != 0;
+  // States that an answer has gone past are worth least: few texts part there.
+  const auto worth = [&](const Node& node) {
+    const bool passed = recurrent(at(group)) && node.passing && !node.children.empty();
+    return std::tuple(!passed, node.last_used, node.depth);
+  };
   Node* victim = nullptr;
   for (const auto& node : nodes_) {
     if (node->page[at(group)] < 0 || needed(*node, group) || (!slides && !node->children.empty())) continue;
-    if (!victim || std::pair(node->last_used, node->depth) < std::pair(victim->last_used, victim->depth))
-      victim = node.get();
+    if (!victim || worth(*node) < worth(*victim)) victim = node.get();
   }
   if (!victim) return false;
   if (slides)
@@ -388,7 +452,7 @@ PageTree::Usage PageTree::usage() const {
     Usage u{.pages = groups_[g].pages};
     for (const auto& node : nodes_)
       if (node->page[g] >= 0) ++(node->users > 0 ? u.used : u.kept);
-    if (g == 0 || groups_[g].window == 0) most = u;
+    if (most.pages == 0 || groups_[g].window == 0 || (g == 1 && recurrent(0))) most = u;
   }
   return most;
 }

@@ -25,12 +25,18 @@ using kernels::kPageTokens;
 // at most `batch` tokens are written at once.
 std::int32_t kv_pages_needed(std::int64_t tokens, std::int64_t window, std::int64_t batch);
 
+// The same of a group of recurrent layers: for each sequence the state before a step and that behind it, and
+// `kept` more for others.
+constexpr std::int32_t state_pages_needed(std::int32_t sequences, std::int32_t kept) {
+  return 2 * sequences + kept;
+}
+
 // Positions of a group's sliding window that can be rewound without reading the text again, beyond the
 // window.
 inline constexpr std::int64_t kRewindSlack = 4 * kPageTokens;
 
 struct PageTreeOptions {
-  std::vector<std::int64_t> windows;  // of each group; 0: keeps everything
+  std::vector<std::int64_t> windows;  // of each group; 0: keeps everything; kRecurrent: states
   std::vector<std::int32_t> pages;    // of each group
   std::int32_t max_sequences = 1;
   std::int64_t max_positions = 0;  // of one sequence
@@ -48,6 +54,12 @@ struct Divergence {
 // may have room left; while it has, it is of one sequence alone. Nodes that no sequence uses stay until their
 // pages are needed, the least recently used first. In groups with a window, pages that no sequence can see
 // any more go the same way, each by itself.
+//
+// In a group of recurrent layers a node's page is a snapshot of the state after all of its tokens. A sequence
+// can only begin where there is one: where its tokens part from those that are known, the nearest before
+// that. Steps leave them behind where they end, where they cross the end of a page that has one, and at the
+// end of the last page before their end. As copies of a node's page are of the whole of it, no state is ever
+// of other tokens than its node's.
 class PageTree {
  public:
   explicit PageTree(PageTreeOptions options);
@@ -106,6 +118,7 @@ class PageTree {
   };
   struct Sequence {
     std::int64_t length = 0;
+    std::int64_t before = 0;  // its length before the tokens that the last extend() added
     std::vector<Node*> path;  // a node for each page
     Node* root = nullptr;
   };
@@ -120,8 +133,12 @@ class PageTree {
   Found find(const Node& root, std::span<const std::int32_t> tokens) const;
   void shorten_to_complete(Found& found) const;
   std::optional<Divergence> divergence(const Node& root, const Found& found) const;
-  void take_part(int s, Node& part, std::int64_t tokens);
+  bool take_part(int s, Node& part, std::int64_t tokens);
   void push(int s, Node& node);
+  void pop(int s);
+  bool recurrent(std::size_t group) const { return groups_[group].window == kernels::kRecurrent; }
+  bool add_page(int s, bool last, bool keep_state);
+  bool complete(const Found& found) const;
   // A child of `parent` with a page in each of these groups; null: no page left.
   Node* new_node(Node& parent, const std::array<bool, kMaxKvGroups>& groups);
   std::int32_t allocate(int group);

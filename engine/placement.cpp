@@ -28,9 +28,12 @@ struct Sizes {
 
 std::int64_t kv_bytes(const ir::Graph& graph, const runtime::ProgramOptions& program) {
   std::int64_t bytes = 0;
-  for (const ir::KvLayer& layer : graph.kv_layers())
-    bytes += layer.heads * kernels::kPageTokens * program.kv_pages[static_cast<std::size_t>(layer.group)] *
+  for (const ir::KvLayer& layer : graph.kv_layers()) {
+    const std::int64_t pages = program.kv_pages[static_cast<std::size_t>(layer.group)];
+    bytes += pages * (layer.conv_state + layer.scan_state) * static_cast<std::int64_t>(sizeof(float));
+    bytes += pages * layer.heads * kernels::kPageTokens *
              (row_bytes(program.k_type, layer.k_dim) + row_bytes(program.v_type, layer.v_dim));
+  }
   return bytes;
 }
 

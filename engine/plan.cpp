@@ -34,6 +34,19 @@ void count_products(const ir::Graph& graph, ModelWork& work) {
   }
 }
 
+void count_states(const ir::Graph& graph, ModelWork& work) {
+  for (const ir::KvLayer& layer : graph.kv_layers())
+    work.state_bytes += 2 * static_cast<double>(layer.conv_state + layer.scan_state) * sizeof(float);
+  for (const ir::Node& node : graph.nodes()) {
+    std::vector<ir::ValueType> inputs;
+    for (const ir::Value v : node.inputs) inputs.push_back(graph[v].type);
+    if (const auto* scan = std::get_if<ir::Scan>(&node.op))
+      work.state_flops += scan->cost(inputs).flops_per_row;
+    if (const auto* conv = std::get_if<ir::ShortConv>(&node.op))
+      work.state_flops += conv->cost(inputs).flops_per_row;
+  }
+}
+
 void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWork& work) {
   const auto layers = graph.kv_layers();
   const auto windows = graph.group_windows();
@@ -49,12 +62,14 @@ void count_attention(const ir::Graph& graph, DType k_type, DType v_type, ModelWo
     a.kv_bytes +=
         static_cast<double>(layer.heads * (row_bytes(k_type, layer.k_dim) + row_bytes(v_type, layer.v_dim)));
   }
+  std::erase_if(work.attention, [](const auto& a) { return a.window == kernels::kRecurrent; });
 }
 
 ModelWork work_of(const ir::Graph& graph, const runtime::ProgramOptions& program) {
   ModelWork work;
   count_products(graph, work);
   count_attention(graph, program.k_type, program.v_type, work);
+  count_states(graph, work);
   return work;
 }
 
@@ -114,13 +129,13 @@ double ModelWork::weight_bytes() const {
 }
 
 double ModelWork::kv_bytes(double depth) const {
-  double bytes = 0;
+  double bytes = state_bytes;
   for (const Attention& a : attention) bytes += a.kv_bytes * seen(a, depth);
   return bytes;
 }
 
 double ModelWork::attention_flops(double depth) const {
-  double flops = 0;
+  double flops = state_flops;
   for (const Attention& a : attention) flops += a.flops * seen(a, depth);
   return flops;
 }
@@ -161,7 +176,8 @@ ModelPlan Planner::plan(const EngineOptions& options) {
                  .table_bytes = static_cast<std::int64_t>(engine.file.memory_bytes()) +
                                 models::tokenizer_bytes(engine.file.metadata())};
   for (const ModelPlan::Part& part : plan.parts) {
-    plan.memory.kv += part.memory.kv, plan.memory.activations += part.memory.activations;
+    plan.memory.kv += part.memory.kv, plan.memory.state += part.memory.state;
+    plan.memory.activations += part.memory.activations;
     plan.memory.scratch += part.memory.scratch;
   }
   plan.memory.weights = graph.weight_bytes();

@@ -29,9 +29,13 @@ struct ModelWork {
   };
   std::vector<Products> products;  // by type
   std::vector<Attention> attention;
-  std::int64_t layers = 0;  // of attention
+  std::int64_t layers = 0;  // with a cache
+  // Of recurrent layers: bytes of states that a step reads and writes for a sequence, and work for each
+  // token.
+  double state_bytes = 0, state_flops = 0;
 
   double weight_bytes() const;  // read for one token
+  // Of the cache, for a token at this depth; states are in both.
   double kv_bytes(double depth) const;
   double attention_flops(double depth) const;
 };

@@ -20,7 +20,7 @@ ProgramCharges::ProgramCharges(const Ledgers& ledgers, const runtime::Program& p
               .activation_bytes = takes.activations,
               .scratch_bytes = takes.scratch};
     part.weights = place.charge(MemoryUse::weights, count(part.weight_bytes));
-    part.kv = place.charge(MemoryUse::kv, count(takes.kv));
+    part.kv = place.charge(MemoryUse::kv, count(takes.cache()));
     part.cache = place.charge(MemoryUse::cache, 0);
     part.activations = place.charge(MemoryUse::activations, count(part.activation_bytes));
     part.scratch = ledgers.machine->charge(MemoryUse::scratch, count(part.scratch_bytes));

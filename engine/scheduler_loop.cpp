@@ -34,7 +34,10 @@ SchedulerLoop::SchedulerLoop(Engine::Impl& engine, const SchedulerOptions& optio
       tree_(engine.page_tree_options()),
       pace_(options.slowdown) {
   for (int s = engine.options.sequences; s-- > 0;) free_sequences_.push_back(s);
-  if (options.store) store_.emplace(*options.store, engine.identity());
+  // States would take far more room there than the keys and values they go with.
+  const auto windows = engine.model.graph.group_windows();
+  if (options.store && std::ranges::count(windows, kernels::kRecurrent) == 0)
+    store_.emplace(*options.store, engine.identity());
 }
 
 std::vector<std::shared_ptr<Job>> SchedulerLoop::round() {

@@ -23,9 +23,27 @@ Timeline::Timeline(const ir::Graph& graph, runtime::Program& program, std::int64
 std::array<std::int32_t, kMaxKvGroups> Timeline::pages(const ir::Graph& graph, std::int64_t context,
                                                        int batch) {
   std::array<std::int32_t, kMaxKvGroups> pages{};
-  for (std::size_t i = 0; i < graph.group_windows().size(); ++i)
-    pages[i] = kv_pages_needed(context, graph.group_windows()[i], batch);
+  const auto windows = graph.group_windows();
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    if (windows[i] != kernels::kRecurrent) pages[i] = kv_pages_needed(context, windows[i], batch);
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    if (windows[i] == kernels::kRecurrent) pages[i] = state_pages_needed(1, kept_states(graph, pages));
   return pages;
+}
+
+std::int32_t Timeline::kept_states(const ir::Graph& graph,
+                                   const std::array<std::int32_t, kMaxKvGroups>& pages) {
+  constexpr std::int32_t kLeast = 4;
+  double kv_bytes = 0, state_bytes = 1;
+  std::int32_t most = kLeast;
+  for (const ir::KvLayer& layer : graph.kv_layers()) {
+    state_bytes += static_cast<double>(layer.conv_state + layer.scan_state) * sizeof(float);
+    if (layer.recurrent()) continue;
+    const std::int32_t count = pages[static_cast<std::size_t>(layer.group)];
+    kv_bytes += static_cast<double>(layer.heads * (layer.k_dim + layer.v_dim)) * kPageTokens * count;
+    most = std::max(most, count);
+  }
+  return static_cast<std::int32_t>(std::clamp(kv_bytes / 2 / state_bytes, double{kLeast}, double(most)));
 }
 
 PageTreeOptions Timeline::tree_options(const ir::Graph& graph, runtime::Program& program,

@@ -23,6 +23,11 @@ class Timeline {
   static std::array<std::int32_t, kMaxKvGroups> pages(const ir::Graph& graph, std::int64_t context,
                                                       int batch);
 
+  // States of recurrent layers that are kept for later, where the other groups have so many pages: as many as
+  // take half of what keys and values do in q8_0, a few at least, and at most one for each page.
+  static std::int32_t kept_states(const ir::Graph& graph,
+                                  const std::array<std::int32_t, kMaxKvGroups>& pages);
+
   // What a tree of such a program's pages is made from.
   struct Extent {
     std::int32_t sequences = 1;

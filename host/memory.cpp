@@ -15,7 +15,7 @@ constexpr std::int64_t kPageTables = 512;
 std::int64_t touched(const ModelPlan& plan) {
   std::int64_t bytes = plan.memory.scratch;
   for (const ModelPlan::Part& part : plan.parts)
-    if (!part.room.apart) bytes += part.weights_resident + part.memory.kv + part.memory.activations;
+    if (!part.room.apart) bytes += part.weights_resident + part.memory.cache() + part.memory.activations;
   return bytes;
 }
 
@@ -31,7 +31,7 @@ MemoryNeed::OnDevice on_device(const ModelPlan::Part& part) {
           .name = part.name,
           .layers = part.layers,
           .weights = weights,
-          .needed = weights + part.memory.kv + part.memory.activations,
+          .needed = weights + part.memory.cache() + part.memory.activations,
           .room = part.room};
 }
 
@@ -82,12 +82,13 @@ MemoryNeed memory_need(const ModelPlan& plan, const ModelPlan* draft) {
   MemoryNeed need{.weights_mapped = plan.memory.weights,
                   .weights_resident = plan.weights_resident,
                   .kv = plan.memory.kv,
+                  .state = plan.memory.state,
                   .activations = plan.memory.activations,
                   .scratch = plan.memory.scratch,
                   .overhead = kProcess + around(plan)};
   for (const ModelPlan::Part& part : plan.parts) {
     if (part.room.available > 0) need.devices.push_back(on_device(part));
-    if (part.room.apart) need.apart += part.weights_resident + part.memory.kv + part.memory.activations;
+    if (part.room.apart) need.apart += part.weights_resident + part.memory.cache() + part.memory.activations;
   }
   if (draft) add_draft(*draft, need);
   return need;

@@ -26,6 +26,7 @@ inline Value softcap(Graph& g, Value x, float cap) {
 }
 inline Value gelu_erf(Graph& g, Value x) { return g.add(Unary{UnaryOp::gelu_erf}, {x}); }
 inline Value sigmoid(Graph& g, Value x) { return g.add(Unary{UnaryOp::sigmoid}, {x}); }
+inline Value relu_squared(Graph& g, Value x) { return g.add(Unary{UnaryOp::relu_squared}, {x}); }
 inline Value temperature(Graph& g, Value x, Temperature how) { return g.add(how, {x}); }
 inline Value glu(Graph& g, Activation activation, Value gate, Value up) {
   return g.add(Glu{activation}, {gate, up});
@@ -46,10 +47,24 @@ inline Value concat(Graph& g, Value a, Value b) { return g.add(Concat{}, {a, b})
 inline Value reshape(Graph& g, Value x, Shape shape) {
   return g[x].type.shape == shape ? x : g.add(Reshape{shape}, {x});
 }
+inline Value slice(Graph& g, Value x, std::int64_t begin, std::int64_t width) {
+  return g.add(SliceOf{begin, width}, {x});
+}
 inline Value rope(Graph& g, Value x, Value inv_freq, Rope how) { return g.add(how, {x, inv_freq}); }
 inline Value kv_write(Graph& g, Value x, int layer, KvPart part) { return g.add(KvWrite{layer, part}, {x}); }
 inline Value attention(Graph& g, Value q, Value keys, Value values, Attention how, Value sinks = {}) {
   return sinks ? g.add(how, {q, keys, values, sinks}) : g.add(how, {q, keys, values});
+}
+
+inline Value short_conv(Graph& g, Value x, Value weight, Value bias, ShortConv how) {
+  return bias ? g.add(how, {x, weight, bias}) : g.add(how, {x, weight});
+}
+struct ScanInputs {
+  Value x, a, rate, bias;
+  Value b_or_skip;
+};
+inline Value scan(Graph& g, const ScanInputs& in, Scan how) {
+  return g.add(how, {in.x, in.a, in.rate, in.bias, in.b_or_skip});
 }
 
 }  // namespace medlar::ir

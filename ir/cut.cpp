@@ -47,6 +47,8 @@ class Copier {
   Value made(Value v, Attention attention) {
     return attention.layer = layer(attention.layer), to_.add(attention, inputs(v));
   }
+  Value made(Value v, ShortConv conv) { return conv.layer = layer(conv.layer), to_.add(conv, inputs(v)); }
+  Value made(Value v, Scan scan) { return scan.layer = layer(scan.layer), to_.add(scan, inputs(v)); }
   template <class Op>
   Value made(Value v, const Op& op) {
     return to_.add(op, inputs(v));
@@ -88,6 +90,14 @@ std::vector<Value> single_values(const Graph& graph) {
   return singles;
 }
 
+// Which layer's cache the operation uses; -1: none.
+int cached_layer(const Op& op) {
+  if (const auto* write = std::get_if<KvWrite>(&op)) return write->layer;
+  if (const auto* conv = std::get_if<ShortConv>(&op)) return conv->layer;
+  if (const auto* scan = std::get_if<Scan>(&op)) return scan->layer;
+  return -1;
+}
+
 [[noreturn]] void cannot_be_cut() {
   throw Error(ErrorKind::unsupported, "this model's layers cannot be run on different devices",
               "run all of it on one: leave out --gpus, and --gpu-layers but for 0");
@@ -117,8 +127,7 @@ std::vector<Value> layer_borders(const Graph& graph) {
   std::vector<Value> borders;
   Value latest;
   for (std::size_t i = 0; i < singles.size(); ++i) {
-    const auto* write = std::get_if<KvWrite>(&graph.nodes()[i].op);
-    if (write && write->layer == std::ssize(borders)) {
+    if (cached_layer(graph.nodes()[i].op) == std::ssize(borders)) {
       if (!latest || (!borders.empty() && borders.back() == latest)) cannot_be_cut();
       borders.push_back(latest);
     }

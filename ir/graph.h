@@ -24,11 +24,18 @@ struct NamedTensor {
   TensorView tensor;  // bytes may be empty in a graph that is only planned
 };
 
-// One attention layer's cache. Layers with the same window share a group, and so their pages.
+// What a layer keeps of a sequence. Layers with the same window share a group, and so their pages.
 struct KvLayer {
   std::int64_t heads = 0, k_dim = 0, v_dim = 0;
   std::int64_t window = 0;  // tokens a query can see, itself included; 0: all
   int group = 0;
+  // Of a recurrent layer, whose window is kernels::kRecurrent, instead: f32 values of its short convolution's
+  // last inputs, and of its scan's states.
+  std::int64_t conv_state = 0, scan_state = 0;
+
+  bool recurrent() const { return window == kernels::kRecurrent; }
+  // The states are where others have keys and values.
+  std::int64_t state(KvPart part) const { return part == KvPart::key ? conv_state : scan_state; }
 };
 
 class Graph {
@@ -53,7 +60,7 @@ class Graph {
 
   std::span<const NamedTensor> weights() const { return weights_; }
   std::span<const std::vector<float>> tables() const { return tables_; }
-  std::span<const KvLayer> kv_layers() const { return kv_layers_; }
+  std::span<const KvLayer> kv_layers() const { return kv_layers_; }               // recurrent ones, too
   std::span<const std::int64_t> group_windows() const { return group_windows_; }  // index: group
   Value output() const { return output_; }
 

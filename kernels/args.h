@@ -74,9 +74,10 @@ enum class UnaryOp : std::uint8_t {
   scale,    // parameter * x
   softcap,  // parameter * tanh(x / parameter)   (Gemma 2)
   silu,
-  gelu,     // tanh approximation
-  sigmoid,  // 1 / (1 + e^-x)
-  gelu_erf  // x times the normal distribution below x (Hendrycks & Gimpel 2016)
+  gelu,          // tanh approximation
+  sigmoid,       // 1 / (1 + e^-x)
+  gelu_erf,      // x times the normal distribution below x (Hendrycks & Gimpel 2016)
+  relu_squared,  // max(x, 0)^2   (So et al. 2021)
 };
 
 struct UnaryArgs {
@@ -344,6 +345,59 @@ struct AttendPrepareArgs {
   float magnitude;
   KvPages k_to, v_to;
   int group;
+};
+
+// The states of one recurrent layer: that of page p at base + p * page_bytes. The state after the token at
+// position q is in the page of q, where q is the page's last position or the sequence's. Before position 0 it
+// is 0.
+struct StatePages {
+  std::byte* base;
+  std::int64_t page_bytes;
+  int group;  // which page table
+};
+
+inline constexpr int kMaxConvWidth = 8;
+
+// Causal convolution of each channel by itself over the tokens of a sequence:
+// y[t, c] = activation(bias[c] + sum_j weight[c, j] x[t - width + 1 + j, c]).
+struct ShortConvArgs {
+  const float* x;       // (T, channels)
+  const float* weight;  // (channels, width)
+  const float* bias;    // (channels), or null
+  std::int64_t channels, width;
+  Activation activation;
+  StatePages state;  // (width - 1, channels): the last inputs, the latest last
+  float* y;          // (T, channels)
+};
+
+// A gated linear recurrence: for each head a state S (key_dim, value_dim), which each token makes fade,
+// writes to and reads. With d = softplus(a + bias):
+//   S = exp(rate d) S + k u^T,  y = scale S^T q + skip v
+// where u = sigmoid(b) (v - exp(rate d) S^T k) with b: the gated delta rule (Yang et al. 2025), whose q and k
+// have length 1, x / sqrt(sum x^2 + eps); and u = d v without: a selective state space (Dao & Gu 2024,
+// Mamba 2).
+struct ScanArgs {
+  const float* x;      // (T, width), in which a token's q, k (key_heads, key_dim) and v begin at
+  std::int64_t width;  //
+  std::int64_t q_at, k_at, v_at;
+  std::int64_t heads, key_heads, key_dim, value_dim;
+  bool interleaved;  // head h has key head h % key_heads; else h / (heads / key_heads)
+  float eps, scale;
+  const float* a;     // (T, heads)
+  const float* rate;  // (heads), below 0
+  const float* bias;  // (heads)
+  const float* b;     // (T, heads), or null
+  const float* skip;  // (heads), or null
+  StatePages state;   // (heads, key_dim, value_dim)
+  float* y;           // (T, heads, value_dim)
+};
+
+// y[r, i] = x[r, i, begin : begin + width] for i < per_row.
+struct SliceArgs {
+  const float* x;  // (rows, per_row, dim)
+  RowCount rows;
+  std::int64_t per_row, dim, begin, width;
+  float* y;  // (rows, per_row, width)
 };
 
 // Attention of each token over its own sequence's cache, heads grouped over KV heads:

@@ -10,10 +10,14 @@ namespace medlar::kernels {
 
 inline constexpr int kPageTokens = 64;  // tokens in one page of the KV cache
 inline constexpr int kMaxKvGroups = 4;  // layers that share a window share a group, and so a page table
+// The "window" of the group of recurrent layers: a page of it holds what a sequence has become after the
+// page's tokens, and the next token needs only the latest.
+inline constexpr std::int64_t kRecurrent = -1;
 
 // The pages of every sequence in the batch, for one KV group. Row s of `pages` is sequence s:
 // position p of that sequence lives in page pages[s * stride + p / kPageTokens], at p % kPageTokens.
-// Pages that have slid out of a window hold -1.
+// Pages that have slid out of a window hold -1, and so do those after whose tokens no state is kept. A
+// sequence's tokens stand together in a step, in their order.
 struct PageTable {
   const std::int32_t* pages = nullptr;  // (sequences, stride)
   std::int32_t stride = 0;

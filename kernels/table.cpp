@@ -49,6 +49,12 @@ std::string_view name(KernelOp op) {
       return "attention";
     case KernelOp::attention_merge:
       return "attention_merge";
+    case KernelOp::short_conv:
+      return "short_conv";
+    case KernelOp::scan:
+      return "scan";
+    case KernelOp::slice:
+      return "slice";
     case KernelOp::rows_dot:
       return "rows_dot";
     case KernelOp::unpack_tiles:

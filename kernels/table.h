@@ -44,6 +44,9 @@ enum class KernelOp : std::uint8_t {
   attend_prepare,
   attention,
   attention_merge,
+  short_conv,
+  scan,
+  slice,
   rows_dot,      // the leaf of linear, keyed by weight type
   unpack_tiles,  // and what linear has instead for Batch::tiles
   batch_dot,     // and for Batch::floats

@@ -26,7 +26,13 @@
   X(bert, "bert", "BERT")                                        \
   X(nomic_bert, "nomic-bert", "Nomic Embed")                     \
   X(jina_bert_v3, "jina-bert-v3", "Jina Embeddings 3")           \
-  X(gemma_embedding, "gemma-embedding", "EmbeddingGemma")
+  X(gemma_embedding, "gemma-embedding", "EmbeddingGemma")        \
+  X(lfm2, "lfm2", "LFM2")                                        \
+  X(qwen3next, "qwen3next", "Qwen3-Next")                        \
+  X(qwen35, "qwen35", "Qwen 3.5 (text)")                         \
+  X(qwen35moe, "qwen35moe", "Qwen 3.5 with experts (text)")      \
+  X(granitehybrid, "granitehybrid", "Granite 4")                 \
+  X(nemotron_h, "nemotron_h", "Nemotron-H, Nemotron Nano 2")
 
 namespace medlar::models {
 

@@ -15,7 +15,7 @@ struct Config : DecoderConfig {
 
   template <class Visitor>
   void visit(Visitor& key) {
-    DecoderConfig::visit(key, "attention.layer_norm_epsilon");
+    DecoderConfig::visit(key, {.epsilon = "attention.layer_norm_epsilon"});
     window.visit(key, layers, 4);
     key("logit_scale", logit_scale, 1.0F);
   }

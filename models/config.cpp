@@ -6,6 +6,16 @@ namespace medlar::models {
 
 void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range range) const {
   field = metadata_.get<std::int64_t>(full(key));
+  check(key, field, range);
+}
+
+void ConfigReader::largest(std::string_view key, std::int64_t& field, Range range,
+                           std::int64_t otherwise) const {
+  field = has(key) ? metadata_.largest(full(key)) : otherwise;
+  check(key, field, range);
+}
+
+void ConfigReader::check(std::string_view key, std::int64_t field, Range range) const {
   if (field < range.low || field > range.high)
     fail(ErrorKind::bad_file, "{}: key {}: {} is not from {} to {}", metadata_.source(), full(key), field,
          range.low, range.high);
@@ -15,6 +25,10 @@ void ConfigReader::operator()(std::string_view key, std::int64_t& field, Range r
                               std::int64_t otherwise) const {
   field = otherwise;
   if (metadata_.contains(full(key))) (*this)(key, field, range);
+}
+
+void ConfigReader::operator()(std::string_view key, bool& field, bool otherwise) const {
+  field = metadata_.get_or<bool>(full(key), otherwise);
 }
 
 void ConfigReader::operator()(std::string_view key, float& field) const {
@@ -48,6 +62,12 @@ void ConfigReader::operator()(std::string_view key, nn::RopeScaling& field, nn::
     fail(ErrorKind::unsupported, "{} is \"{}\"; none, linear, yarn and longrope are known", full(key),
          *found);
   }
+}
+
+void ConfigReader::operator()(std::string_view key, std::vector<std::int64_t>& field, std::int64_t layers,
+                              Range range) const {
+  field = metadata_.per_layer<std::int64_t>(full(key), static_cast<std::size_t>(layers));
+  for (const std::int64_t value : field) check(key, value, range);
 }
 
 void ConfigReader::operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,

@@ -24,23 +24,36 @@ class ConfigReader {
   ConfigReader(const gguf::Metadata& metadata, std::string_view architecture)
       : metadata_(metadata), prefix_(architecture) {}
 
+  bool has(std::string_view key) const { return metadata_.contains(full(key)); }
   void operator()(std::string_view key, std::int64_t& field, Range range = {}) const;
   void operator()(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const;
   void operator()(std::string_view key, float& field) const;
   void operator()(std::string_view key, float& field, float otherwise) const;
   void operator()(std::string_view key, bool& field, bool otherwise) const;
   void operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const;
-  void operator()(std::string_view key, bool& field, bool otherwise) const;
+  // A number or the largest of an array, one for each layer.
+  void largest(std::string_view key, std::int64_t& field, Range range, std::int64_t otherwise) const;
+  // One for each of `layers`: from the file's array, or its number for all of them.
+  void operator()(std::string_view key, std::vector<std::int64_t>& field, std::int64_t layers,
+                  Range range) const;
   // One for each of `layers`: from the file's array, or from its number n, or else `otherwise`, of which
   // every nth layer is false and all others are true.
   void operator()(std::string_view key, std::vector<bool>& field, std::int64_t layers,
                   std::int64_t otherwise) const;
 
  private:
+  void check(std::string_view key, std::int64_t field, Range range) const;
   std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
 
   const gguf::Metadata& metadata_;
   std::string prefix_;
+};
+
+struct DecoderKeys {
+  std::string_view epsilon = "attention.layer_norm_rms_epsilon";
+  // Layers are of several kinds: where keys differ among them the file has a number for each, and there may
+  // be no layer with an MLP.
+  bool mixed = false;
 };
 
 // What every decoder-only transformer has.
@@ -55,16 +68,22 @@ struct DecoderConfig {
   std::int64_t wanted_context = 0;  // tokens that a sequence will have at most
 
   template <class Visitor>
-  void visit(Visitor& key, std::string_view epsilon = "attention.layer_norm_rms_epsilon") {
+  void visit(Visitor& key, const DecoderKeys& keys = {}) {
     key("block_count", layers, Range{1, 1024});
     key("context_length", context, Range{1, std::int64_t{1} << 32});
     key("embedding_length", dim, Range{1, 1 << 20});
-    key("feed_forward_length", ffn, Range{1, 1 << 22});
+    if (keys.mixed)
+      key.largest("feed_forward_length", ffn, Range{0, 1 << 22}, 0);
+    else
+      key("feed_forward_length", ffn, Range{1, 1 << 22});
     key("attention.head_count", heads, Range{1, 1 << 14});
-    key("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
+    if (keys.mixed)
+      key.largest("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
+    else
+      key("attention.head_count_kv", kv_heads, Range{1, 1 << 14}, heads);
     key("attention.key_length", head_dim, Range{1, 1 << 14}, dim / heads);
     key("attention.value_length", v_dim, Range{1, 1 << 14}, head_dim);
-    key(epsilon, eps);
+    key(keys.epsilon, eps);
     key("rope.dimension_count", rope.dim, Range{2, 1 << 14}, head_dim);
     key("rope.freq_base", rope.theta, 10000.0F);
     key("rope.halves", rope_halves, false);

@@ -23,11 +23,13 @@ struct Decoder {
   Norm output_norm;
   nn::Linear output;
   std::vector<Layer> layers;
+  static constexpr std::string_view output_norm_name = "output_norm";
 
+  // `norm`: how the file calls that before the output.
   template <class Visitor>
-  void visit(Visitor& tensor) {
+  void visit(Visitor& tensor, std::string_view norm) {
     tensor("token_embd", embedding, cfg.vocab, cfg.dim);
-    tensor("output_norm", output_norm, cfg.dim);
+    tensor(norm, output_norm, cfg.dim);
     if (tensor.has("output"))
       tensor("output", output, cfg.vocab, cfg.dim);
     else
@@ -55,10 +57,10 @@ Model build_decoder(const Source& source) {
   for (const Adapter& adapter : source.adapters) check_adapter(adapter, M::name);
   WeightBinder bind(file, model.graph, m.cfg.eps, source.adapters);
   m.cfg.rope.divisors = bind.values("rope_freqs");
-  m.visit(bind);
+  m.visit(bind, M::output_norm_name);
   m.layers.resize(static_cast<std::size_t>(m.cfg.layers));
   for (std::size_t i = 0; i < m.layers.size(); ++i) {
-    bind.prefix("blk." + std::to_string(i) + ".");
+    bind.begin_layer(i);
     m.layers[i].visit(bind, m.cfg);
   }
   bind.check_adapters();

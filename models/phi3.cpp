@@ -44,8 +44,8 @@ struct Phi3 : Decoder<Layer, Config> {
   static constexpr std::string_view name = "phi3";
 
   template <class Visitor>
-  void visit(Visitor& tensor) {
-    Decoder::visit(tensor);
+  void visit(Visitor& tensor, std::string_view norm) {
+    Decoder::visit(tensor, norm);
     const bool is_long = cfg.wanted_context > cfg.rope.original_context;
     cfg.rope.divisors = tensor.values(is_long ? "rope_factors_long" : "rope_factors_short");
   }

@@ -108,6 +108,22 @@ void WeightBinder::operator()(std::string_view name, ir::Value& values, const Sh
   values = bind_f32(prefix_ + std::string(name), shape);
 }
 
+void WeightBinder::f32(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
+  const std::string full = prefix_ + std::string(name);
+  const TensorView* found = file_.find_tensor(full);
+  const auto without_ones = [](const Shape& s) {
+    std::vector<std::int64_t> dims(s.dims().begin(), s.dims().end());
+    std::erase(dims, 1);
+    return dims;
+  };
+  const bool alike = found && without_ones(found->shape) == without_ones(in_file);
+  const TensorView& t = tensor(full, alike ? found->shape : in_file);
+  if (t.type != DType::f32)
+    fail(ErrorKind::unsupported, "{}: tensor {} is {}; it must be f32", file_.name(), full,
+         format_info(t.type).name);
+  weight = graph_.weight(full, {t.type, seen, t.bytes});
+}
+
 std::span<const float> WeightBinder::values(std::string_view name) const {
   const TensorView* tensor = file_.find_tensor(prefix_ + std::string(name) + ".weight");
   if (!tensor) return {};

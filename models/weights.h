@@ -23,8 +23,9 @@ class WeightBinder {
   WeightBinder(const gguf::File& file, ir::Graph& graph, float eps, std::span<const Adapter> adapters = {})
       : file_(file), graph_(graph), eps_(eps), adapters_(adapters, graph) {}
 
-  // Tensors of the visits that follow are named "<prefix><name>.weight".
-  void prefix(std::string prefix) { prefix_ = std::move(prefix); }
+  // Tensors of the visits that follow are those of a layer: "blk.<layer>.<name>.weight".
+  void begin_layer(std::size_t layer) { layer_ = layer, prefix_ = "blk." + std::to_string(layer) + "."; }
+  std::size_t layer() const { return layer_; }
 
   void operator()(std::string_view name, nn::Embedding& e, std::int64_t vocab, std::int64_t dim);
   void operator()(std::string_view name, nn::Linear& l, std::int64_t out, std::int64_t in,
@@ -46,6 +47,10 @@ class WeightBinder {
   // Matrices of any type, one behind the other.
   void matrices(std::string_view name, ir::Value& stack, const Shape& shape);
 
+  // An f32 tensor by its full name within the layer; the file may have other extents of 1.
+  void f32(std::string_view name, ir::Value& weight, const Shape& shape) { f32(name, weight, shape, shape); }
+  void f32(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen);
+
   // A tensor that is seen in another shape than the file gives it.
   void reshaped(std::string_view name, ir::Value& weight, const Shape& in_file, const Shape& seen) {
     const std::string full = prefix_ + std::string(name) + ".weight";
@@ -55,6 +60,7 @@ class WeightBinder {
     weight = graph_.weight(full, {t.type, seen, t.bytes});
   }
 
+  float eps() const { return eps_; }
   bool has_bias(std::string_view name) const {
     return file_.find_tensor(prefix_ + std::string(name) + ".bias") != nullptr;
   }
@@ -78,6 +84,7 @@ class WeightBinder {
   ir::Graph& graph_;
   float eps_;
   AdapterBinder adapters_;
+  std::size_t layer_ = 0;
   std::string prefix_;
 };
 

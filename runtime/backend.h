@@ -56,10 +56,12 @@ struct DeviceLimits {
 struct MemoryPlan {
   std::int64_t weights = 0;      // clean pages of the mapped file
   std::int64_t kv = 0;           // at most; pages are touched as they are used
+  std::int64_t state = 0;        // the same, of recurrent layers
   std::int64_t activations = 0;  // the arena, tables included
   std::int64_t scratch = 0;      // all threads, in the machine's memory
 
-  std::int64_t on_device() const { return weights + kv + activations; }
+  std::int64_t cache() const { return kv + state; }
+  std::int64_t on_device() const { return weights + cache() + activations; }
   bool fits(const DeviceMemory& memory) const {
     return memory.available == 0 || on_device() <= memory.available;
   }

@@ -19,7 +19,7 @@ std::vector<ir::Graph> cut(const ir::Graph& graph, const std::vector<Stage>& sta
 MemoryPlan sum(const std::vector<MemoryPlan>& plans) {
   MemoryPlan all;
   for (const MemoryPlan& plan : plans) {
-    all.weights += plan.weights, all.kv += plan.kv;
+    all.weights += plan.weights, all.kv += plan.kv, all.state += plan.state;
     all.activations += plan.activations, all.scratch += plan.scratch;
   }
   return all;

@@ -41,7 +41,7 @@ std::string parameter_size(std::int64_t parameters) {
 
 std::int64_t planned_bytes(const Engine& engine) {
   const runtime::MemoryPlan& plan = engine.memory_plan();
-  return plan.weights + plan.kv + plan.activations + plan.scratch;
+  return plan.weights + plan.cache() + plan.activations + plan.scratch;
 }
 
 json::object details(const ModelDescription& about) {

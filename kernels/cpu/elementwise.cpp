@@ -46,6 +46,9 @@ void unary(const void* args, const Step& step, const Slice& slice) {
       return map(range, a.x, a.x, a.y, [](F x, F) { return silu(x); });
     case UnaryOp::gelu:
       return map(range, a.x, a.x, a.y, [](F x, F) { return gelu(x); });
+    case UnaryOp::relu_squared:
+      return map(range, a.x, a.x, a.y,
+                 [](F x, F) { return select_less(x, splat(0.0f), splat(0.0f), x * x); });
     case UnaryOp::sigmoid:
       return map(range, a.x, a.x, a.y, [](F x, F) { return times_sigmoid(splat(1.0f), x); });
     case UnaryOp::gelu_erf:

@@ -75,6 +75,9 @@ constexpr KernelEntry kEntries[] = {
     op(KernelOp::expert_glu, MEDLAR_NAME("expert_glu"), expert_glu, expert_glu_scratch),
     op(KernelOp::expert_sum, MEDLAR_NAME("expert_sum"), expert_sum, expert_sum_scratch),
     op(KernelOp::rope, MEDLAR_NAME("rope"), rope, rope_scratch),
+    op(KernelOp::short_conv, MEDLAR_NAME("short_conv"), short_conv),
+    op(KernelOp::scan, MEDLAR_NAME("scan"), scan),
+    op(KernelOp::slice, MEDLAR_NAME("slice"), slice),
 #if defined(MEDLAR_ISA_SCALAR)
     op(KernelOp::gather_rows, MEDLAR_NAME("gather_rows"), gather_rows),
     MEDLAR_PLAIN(MEDLAR_EMBED) MEDLAR_QUANTIZED(MEDLAR_EMBED)

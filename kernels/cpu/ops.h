@@ -23,6 +23,9 @@ void kv_write(const void* args, const Step& step, const Slice& slice);
 void attend_prepare(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
 void attention_merge(const void* args, const Step& step, const Slice& slice);
+void short_conv(const void* args, const Step& step, const Slice& slice);
+void scan(const void* args, const Step& step, const Slice& slice);
+void slice(const void* args, const Step& step, const Slice& slice);
 
 size_t linear_scratch(const void* args, int max_tokens);
 size_t head_linear_scratch(const void* args, int max_tokens);

@@ -58,6 +58,9 @@
   V("kernels/gpu/elementwise.h", 256, unary, )                   \
   V("kernels/gpu/elementwise.h", 256, temperature, )             \
   V("kernels/gpu/elementwise.h", 256, concat, )                  \
+  V("kernels/gpu/elementwise.h", 256, slice, )                   \
+  V("kernels/gpu/recurrent.h", 128, short_conv, )                \
+  V("kernels/gpu/recurrent.h", 128, scan, )                      \
   V("kernels/gpu/rows.h", 256, gather_rows, )                    \
   V("kernels/gpu/best_logits.h", 256, best_logits, )             \
   V("kernels/gpu/peak.h", 512, read_peak, )                      \

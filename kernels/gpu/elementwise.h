@@ -35,6 +35,7 @@ unary(PARAMS(UnaryParams, p), IN(1, StepCounts, step), IN(2, f32, x), OUT(3, f32
   if (p.op == kUnaryGelu) v = gelu(v);
   if (p.op == kUnarySigmoid) v = sigmoid(v);
   if (p.op == kUnaryGeluErf) v = gelu_erf(v);
+  if (p.op == kUnaryReluSquared) v = v < 0.f ? 0.f : v * v;
   y[at] = v;
 }
 
@@ -55,4 +56,14 @@ temperature(PARAMS(TemperatureParams, p), IN(1, StepCounts, step), IN(2, i32, po
   if (i >= p.width || gk_tgid.y >= (u32)step->tokens) return;
   const u64 at = (u64)gk_tgid.y * p.width + i;
   y[at] = x[at] * (1.f + p.beta * g_log(1.f + (f32)((u32)positions[gk_tgid.y] / p.length)));
+}
+
+// y[r, i] = x[r, i, begin : begin + width]. Grid: (per_row * width / 256, rows).
+KERNEL(256)
+slice(PARAMS(SliceParams, p), IN(1, StepCounts, step), IN(2, f32, x), OUT(3, f32, y) GRID) {
+  GRID_BEGIN
+  const u32 i = gk_tgid.x * 256 + gk_tid, all = p.per_row * p.width;
+  if (gk_tgid.y >= row_count(step, p.rows) || i >= all) return;
+  const u64 vector = (u64)gk_tgid.y * p.per_row + i / p.width;
+  y[(u64)gk_tgid.y * all + i] = x[vector * p.dim + p.begin + i % p.width];
 }

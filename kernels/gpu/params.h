@@ -203,7 +203,8 @@ enum {
   kUnarySilu = 2,
   kUnaryGelu = 3,
   kUnarySigmoid = 4,
-  kUnaryGeluErf = 5
+  kUnaryGeluErf = 5,
+  kUnaryReluSquared = 6
 };  // as kernels::UnaryOp
 
 struct UnaryParams {
@@ -231,6 +232,26 @@ struct LayerNormParams {
   u32 rows, dim;
   f32 eps;
   u32 has_bias;
+};
+
+struct SliceParams {
+  u32 rows, per_row, dim, begin, width;
+};
+
+struct ShortConvParams {
+  u32 channels, width;
+  u32 has_bias, activation;
+  u32 group, padding;
+  u64 page_bytes;  // of the states
+};
+
+struct ScanParams {
+  u32 width, q_at, k_at, v_at;  // of a row of x
+  u32 heads, key_heads, key_dim, value_dim;
+  u32 interleaved, delta;
+  f32 eps, scale;
+  u32 group, padding;
+  u64 page_bytes;  // of the states
 };
 
 enum { kRopeAdjacent = 0, kRopeHalves = 1 };  // as kernels::RopeStyle

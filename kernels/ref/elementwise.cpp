@@ -35,6 +35,8 @@ double apply(UnaryOp op, double parameter, double x) {
       return sigmoid(x);
     case UnaryOp::gelu_erf:
       return gelu_erf(x);
+    case UnaryOp::relu_squared:
+      return x < 0 ? 0 : x * x;
   }
   return x;
 }

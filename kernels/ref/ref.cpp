@@ -32,6 +32,9 @@ std::vector<KernelEntry> all() {
       entry(KernelOp::expert_glu, DType::f32, "ref.expert_glu", ref::expert_glu),
       entry(KernelOp::expert_sum, DType::f32, "ref.expert_sum", ref::expert_sum),
       entry(KernelOp::rope, DType::f32, "ref.rope", ref::rope),
+      entry(KernelOp::short_conv, DType::f32, "ref.short_conv", ref::short_conv),
+      entry(KernelOp::scan, DType::f32, "ref.scan", ref::scan),
+      entry(KernelOp::slice, DType::f32, "ref.slice", ref::slice),
   };
   formats::for_each_format([&]<formats::Format F>(F) {
     constexpr DType kType = F::info.type;

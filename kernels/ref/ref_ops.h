@@ -25,6 +25,9 @@ void kv_write(const void* args, const Step& step, const Slice& slice);
 void attend_prepare(const void* args, const Step& step, const Slice& slice);
 void attention(const void* args, const Step& step, const Slice& slice);
 void attention_merge(const void* args, const Step& step, const Slice& slice);
+void short_conv(const void* args, const Step& step, const Slice& slice);
+void scan(const void* args, const Step& step, const Slice& slice);
+void slice(const void* args, const Step& step, const Slice& slice);
 
 // The rows_dot of `weight` with f32 activations.
 RowsDotFn rows_dot(DType weight);

@@ -24,6 +24,7 @@ class CpuProgram final : public Program {
              std::shared_ptr<Team> team)
       : team_(std::move(team)),
         kv_(layout_kv(graph, options)),
+        pages_(options.kv_pages),
         result_(graph[graph.output()].type),
         exact_(options.exact) {
     Lowering lowering(graph, options, table, team_->size());
@@ -138,12 +139,12 @@ class CpuProgram final : public Program {
  private:
   using Clock = std::chrono::steady_clock;
 
-  // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
+  // fn(offset, bytes of a page) for the keys and the values, or the states, of each layer of the group.
   template <class Fn>
   void each_part(int group, Fn fn) const {
     for (const auto* parts : {&kv_.k, &kv_.v})
       for (std::size_t layer = 0; layer < parts->size(); ++layer)
-        if (groups_[layer] == group)
+        if (groups_[layer] == group && (*parts)[layer].pages.page_bytes > 0)
           fn((*parts)[layer].offset, static_cast<std::size_t>((*parts)[layer].pages.page_bytes));
   }
 
@@ -151,13 +152,22 @@ class CpuProgram final : public Program {
     for (const ir::KvLayer& layer : graph.kv_layers()) groups_.push_back(layer.group);
     std::int64_t tables = 0;
     for (const auto& t : graph.tables()) tables += static_cast<std::int64_t>(t.size() * sizeof(float));
-    return {graph.weight_bytes(), static_cast<std::int64_t>(kv_.bytes),
-            static_cast<std::int64_t>(arena_.size()) + tables, static_cast<std::int64_t>(scratch_.size())};
+    std::int64_t state = 0;
+    for (std::size_t i = 0; i < groups_.size(); ++i)
+      if (graph.kv_layers()[i].recurrent())
+        state += (kv_.k[i].pages.page_bytes + kv_.v[i].pages.page_bytes) *
+                 pages_[static_cast<std::size_t>(groups_[i])];
+    return {.weights = graph.weight_bytes(),
+            .kv = static_cast<std::int64_t>(kv_.bytes) - state,
+            .state = state,
+            .activations = static_cast<std::int64_t>(arena_.size()) + tables,
+            .scratch = static_cast<std::int64_t>(scratch_.size())};
   }
 
   std::shared_ptr<Team> team_;
   KvLayout kv_;
-  std::vector<int> groups_;  // KV group of each layer
+  const std::array<std::int32_t, kernels::kMaxKvGroups> pages_;  // of each group
+  std::vector<int> groups_;                                      // KV group of each layer
   PageMemory arena_, kv_memory_, scratch_;
   std::size_t scratch_bytes_ = 0;  // a thread
   std::vector<StepCall> calls_;

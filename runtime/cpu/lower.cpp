@@ -42,19 +42,31 @@ std::vector<std::span<std::byte>> ArenaBuilder::guards() const {
 
 KvLayout layout_kv(const ir::Graph& graph, const ProgramOptions& options) {
   KvLayout layout;
+  const auto place = [&](KvPages pages, int group) {
+    const KvLayout::Part part{layout.bytes, pages};
+    layout.bytes += static_cast<std::size_t>(options.kv_pages[static_cast<std::size_t>(group)]) *
+                    static_cast<std::size_t>(pages.page_bytes);
+    layout.bytes = (layout.bytes + 4095) / 4096 * 4096;
+    return part;
+  };
+  const auto state = [&](std::int64_t floats, int group) {
+    const std::int64_t bytes = floats * static_cast<std::int64_t>(sizeof(float));
+    return place({nullptr, DType::f32, 1, floats, bytes, bytes}, group);
+  };
   const auto part = [&](DType type, std::int64_t heads, std::int64_t dim, int group) {
     if (dim % format_info(type).block_length != 0)
       throw Error(ErrorKind::unsupported,
                   fmt::format("a head of {} values cannot be cached as {}", dim, format_info(type).name),
                   "use a KV type without blocks: --kv-k f16 --kv-v f16");
     const std::int64_t row = row_bytes(type, dim);
-    KvLayout::Part p{layout.bytes, {nullptr, type, heads, dim, row, row * heads * kPageTokens}};
-    const auto pages = static_cast<std::size_t>(options.kv_pages[static_cast<std::size_t>(group)]);
-    layout.bytes += pages * static_cast<std::size_t>(p.pages.page_bytes);
-    layout.bytes = (layout.bytes + 4095) / 4096 * 4096;
-    return p;
+    return place({nullptr, type, heads, dim, row, row * heads * kPageTokens}, group);
   };
   for (const ir::KvLayer& layer : graph.kv_layers()) {
+    if (layer.recurrent()) {
+      layout.k.push_back(state(layer.conv_state, layer.group));
+      layout.v.push_back(state(layer.scan_state, layer.group));
+      continue;
+    }
     layout.k.push_back(part(options.k_type, layer.heads, layer.k_dim, layer.group));
     layout.v.push_back(part(options.v_type, layer.heads, layer.v_dim, layer.group));
   }
@@ -393,6 +405,47 @@ struct Emitter {
     arena.touch(id, bytes, step());
     buffer(v);
     call(KernelOp::attention_merge, k.type, args);
+  }
+
+  // --- recurrences
+  StatePages states(int layer, ir::KvPart part) const {
+    const KvPages p = pages(layer, part);
+    return {p.base, p.page_bytes, group_of(layer)};
+  }
+  void single(Value v, const ir::ShortConv& o) {
+    call(KernelOp::short_conv, DType::f32,
+         ShortConvArgs{buffer(in(v, 0)), floats(in(v, 1)), has_input(v, 2) ? floats(in(v, 2)) : nullptr,
+                       type(v).width(), type(in(v, 1)).shape[1], o.activation,
+                       states(o.layer, ir::KvPart::key), buffer(v)});
+  }
+  void single(Value v, const ir::Scan& o) {
+    const Value last = in(v, 4);
+    const bool delta = type(last).storage == ir::Storage::rows;
+    call(KernelOp::scan, DType::f32,
+         ScanArgs{.x = buffer(in(v, 0)),
+                  .width = type(in(v, 0)).width(),
+                  .q_at = o.q_at,
+                  .k_at = o.k_at,
+                  .v_at = o.v_at,
+                  .heads = type(v).shape[0],
+                  .key_heads = o.key_heads,
+                  .key_dim = o.key_dim,
+                  .value_dim = o.value_dim,
+                  .interleaved = o.interleaved,
+                  .eps = o.eps,
+                  .scale = o.scale,
+                  .a = buffer(in(v, 1)),
+                  .rate = floats(in(v, 2)),
+                  .bias = floats(in(v, 3)),
+                  .b = delta ? buffer(last) : nullptr,
+                  .skip = delta ? nullptr : floats(last),
+                  .state = states(o.layer, ir::KvPart::value),
+                  .y = buffer(v)});
+  }
+  void single(Value v, const ir::SliceOf& o) {
+    const Shape& s = type(in(v, 0)).shape;
+    call(KernelOp::slice, DType::f32,
+         SliceArgs{buffer(in(v, 0)), type(v).rows, s.rows(), s.back(), o.begin, o.width, buffer(v)});
   }
 
   // --- mixtures of experts

@@ -23,7 +23,8 @@ using StepArgs =
                  kernels::TemperatureArgs, kernels::BinaryArgs, kernels::UnaryArgs, kernels::GluArgs,
                  kernels::PrepareArgs, kernels::LinearArgs, kernels::RouteArgs, kernels::ExpertGluArgs,
                  kernels::ExpertSumArgs, kernels::HeadLinearArgs, kernels::ConcatArgs, kernels::RopeArgs,
-                 kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs>;
+                 kernels::KvWriteArgs, kernels::AttendPrepareArgs, kernels::AttentionArgs,
+                 kernels::ShortConvArgs, kernels::ScanArgs, kernels::SliceArgs>;
 
 // One call of a kernel by the whole team.
 struct StepCall {

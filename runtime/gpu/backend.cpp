@@ -58,10 +58,17 @@ std::size_t kv_bytes(const std::vector<KvPart>& parts) {
   return parts.empty() ? 0 : parts.back().offset + parts.back().bytes;
 }
 
-MemoryPlan measure(const ir::Graph& graph, const ProgramOptions& options, std::size_t kv, std::size_t arena) {
+MemoryPlan measure(const ir::Graph& graph, const ProgramOptions& options, const std::vector<KvPart>& parts,
+                   std::size_t arena) {
+  std::size_t state = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if (graph.kv_layers()[i / 2].recurrent()) state += parts[i].bytes;
   auto fixed = static_cast<std::int64_t>(StepBuffer::bytes(options));
   for (const auto& t : graph.tables()) fixed += static_cast<std::int64_t>(t.size() * sizeof(float));
-  return {graph.weight_bytes(), static_cast<std::int64_t>(kv), static_cast<std::int64_t>(arena) + fixed, 0};
+  return {.weights = graph.weight_bytes(),
+          .kv = static_cast<std::int64_t>(kv_bytes(parts) - state),
+          .state = static_cast<std::int64_t>(state),
+          .activations = static_cast<std::int64_t>(arena) + fixed};
 }
 
 class GpuProgram final : public Program {
@@ -81,7 +88,7 @@ class GpuProgram final : public Program {
     const std::size_t arena = largest_arena(lowering_, options_, guard());
     arena_ = device.allocate(std::max<std::size_t>(arena, 1));
     kv_ = device.allocate(std::max<std::size_t>(kv_bytes(kv_parts_), 1));
-    memory_ = measure(graph, options, kv_bytes(kv_parts_), arena);
+    memory_ = measure(graph, options, kv_parts_, arena);
   }
 
   void run(const kernels::Step& step) override {
@@ -180,11 +187,11 @@ class GpuProgram final : public Program {
   }
 
  private:
-  // fn(offset, bytes of a page) for the keys and the values of each layer of the group.
+  // fn(offset, bytes of a page) for the keys and the values, or the states, of each layer of the group.
   template <class Fn>
   void each_part(int group, Fn fn) const {
     for (std::size_t i = 0; i < kv_parts_.size(); ++i)
-      if (graph_.kv_layers()[i / 2].group == group)
+      if (graph_.kv_layers()[i / 2].group == group && kv_parts_[i].page_bytes > 0)
         fn(kv_parts_[i].offset, static_cast<std::size_t>(kv_parts_[i].page_bytes));
   }
 
@@ -314,7 +321,7 @@ class GpuBackend final : public Backend {
   MemoryPlan plan(const ir::Graph& graph, const ProgramOptions& options) override {
     const std::vector<KvPart> parts = layout_kv(graph, options);
     const Lowering lowering(graph, options, parts, tuning_);
-    return measure(graph, options, kv_bytes(parts), largest_arena(lowering, options, 0));
+    return measure(graph, options, parts, largest_arena(lowering, options, 0));
   }
 
  private:

@@ -30,7 +30,9 @@ namespace {
 constexpr std::int64_t kMaxHeadDim = 512;  // of heads.h
 constexpr std::int64_t kMaxKeyDim = 576;   // of attention.h
 constexpr std::int64_t kHeadsPerGroup = 4;
-constexpr std::int64_t kBlocksPerGroup = 128;  // of store_heads
+constexpr std::int64_t kBlocksPerGroup = 128;                  // of store_heads
+constexpr std::int64_t kStateThreads = 128;                    // of short_conv and scan
+constexpr std::int64_t kScanColumns = 32, kMaxScanKeys = 256;  // of scan
 
 }  // namespace
 
@@ -51,6 +53,16 @@ std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& opti
     parts.push_back(p);
   };
   for (const ir::KvLayer& layer : graph.kv_layers()) {
+    if (layer.recurrent()) {
+      for (const ir::KvPart part : {ir::KvPart::key, ir::KvPart::value}) {
+        KvPart p{.page_bytes = layer.state(part) * static_cast<std::int64_t>(sizeof(float)), .offset = end};
+        p.bytes = static_cast<std::size_t>(options.kv_pages[static_cast<std::size_t>(layer.group)]) *
+                  static_cast<std::size_t>(p.page_bytes);
+        end = checked_align_up<std::size_t>(end + p.bytes, 4096, "the KV cache");
+        parts.push_back(p);
+      }
+      continue;
+    }
     add(options.k_type, layer, layer.k_dim);
     add(options.v_type, layer, layer.v_dim);
   }
@@ -268,6 +280,73 @@ class Emitter : public StepBuilder {
                     .group = group_of(o.layer),
                     .stored = few_.stored_bytes(v)},
                    l_.tuning_);
+  }
+
+  // --- recurrences
+  Region state_region(int layer, ir::KvPart part) const {
+    return {RegionKind::kv, 2 * layer + (part == ir::KvPart::value)};
+  }
+  std::uint64_t state_bytes(Region states) const {
+    return static_cast<std::uint64_t>(l_.kv_[static_cast<std::size_t>(states.id)].page_bytes);
+  }
+  // What tells a kernel where sequences begin and their states are.
+  std::vector<Region> state_reads(int layer) const {
+    return {kCounts, step(StepField::positions), step(StepField::sequences), step(StepField::runs),
+            step(StepField::pages, group_of(layer))};
+  }
+  void single(Value v, const ir::ShortConv& o) {
+    const Region states = state_region(o.layer, ir::KvPart::key), weight = constant(in(v, 1));
+    const bool has_bias = has_input(v, 2);
+    std::vector<Region> reads = state_reads(o.layer);
+    for (const Region& r : {value(in(v, 0)), weight, has_bias ? constant(in(v, 2)) : weight})
+      reads.push_back(r);
+    const std::int64_t channels = type(v).width();
+    emit("short_conv",
+         ShortConvParams{.channels = u32_of(channels),
+                         .width = u32_of(type(in(v, 1)).shape[1]),
+                         .has_bias = has_bias,
+                         .activation = static_cast<std::uint32_t>(o.activation),
+                         .group = static_cast<std::uint32_t>(group_of(o.layer)),
+                         .padding = 0,
+                         .page_bytes = state_bytes(states)},
+         std::move(reads), {value(v), states}, {ceil_div(channels, kStateThreads), u32_of(shape_.runs)});
+  }
+  void single(Value v, const ir::Scan& o) {
+    if (o.key_dim > kMaxScanKeys)
+      fail(ErrorKind::unsupported, "states of {} rows have no GPU kernel", o.key_dim);
+    const Region states = state_region(o.layer, ir::KvPart::value);
+    const Value last = in(v, 4);
+    const bool delta = type(last).storage == ir::Storage::rows;
+    std::vector<Region> reads = state_reads(o.layer);
+    for (const Region& r : {value(in(v, 0)), value(in(v, 1)), constant(in(v, 2)), constant(in(v, 3)),
+                            delta ? value(last) : constant(last)})
+      reads.push_back(r);
+    const std::int64_t heads = type(v).shape[0];
+    emit("scan",
+         ScanParams{.width = u32_of(type(in(v, 0)).width()),
+                    .q_at = u32_of(o.q_at),
+                    .k_at = u32_of(o.k_at),
+                    .v_at = u32_of(o.v_at),
+                    .heads = u32_of(heads),
+                    .key_heads = u32_of(o.key_heads),
+                    .key_dim = u32_of(o.key_dim),
+                    .value_dim = u32_of(o.value_dim),
+                    .interleaved = o.interleaved,
+                    .delta = delta,
+                    .eps = o.eps,
+                    .scale = o.scale,
+                    .group = static_cast<std::uint32_t>(group_of(o.layer)),
+                    .padding = 0,
+                    .page_bytes = state_bytes(states)},
+         std::move(reads), {value(v), states},
+         {ceil_div(o.value_dim, kScanColumns), u32_of(heads), u32_of(shape_.runs)});
+  }
+  void single(Value v, const ir::SliceOf& o) {
+    const Shape& s = type(in(v, 0)).shape;
+    emit("slice",
+         SliceParams{rows_of(type(v).rows), u32_of(s.rows()), u32_of(s.back()), u32_of(o.begin),
+                     u32_of(o.width)},
+         {kCounts, value(in(v, 0))}, {value(v)}, elementwise_grid(v));
   }
 
   const Lowering& l_;

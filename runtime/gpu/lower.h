@@ -37,7 +37,8 @@ struct LowerOptions {
   int cores = 0;  // that run threadgroups side by side; 0: not known
 };
 
-// One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows.
+// One layer's keys or values in the KV buffer: pages of (heads, kPageTokens) rows. Or its states, whose pages
+// have no rows.
 struct KvPart {
   DType type = DType::f32;
   std::int64_t heads = 0, dim = 0, row_bytes = 0, page_bytes = 0;

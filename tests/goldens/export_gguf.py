@@ -5,6 +5,7 @@ Names are those of the gguf package. The conventions that are not a plain renami
   llama3 rope  the divisor of each rotary frequency is a tensor, rope_freqs.weight (head_dim / 2)
   longrope     two such tensors, rope_factors_long.weight and rope_factors_short.weight
   gemma        norms store 1 + w
+  convolution  (channels, width), in F32
   experts      gate and up are tensors of their own, (experts, out, in) each
   gpt-oss      gate and up are every second output of one (experts, in, out) tensor; experts may be MXFP4
   deepseek2    what makes keys of a latent vector is (heads, latent, key), what makes values (heads, value, latent)
@@ -12,9 +13,12 @@ Linear weights keep their (out, in) order; GGUF lists dimensions innermost first
 """
 
 import math
+import re
 
 import gguf
 import numpy as np
+
+import export_recurrent
 
 # By Transformers' model_type.
 ARCHITECTURES = {
@@ -23,9 +27,11 @@ ARCHITECTURES = {
     "granite": "granite", "granitemoeshared": "granitemoe", "smollm3": "smollm3", "glm4": "glm4",
     "exaone4": "exaone4", "qwen2_moe": "qwen2moe", "cohere2": "cohere2", "ministral3": "mistral3",
     "gpt_oss": "gpt-oss", "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "glm4_moe_lite": "deepseek2",
+    "lfm2": "lfm2", "qwen3_next": "qwen3next", "qwen3_5_text": "qwen35", "qwen3_5_moe_text": "qwen35moe",
+    "granitemoehybrid": "granitehybrid", "nemotron_h": "nemotron_h",
 }
 # Whose rotary pairs are neighbours in the file, but half a head apart in Transformers.
-INTERLEAVED = {"mistral3", "llama", "granite", "granitemoe", "smollm3"}
+INTERLEAVED = {"mistral3", "llama", "granite", "granitemoe", "granitehybrid", "smollm3"}
 
 # Hyperparameters that some configurations have: the writer's method for each.
 OPTIONAL = {
@@ -41,6 +47,9 @@ OPTIONAL = {
     "logit_scale": "add_logit_scale",
     "rms_norm_eps": "add_layer_norm_rms_eps",
     "layer_norm_eps": "add_layer_norm_eps",
+    "norm_eps": "add_layer_norm_rms_eps",
+    "layer_norm_epsilon": "add_layer_norm_eps",
+    "conv_L_cache": "add_shortconv_l_cache",
 }
 
 CHAT_TEMPLATE = (
@@ -52,6 +61,8 @@ CHAT_TEMPLATE = (
 def gguf_name(name, names):
     """The file's name of a weight. Published Granite models call their router so, not as Transformers does now."""
     published = name.replace("moe.router.weight", "moe.router.layer.weight")
+    if re.search(r"\.mixer\.|\.embeddings\.|\.norm_f\.|layers\.\d+\.norm\.", name):  # Nemotron-H
+        published = name.replace("model.", "backbone.", 1)
     found = names.get_name(published, try_suffixes=(".weight", ".bias"))
     assert found, f"the gguf package knows no name for {name}"
     return found
@@ -67,6 +78,8 @@ def pair_neighbours(weight, heads):
 def tensors(name, weight, config, names):
     """The (name, array) pairs of the file that one weight of the model becomes."""
     layer = f"blk.{name.split('.')[2]}" if ".layers." in name else ""
+    if recurrent := export_recurrent.tensors(layer, name, weight, config):
+        return recurrent
     if config.model_type == "gpt_oss" and (".experts." in name or "sinks" in name):
         return gpt_oss_tensors(name.split(".")[-1], weight, layer)
     if "kv_b_proj" in name:
@@ -103,7 +116,7 @@ def convert(name, weight, config):
         return pair_neighbours(weight, config.num_attention_heads)
     if arch in INTERLEAVED and "k_proj" in name:
         return pair_neighbours(weight, config.num_key_value_heads)
-    if arch.startswith("gemma") and "norm" in name:
+    if arch.startswith(("gemma", "qwen3next", "qwen35")) and "norm" in name:
         return weight + 1
     if "shared_expert_gate" in name:
         return weight[0]
@@ -187,7 +200,7 @@ def add_latent_attention(writer, config):
 
 def add_experts(writer, config, arch):
     experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
-    if not experts:
+    if not experts or (arch == "nemotron_h" and "moe" not in config.layer_types):
         return
     writer.add_expert_count(experts)
     writer.add_expert_used_count(config.num_experts_per_tok)
@@ -207,28 +220,38 @@ def add_experts(writer, config, arch):
         writer.add_expert_group_used_count(config.topk_group)
 
 
+def kv_heads(config):
+    """A number, or one for each layer, 0 where there is no attention."""
+    if config.model_type in ("lfm2", "granitemoehybrid", "nemotron_h"):
+        return [config.num_key_value_heads if kind == "full_attention" else 0 for kind in config.layer_types]
+    return config.num_key_value_heads
+
+
 def add_hyperparameters(writer, config, arch):
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_name("tiny random model")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
+    if getattr(config, "intermediate_size", None) and arch != "nemotron_h":
+        writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     if arch == "deepseek2":
         add_latent_attention(writer, config)
     else:
-        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_head_count_kv(kv_heads(config))
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
     writer.add_vocab_size(config.vocab_size)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     add_experts(writer, config, arch)
     for field, method in OPTIONAL.items():
-        if getattr(config, field, None):
+        if getattr(config, field, None) and not (arch == "nemotron_h" and field.startswith("moe_")):
             getattr(writer, method)(getattr(config, field))
     add_sliding_window(writer, config, arch)
-    add_rope(writer, config, head_dim)
+    if getattr(config, "rope_parameters", None):
+        add_rope(writer, config, head_dim)
+    export_recurrent.add_hyperparameters(writer, config, arch)
 
 
 def add_byte_level_vocabulary(writer, size):
@@ -273,12 +296,16 @@ def add_sentencepiece_vocabulary(writer, size):
     writer.add_add_bos_token(True)
 
 
+def is_f32(tensor):
+    return any(part in tensor for part in ("shortconv.conv.", "ssm_conv1d", "ssm_a", "ssm_d", "ssm_norm"))
+
+
 def add_tensor(writer, name, array, matrices, mxfp4):
     if mxfp4 and name.endswith("_exps.weight"):
         blocks = gguf.quantize(np.ascontiguousarray(array), gguf.GGMLQuantizationType.MXFP4)
         writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType.MXFP4)
         return
-    dtype = matrices if array.ndim > 1 and not name.endswith(".bias") else np.float32
+    dtype = matrices if array.ndim > 1 and not is_f32(name) and not name.endswith(".bias") else np.float32
     writer.add_tensor(name, np.ascontiguousarray(array.astype(dtype)))
 
 

@@ -52,6 +52,12 @@ TINY = {
                  "and a bias, a shared expert, a dense layer, YaRN that scales attention",
     "deepseek2-lite": "queries without a latent, experts chosen by a softmax whose weights do not add up to 1",
     "glm4-moe-lite": "a latent narrower than a head, values narrower than keys",
+    "lfm2": "short convolutions around a layer of attention",
+    "qwen3next": "delta networks with two heads for each key head, gated attention that rotates a part, a gated shared expert",
+    "qwen35": "delta networks whose heads of values take key heads in turn, an MLP",
+    "qwen35moe": "delta networks as in qwen35, experts, a gated shared expert",
+    "granitehybrid": "Mamba 2 around attention without positions, experts beside a shared MLP, four scales that are not 1",
+    "nemotron_h": "Mamba 2 in two groups, attention without positions, squared ReLU",
 }
 # Tiny encoders that make_encoders.py makes, of which there are hidden states instead.
 ENCODERS = {
@@ -60,6 +66,8 @@ ENCODERS = {
     "jina-bert-v3": "rotated positions, fused q, k and v with biases",
     "gemma-embedding": "windows to both sides, shorter than the text, two rope bases",
 }
+# Those with recurrent layers: more tokens than a page of the cache has.
+RECURRENT = ["lfm2", "qwen3next", "qwen35", "qwen35moe", "granitehybrid", "nemotron_h"]
 # Those of which the hidden states are stored, too.
 HIDDEN = ["llama", "llama3", "qwen2", "qwen3", "gemma3", "qwen3moe", "mixtral"]
 

@@ -33,6 +33,13 @@ LONG_ROPE = {
     "long_factor": [1.0, 1.3, 1.9, 3.0, 6.0, 12.0],
 }
 
+DELTA = {
+    "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
+    "linear_key_head_dim": 16, "linear_value_head_dim": 16, "tie_word_embeddings": False, "rope_parameters": None,
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+}
+
 # golden.TINY says what each is for.
 CONFIGS = {
     "llama": transformers.LlamaConfig(
@@ -186,6 +193,33 @@ CONFIGS = {
         n_shared_experts=1, mlp_layer_types=["dense", "sparse"], routed_scaling_factor=1.8,
         norm_topk_prob=True, tie_word_embeddings=False, pad_token_id=0, rope_parameters=PLAIN_ROPE,
     ),
+    "lfm2": transformers.Lfm2Config(
+        **{key: value for key, value in SMALL.items() if key != "rms_norm_eps"}, norm_eps=1e-5, hidden_size=40,
+        intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        layer_types=["conv", "conv", "full_attention", "conv"], conv_L_cache=3, tie_word_embeddings=True,
+        rope_parameters=PLAIN_ROPE, block_auto_adjust_ff_dim=False,
+    ),
+    "qwen3next": transformers.Qwen3NextConfig(
+        **SMALL, **DELTA, moe_intermediate_size=24, shared_expert_intermediate_size=40, num_experts=5,
+        num_experts_per_tok=2, norm_topk_prob=True,
+    ),
+    "qwen35": transformers.Qwen3_5TextConfig(**SMALL, **DELTA),
+    "qwen35moe": transformers.Qwen3_5MoeTextConfig(
+        **{key: value for key, value in (SMALL | DELTA).items() if key != "intermediate_size"},
+        moe_intermediate_size=24, shared_expert_intermediate_size=40, num_experts=5, num_experts_per_tok=2,
+    ),
+    "granitehybrid": transformers.GraniteMoeHybridConfig(
+        **SMALL, hidden_size=32, intermediate_size=24, shared_intermediate_size=40, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, num_local_experts=5, num_experts_per_tok=2,
+        layer_types=["mamba", "attention", "mamba"], mamba_n_heads=4, mamba_n_groups=1, mamba_d_state=12,
+        mamba_d_head=16, mamba_expand=2, position_embedding_type=None, tie_word_embeddings=True,
+        embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.2, logits_scaling=2.5,
+    ),
+    "nemotron_h": transformers.NemotronHConfig(
+        vocab_size=264, max_position_embeddings=512, layer_norm_epsilon=1e-5, hidden_size=32, intermediate_size=40,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=12, mamba_num_heads=4, mamba_head_dim=10, n_groups=2,
+        ssm_state_size=12, layers_block_type=["mamba", "mlp", "attention", "mamba"], tie_word_embeddings=False,
+    ),
 }
 CONFIGS["gpt-oss-mxfp4"] = copy.deepcopy(CONFIGS["gpt-oss"])
 
@@ -200,12 +234,12 @@ def mxfp4(weight):
 def randomize(model, seed, dtype):
     """Weights large enough that attention is peaked and the distributions are far from uniform, as `dtype`s."""
     generator = torch.Generator().manual_seed(seed)
-    gemma = model.config.model_type.startswith("gemma")
+    from_one = model.config.model_type.startswith(("gemma", "qwen3_next", "qwen3_5"))  # norms hold w - 1
     choice = [(name, bias) for name, bias in model.named_buffers() if "e_score_correction_bias" in name]
     for name, weight in [*model.named_parameters(), *choice]:
         noise = torch.randn(weight.shape, generator=generator)
         if "norm" in name:
-            weight.copy_((0.0 if gemma else 1.0) + 0.2 * noise)
+            weight.copy_((0.0 if from_one and "linear_attn" not in name else 1.0) + 0.2 * noise)
         elif weight.dim() == 1 or "embed" in name:
             weight.copy_(0.5 * noise)
         elif "mlp.gate." in name or "router" in name:  # no two experts are nearly equal, where rounding would choose
@@ -241,7 +275,8 @@ def main(names):
         if four_bits:
             for weight in (w for key, w in model.named_parameters() if ".experts." in key and w.dim() == 3):
                 weight.copy_(mxfp4(weight))
-        tokens = np.random.default_rng(seed).integers(0, config.vocab_size, 96 if first else 48).tolist()
+        count = 96 if first or name in golden.RECURRENT else 48
+        tokens = np.random.default_rng(seed).integers(0, config.vocab_size, count).tolist()
         log_probs = golden.log_softmax(model(torch.tensor([tokens])).logits[0].numpy())
         stem = golden.FOLDER / f"tiny-{name}"
         export_gguf.write(model, stem.with_suffix(".gguf"), np.float32 if first else np.float16, four_bits)

@@ -90,6 +90,7 @@ int check_unary(const KernelEntry& entry) {
     with(UnaryOp::scale, 0.3f, [](std::size_t, float y) { return kUlp * std::abs(y); }, "scale");
     with(UnaryOp::softcap, 30.0f, [](std::size_t, float y) { return 10 * kUlp * std::abs(y); }, "softcap");
     with(UnaryOp::sigmoid, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "sigmoid");
+    with(UnaryOp::relu_squared, 0, [](std::size_t, float y) { return kUlp * std::abs(y); }, "relu squared");
     with(UnaryOp::silu, 0, [](std::size_t, float y) { return 8 * kUlp * std::abs(y); }, "silu");
     // The distribution's tail is right to 2^-22 beside 1.
     with(

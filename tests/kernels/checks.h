@@ -29,6 +29,9 @@ int check_rope(const KernelEntry& entry);
 int check_kv_write(const KernelEntry& entry);
 int check_attend_prepare(const KernelEntry& entry);
 int check_attention(const KernelEntry& entry);
+int check_short_conv(const KernelEntry& entry);
+int check_scan(const KernelEntry& entry);
+int check_slice(const KernelEntry& entry);
 int check_rows_dot(const KernelEntry& entry);
 int check_unpack_tiles(const KernelEntry& entry);
 int check_prepare_tiles(const KernelEntry& entry);  // part of check_prepare

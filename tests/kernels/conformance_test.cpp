@@ -53,6 +53,12 @@ int check(const KernelEntry& entry) {
     case KernelOp::attention:
     case KernelOp::attention_merge:
       return check_attention(entry);
+    case KernelOp::short_conv:
+      return check_short_conv(entry);
+    case KernelOp::scan:
+      return check_scan(entry);
+    case KernelOp::slice:
+      return check_slice(entry);
     case KernelOp::rows_dot:
     case KernelOp::batch_dot:
       return check_rows_dot(entry);

@@ -14,6 +14,7 @@
 #include "kernels/gpu/peak.h"
 #include "kernels/gpu/prepare.h"
 #include "kernels/gpu/quantize.h"
+#include "kernels/gpu/recurrent.h"
 #include "kernels/gpu/rms_norm.h"
 #include "kernels/gpu/route.h"
 #include "kernels/gpu/rows.h"

@@ -59,8 +59,8 @@ TEST_P(GpuElementwise, Binary) {
 }
 
 TEST_P(GpuElementwise, Unary) {
-  for (UnaryOp op :
-       {UnaryOp::scale, UnaryOp::softcap, UnaryOp::silu, UnaryOp::gelu, UnaryOp::sigmoid, UnaryOp::gelu_erf})
+  for (UnaryOp op : {UnaryOp::scale, UnaryOp::softcap, UnaryOp::silu, UnaryOp::gelu, UnaryOp::sigmoid,
+                     UnaryOp::gelu_erf, UnaryOp::relu_squared})
     each_shape([&](std::int64_t width, const TestStep& step, const auto& x, const auto&) {
       Guarded<float> y(x.size(), NAN);
       const auto counts = step.counts();
