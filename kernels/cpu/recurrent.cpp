@@ -9,6 +9,7 @@ namespace medlar::kernels::MEDLAR_ISA {
 namespace {
 
 constexpr int64_t kGranule = 16;                         // channels: a cache line
+constexpr int64_t kConvBlock = 256;                      // channels whose weights and last inputs are at hand
 constexpr int kColumns = kLanes == 1 ? 8 : 32 / kLanes;  // vectors of a unit of a scan
 
 MEDLAR_INLINE float* state_after(const StatePages& s, const Step& step, int64_t sequence, int64_t position) {
@@ -45,45 +46,49 @@ MEDLAR_INLINE F activated(Activation activation, F x) {
   return activation == Activation::silu ? silu(x) : activation == Activation::gelu ? gelu(x) : x;
 }
 
-template <int kWidth, class Lanes>
-MEDLAR_INLINE void store_tail(const F* tail, int64_t channels, float* to, Lanes lanes) {
-  MEDLAR_UNROLL
-  for (int j = 0; j < kWidth - 1; ++j) store(to + j * channels, tail[j], lanes);
-}
-
-// A vector of channels from `c` on, over all tokens.
-template <int kWidth, class Lanes>
-MEDLAR_INLINE void convolve(const ShortConvArgs& a, const Step& step, int64_t c, Lanes lanes, int64_t count) {
-  float weights[kWidth][kLanes];
-  for (int64_t i = 0; i < kLanes; ++i)
-    for (int j = 0; j < kWidth; ++j) weights[j][i] = i < count ? a.weight[(c + i) * kWidth + j] : 0.0f;
-  const F bias = a.bias ? load(a.bias + c, lanes) : splat(0.0f);
+// kConvBlock channels at a time, so that rows are read one after the other.
+template <int kWidth>
+void convolve(const ShortConvArgs& a, const Step& step, Range channels) {
+  const size_t bytes = static_cast<size_t>(channels.size()) * sizeof(float);
+  float weights[kWidth][kConvBlock], before[kWidth - 1][kConvBlock];
+  for (int64_t c = 0; c < channels.size(); ++c)
+    for (int j = 0; j < kWidth; ++j) weights[j][c] = a.weight[(channels.begin + c) * kWidth + j];
   Run run = {};
   while (Run::next(a.state, step, run)) {
-    F tail[kWidth - 1];
-    MEDLAR_UNROLL
-    for (int j = 0; j < kWidth - 1; ++j)
-      tail[j] = run.from ? load(run.from + j * a.channels + c, lanes) : splat(0.0f);
-    for (int64_t t = run.begin; t < run.end; ++t) {
-      const F x = load(a.x + t * a.channels + c, lanes);
-      F sum = fma(load(weights[kWidth - 1]), x, bias);
-      MEDLAR_UNROLL
-      for (int j = 0; j < kWidth - 1; ++j) sum = fma(load(weights[j]), tail[j], sum);
-      store(a.y + t * a.channels + c, activated(a.activation, sum), lanes);
-      MEDLAR_UNROLL
-      for (int j = 0; j + 1 < kWidth - 1; ++j) tail[j] = tail[j + 1];
-      tail[kWidth - 2] = x;
-      if (float* kept = run.kept(a.state, step, t)) store_tail<kWidth>(tail, a.channels, kept + c, lanes);
+    // A copy: the state may be replaced where a page ends, while tokens still look back to it.
+    for (int j = 0; j < kWidth - 1; ++j) {
+      if (run.from)
+        memcpy(before[j], run.from + j * a.channels + channels.begin, bytes);
+      else
+        memset(before[j], 0, bytes);
     }
-    store_tail<kWidth>(tail, a.channels, run.to + c, lanes);
+    for (int64_t t = run.begin; t < run.end; ++t) {
+      const float* rows[kWidth];
+      for (int j = 0; j < kWidth; ++j) {
+        const int64_t at = t - (kWidth - 1) + j;
+        rows[j] =
+            at >= run.begin ? a.x + at * a.channels + channels.begin : before[kWidth - 1 - (run.begin - at)];
+      }
+      const float* bias = a.bias ? a.bias + channels.begin : nullptr;
+      float* y = a.y + t * a.channels + channels.begin;
+      each({0, channels.size()}, [&](int64_t c, auto lanes) __attribute__((always_inline)) {
+        F sum = bias ? load(bias + c, lanes) : splat(0.0f);
+        MEDLAR_UNROLL
+        for (int j = 0; j < kWidth; ++j)
+          sum = fma(load(weights[j] + c, lanes), load(rows[j] + c, lanes), sum);
+        store(y + c, activated(a.activation, sum), lanes);
+      });
+      float* to = t + 1 == run.end ? run.to : run.kept(a.state, step, t);
+      for (int j = 0; to && j < kWidth - 1; ++j)
+        memcpy(to + j * a.channels + channels.begin, rows[j + 1], bytes);
+    }
   }
 }
 
 template <int kWidth>
-void convolve(const ShortConvArgs& a, const Step& step, Range channels) {
-  each(channels, [&](int64_t c, auto lanes) __attribute__((always_inline)) {
-    convolve<kWidth>(a, step, c, lanes, channels.end - c);
-  });
+void convolve_blocks(const ShortConvArgs& a, const Step& step, Range channels) {
+  for (int64_t c = channels.begin; c < channels.end; c += kConvBlock)
+    convolve<kWidth>(a, step, {c, least(c + kConvBlock, channels.end)});
 }
 
 // What a token says to a head, but for its vectors.
@@ -195,19 +200,19 @@ void short_conv(const void* args, const Step& step, const Slice& slice) {
   const Range channels = share(a.channels, kGranule, slice);
   switch (a.width) {
     case 2:
-      return convolve<2>(a, step, channels);
+      return convolve_blocks<2>(a, step, channels);
     case 3:
-      return convolve<3>(a, step, channels);
+      return convolve_blocks<3>(a, step, channels);
     case 4:
-      return convolve<4>(a, step, channels);
+      return convolve_blocks<4>(a, step, channels);
     case 5:
-      return convolve<5>(a, step, channels);
+      return convolve_blocks<5>(a, step, channels);
     case 6:
-      return convolve<6>(a, step, channels);
+      return convolve_blocks<6>(a, step, channels);
     case 7:
-      return convolve<7>(a, step, channels);
+      return convolve_blocks<7>(a, step, channels);
     default:
-      return convolve<kMaxConvWidth>(a, step, channels);
+      return convolve_blocks<kMaxConvWidth>(a, step, channels);
   }
 }
 

@@ -13,7 +13,7 @@ namespace medlar {
 namespace {
 
 using Tokens = std::vector<std::int32_t>;
-constexpr int kKv = 0, kStates = 1;
+constexpr int kStates = 1;  // the group; the other keeps all keys and values
 
 // A tree over a group that keeps everything and one of states; of each page of states the tokens it is of, as
 // a program would leave them there.
@@ -197,7 +197,7 @@ TEST(StatePages, PagesThatARunningStepReadsStay) {
   ASSERT_TRUE(tree.extend(0, numbers(128)));
   ASSERT_TRUE(tree.extend(1, numbers(64, 500)));
   ASSERT_TRUE(tree.extend(0, numbers(128, 128)));  // its first token sees from 65 on
-  tree.extend(1, numbers(128, 564));  // wants two pages, and there is one that nobody needs
+  tree.extend(1, numbers(128, 564));               // wants two pages, and there is one that nobody needs
   const kernels::PageTable table = tree.table(0);
   EXPECT_GE(table.pages[1], 0);
 }
