@@ -93,7 +93,7 @@ def add_hyperparameters(writer, config, arch):
         writer.add_full_attention_interval(kinds.index("full_attention") + 1)
         if arch != "qwen3next":
             pairs = int(config.head_dim * config.rope_parameters["partial_rotary_factor"]) // 2
-            writer.add_rope_dimension_sections([pairs - 2 * (pairs // 3), pairs // 3, pairs // 3, 0])
+            writer.add_rope_dimension_sections([(pairs + 2) // 3, (pairs + 1) // 3, pairs // 3, 0])
     if arch == "granitehybrid":
         writer.add_ssm_conv_kernel(config.mamba_d_conv)
         writer.add_ssm_state_size(config.mamba_d_state)
