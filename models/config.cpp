@@ -42,10 +42,6 @@ void ConfigReader::operator()(std::string_view key, float& field, float otherwis
   if (metadata_.contains(full(key))) (*this)(key, field);
 }
 
-void ConfigReader::operator()(std::string_view key, bool& field, bool otherwise) const {
-  field = metadata_.get_or<bool>(full(key), otherwise);
-}
-
 void ConfigReader::operator()(std::string_view key, nn::RopeScaling& field, nn::RopeScaling otherwise) const {
   const auto found = metadata_.find<std::string_view>(full(key));
   if (!found) {
