@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Instructions per weight of the products for few rows (linear_few), from their machine code for an NVIDIA GPU, which needs none.
+"""Instructions per weight of the products for few rows of bytes (linear_few), from their machine code for an NVIDIA GPU, which needs none.
 
 Compiles each kernel with NVRTC, disassembles it, and counts the loop that multiplies weights: instructions of all kinds
 per weight and row of x, registers, bytes of local memory, and how many weight loads stand before the wait for earlier
 kernels. Needs nvidia-cuda-nvrtc, nvidia-cuda-nvdisasm and nvidia-cuda-cuobjdump (or nvidia-cuda-nvcc) of PyPI, and the
 program gpu_kernel_text.
 
-usage: bench/gpu_instructions.py [--build build/release] [--architecture sm_90] [--formats q4_k,q8_0] [--batches 4,8]
+usage: bench/gpu_instructions.py [--build build/release] [--architecture sm_90] [--formats q4_k,q8_0]
                                  [--rows 1,2,4] [--depth 1,2]
 
 With --rows or --depth it compiles those variants (outputs of a simdgroup; units of each on their way), not the catalog's.
@@ -23,9 +23,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-UNITS = {"q4_k": 64, "q5_k": 64, "q6_k": 64, "q3_k": 64, "q2_k": 64, "f16": 8, "bf16": 8, "f32": 8}  # others: 32
-FORMATS = ["q4_k", "q6_k", "q8_0", "q4_0", "f16", "q5_k", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "iq4_nl", "iq4_xs",
-           "mxfp4", "bf16", "f32"]
+UNITS = {"q4_k": 64, "q5_k": 64, "q6_k": 64, "q3_k": 64, "q2_k": 64}  # others: 32
+FORMATS = ["q4_k", "q6_k", "q8_0", "q4_0", "q5_k", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "iq4_nl", "iq4_xs", "mxfp4"]
+BATCH = 4  # rows of x: kFewBatch
 
 
 def nvidia(pattern):
@@ -61,9 +61,9 @@ class Compiler:
 def variant(text, name, rows, depth):
     """The kernel text with other ROWS and DEPTH in its instance, which is the last line."""
     head, instance = text.decode().rstrip().rsplit("\n", 1)
-    parts = re.fullmatch(r"LINEAR_FEW\((.*), (\d+), (\d+), (\d+), (\d+)\)", instance)
-    rows, depth = rows or int(parts[3]), depth or int(parts[4])
-    return f"{head}\nLINEAR_FEW({parts[1]}, {parts[2]}, {rows}, {depth}, {1024 // rows})\n".encode(), rows, depth
+    parts = re.fullmatch(r"LINEAR_FEW\((.*), (\d+), (\d+), (\d+)\)", instance)
+    rows, depth = rows or int(parts[2]), depth or int(parts[3])
+    return f"{head}\nLINEAR_FEW({parts[1]}, {rows}, {depth}, {1024 // rows})\n".encode(), rows, depth
 
 
 def instructions(sass):
@@ -113,7 +113,6 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--architecture", default="sm_90")
     parser.add_argument("--formats", type=lambda text: text.split(","), default=FORMATS)
-    parser.add_argument("--batches", type=numbers, default=[8])
     parser.add_argument("--rows", type=numbers, default=[None])
     parser.add_argument("--depth", type=numbers, default=[None])
     options = parser.parse_args()
@@ -121,15 +120,14 @@ def main():
     print("| kernel | rows | depth | instructions a weight | registers | stack | early loads | most frequent |")
     print("|---|--:|--:|--:|--:|--:|--:|---|")
     for kind in options.formats:
-        for batch in options.batches:
-            name = f"linear_few_{kind}_{batch}"
-            text = subprocess.run([options.build / "tests/gpu/gpu_kernel_text", name], check=True, capture_output=True).stdout
-            for wanted_rows in options.rows:
-                for wanted_depth in options.depth:
-                    source, rows, depth = variant(text, name, wanted_rows, wanted_depth)
-                    per, registers, stack, early, counts = measure(compiler.cubin(source), UNITS.get(kind, 32), rows, depth)
-                    most = " ".join(f"{op} {n}" for op, n in counts.most_common(6))
-                    print(f"| {name} | {rows} | {depth} | {per / batch:.2f} | {registers} | {stack} | {early} | {most} |", flush=True)
+        name = f"linear_few_{kind}"
+        text = subprocess.run([options.build / "tests/gpu/gpu_kernel_text", name], check=True, capture_output=True).stdout
+        for wanted_rows in options.rows:
+            for wanted_depth in options.depth:
+                source, rows, depth = variant(text, name, wanted_rows, wanted_depth)
+                per, registers, stack, early, counts = measure(compiler.cubin(source), UNITS.get(kind, 32), rows, depth)
+                most = " ".join(f"{op} {n}" for op, n in counts.most_common(6))
+                print(f"| {name} | {rows} | {depth} | {per / BATCH:.2f} | {registers} | {stack} | {early} | {most} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ using ir::Value;
 struct Config : DecoderConfig {
   template <class Visitor>
   void visit(Visitor& key) {
-    DecoderConfig::visit(key, "attention.layer_norm_epsilon");
+    DecoderConfig::visit(key, {.epsilon = "attention.layer_norm_epsilon"});
   }
 };
 
@@ -47,7 +47,7 @@ struct Bert : Decoder<Layer, Config, nn::LayerNorm> {
   nn::Embedding positions;  // (context, dim), where they are learned
 
   template <class Visitor>
-  void visit(Visitor& tensor) {
+  void visit(Visitor& tensor, std::string_view /*norm*/) {
     tensor("token_embd", embedding, cfg.vocab, cfg.dim);
     if (tensor.has("token_types")) tensor.first_row("token_types", first_type, cfg.dim);
     if constexpr (C::learned) tensor("position_embd", positions, cfg.context, cfg.dim);

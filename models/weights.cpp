@@ -13,7 +13,20 @@ const TensorView& WeightBinder::tensor(const std::string& name, const Shape& sha
   if (tensor->shape != shape)
     fail(ErrorKind::bad_file, "{}: tensor {} is ({}), but the hyperparameters say ({})", file_.name(), name,
          fmt::join(tensor->shape.dims(), ", "), fmt::join(shape.dims(), ", "));
+  if (tensor->type == DType::nvfp4) refuse_scale(name);
   return *tensor;
+}
+
+// NVFP4's blocks cannot hold every magnitude, so some files have a factor for a whole matrix beside it.
+void WeightBinder::refuse_scale(std::string_view weight) const {
+  constexpr std::string_view kWeight = ".weight";
+  if (!weight.ends_with(kWeight)) return;
+  const std::string scale = fmt::format("{}.scale", weight.substr(0, weight.size() - kWeight.size()));
+  if (file_.find_tensor(scale))
+    throw Error(
+        ErrorKind::unsupported,
+        fmt::format("{}: tensor {} multiplies {}, which is not supported", file_.name(), scale, weight),
+        "use a file of another quantization");
 }
 
 ir::Value WeightBinder::bind(const std::string& name, const Shape& shape) {

@@ -75,6 +75,7 @@ class WeightBinder {
 
  private:
   // Throws Error(bad_file) where it is missing or has another shape.
+  void refuse_scale(std::string_view weight) const;
   const TensorView& tensor(const std::string& name, const Shape& shape) const;
   ir::Value bind(const std::string& name, const Shape& shape);
   ir::Value part(const std::string& name, const Shape& in_file, std::int64_t at, const Shape& seen);

@@ -95,7 +95,7 @@
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_4, V) \
   MEDLAR_GPU_WEIGHT_FORMATS(MEDLAR_GPU_LINEAR_VEC_8, V)
 
-// Rows of x that are bytes for formats of blocks, and f32 for dense ones. One row; up to kFewBatch.
+// Rows of x that are bytes for formats of blocks, and f32 for dense ones: one. Up to kFewBatch rows of bytes.
 #define MEDLAR_GPU_LINEAR_ONE_INT8(V, f, block)      \
   V("kernels/gpu/linear_one.h", 256, linear_one_##f, \
     LINEAR_ONE(linear_one_##f, Int8Leaf<medlar::formats::block>, kOneBlockPiece, 256))
@@ -105,15 +105,10 @@
 #define MEDLAR_GPU_LINEAR_ONE_KERNELS(V)                  \
   MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_ONE_INT8, V) \
   MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_ONE_DENSE, V)
-#define MEDLAR_GPU_LINEAR_FEW_INT8(V, f, block)      \
+#define MEDLAR_GPU_LINEAR_FEW(V, f, block)           \
   V("kernels/gpu/linear_few.h", 512, linear_few_##f, \
     LINEAR_FEW(linear_few_##f, Int8Leaf<medlar::formats::block>, 2, 1, 512))
-#define MEDLAR_GPU_LINEAR_FEW_DENSE(V, f, block)     \
-  V("kernels/gpu/linear_few.h", 512, linear_few_##f, \
-    LINEAR_FEW(linear_few_##f, F32Leaf<medlar::formats::block>, 2, 2, 512))
-#define MEDLAR_GPU_LINEAR_FEW_KERNELS(V)                  \
-  MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_FEW_INT8, V) \
-  MEDLAR_GPU_DENSE_FORMATS(MEDLAR_GPU_LINEAR_FEW_DENSE, V)
+#define MEDLAR_GPU_LINEAR_FEW_KERNELS(V) MEDLAR_GPU_BLOCK_FORMATS(MEDLAR_GPU_LINEAR_FEW, V)
 
 #define MEDLAR_GPU_LINEAR_TILE(V, f, block) \
   V("kernels/gpu/linear_tile.h", 256, linear_tile_##f, LINEAR_TILE(linear_tile_##f, MEDLAR_GPU_ROWS(block)))

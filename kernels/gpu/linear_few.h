@@ -5,7 +5,6 @@
 // `glu` of one; rows / kFewBatch).
 #pragma once
 
-#include "kernels/gpu/f32_dot.h"
 #include "kernels/gpu/few.h"
 #include "kernels/gpu/int8_dot.h"
 

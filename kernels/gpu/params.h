@@ -149,7 +149,7 @@ struct ExpertSumParams {
 
 enum {
   kFewOutputs = 32,          // of a threadgroup of linear_few
-  kFewBatch = 4,             // rows of x that it takes
+  kFewBatch = 4,             // rows of x that it takes, as bytes
   kOneOutputs = 8,           // of a tile of linear_one; kFewOutputs where the result is stored as bytes
   kOneBlockPiece = 2048,     // values of a row that its simdgroups take at once, of weights in blocks
   kOneDensePiece = 1024,     // the same of dense ones

@@ -55,7 +55,7 @@ short_conv(PARAMS(ShortConvParams, p), IN(1, StepCounts, step), IN(2, i32, posit
     f32 sum = p.has_bias ? bias[c] : 0.f;
     sum = g_fma(w[0], now, sum);
     UNROLL for (u32 j = 0; j < kMaxConvWidth - 1; ++j) sum = g_fma(w[j + 1], tail[j], sum);
-    y[(u64)t * p.channels + c] = activate(p.activation, sum);
+    y[(u64)t * p.channels + c] = gated(p.activation, sum, 1.f);
     UNROLL for (u32 j = kMaxConvWidth - 2; j > 0; --j) tail[j] = tail[j - 1];
     tail[0] = now;
     i32 page = 0;

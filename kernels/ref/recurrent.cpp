@@ -80,7 +80,7 @@ void short_conv(const void* args, const Step& step, const Slice& slice) {
       for (std::int64_t j = 0; j < before; ++j)
         sum += static_cast<double>(a.weight[c * a.width + j]) * tail[j * a.channels + c];
       sum += static_cast<double>(a.weight[c * a.width + before]) * x[c];
-      a.y[t * a.channels + c] = static_cast<float>(activate(a.activation, sum));
+      a.y[t * a.channels + c] = static_cast<float>(gated(a.activation, sum, 1));
     }
     std::copy_n(tail + a.channels, (before - 1) * a.channels, tail);
     std::copy_n(x, a.channels, tail + (before - 1) * a.channels);

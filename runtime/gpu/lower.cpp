@@ -87,7 +87,7 @@ class Emitter : public StepBuilder {
   void operator()(const ir::LinearGroup& group) {
     if (few_.take(group)) return few_.emit(group);
     const RowCount rows = type(group.input).rows;
-    if (max_rows(rows) > (l_.tuning_.lane_rows > 0 ? kFewBatch : kVecRows) && !only_vec())
+    if (max_rows(rows) > (l_.tuning_.lane_rows > 0 ? 1 : kVecRows) && !only_vec())
       return emit_tiles(*this, group, l_.tuning_);
     const Region x = normed(group);
     std::vector<Region> results;

@@ -1,4 +1,6 @@
 // Model files with wrong hyperparameters, tensors or vocabularies are refused by the name of what is wrong.
+#include <algorithm>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -22,15 +24,21 @@ class HostileModel : public ::testing::Test {
  protected:
   HostileModel() { testing::write_tiny_model(good_, {.architecture = "gemma3", .head_dim = 32}); }
 
-  // The error of loading the good model after `edit` changed its metadata and `keep` its tensors.
+  // The error of loading the good model after `edit` changed its metadata and `change` its tensors, of which
+  // the first of f32 is there a second time if it gets another `name`.
   template <class Edit>
-  std::string error_with(Edit&& edit, const std::function<void(gguf::Tensor&)>& change = nullptr) {
+  std::string error_with(Edit&& edit, const std::function<void(gguf::Tensor&)>& change = nullptr,
+                         const std::string& name = "") {
     const gguf::File file = gguf::File::open(good_);
     const auto path = folder_ / "bad.gguf";
     gguf::Writer writer(path);
     writer.copy(file.metadata());
     edit(writer);
     std::vector<gguf::Tensor> tensors(file.tensors().begin(), file.tensors().end());
+    if (!name.empty()) {
+      tensors.push_back(*std::ranges::find(tensors, DType::f32, [](const auto& t) { return t.view.type; }));
+      tensors.back().name = name;
+    }
     for (gguf::Tensor& t : tensors) {
       if (change) change(t);
       if (!t.name.empty()) writer.add_tensor(t.name, t.view.type, t.view.shape);
@@ -59,6 +67,14 @@ class HostileModel : public ::testing::Test {
 
 TEST_F(HostileModel, TheUnchangedModelLoads) {
   EXPECT_EQ(error_with([](gguf::Writer&) {}), "no error");
+}
+
+// A factor that would be left out is no small matter.
+TEST_F(HostileModel, AScaleBesideNvfp4IsRefused) {
+  testing::write_tiny_model(good_, {.type = DType::nvfp4, .ffn = 128});
+  EXPECT_EQ(error_with([](gguf::Writer&) {}), "no error");
+  EXPECT_THAT(error_with([](gguf::Writer&) {}, nullptr, "blk.1.ffn_up.scale"),
+              HasSubstr("blk.1.ffn_up.scale multiplies blk.1.ffn_up.weight, which is not supported"));
 }
 
 TEST_F(HostileModel, EveryKeyWithEveryWrongTypeIsNamed) {

@@ -16,7 +16,7 @@ MACHINES = ["sm_80", "sm_90", "sm_120"]
 
 # Of each kind one, compiled to machine code.
 SOME = ["rms_norm", "prepare", "quantize", "heads", "attend_heads_q8_0_q8_0", "store_heads_q8_0", "linear_vec_q4_k_1",
-        "linear_one_q4_k", "linear_one_q6_k", "linear_one_f16", "linear_few_q6_k", "linear_few_f16", "linear_rows_q4_k_32",
+        "linear_one_q4_k", "linear_one_q6_k", "linear_one_f16", "linear_few_q6_k", "linear_rows_q4_k_32",
         "linear_rows_q8_0_64", "linear_tile_q6_k", "attention_q8_0_q8_0", "flash_few_128", "flash_tile_64", "flash_combine", "linear_sum", "read_peak", "product_peak", "unpack_q4_k",
         "route", "head_linear_q4_k", "concat", "expert_pairs", "expert_vec_q4_k_8", "expert_tile_q6_k", "expert_sum"]
 
