@@ -17,12 +17,9 @@ struct ForeignType {
   bool removed;
 };
 constexpr ForeignType kForeignTypes[] = {
-    {"Q4_2", 4, true},        {"Q4_3", 5, true},        {"Q8_1", 9, false},       {"Q8_K", 15, false},
-    {"IQ2_XXS", 16, false},   {"IQ2_XS", 17, false},    {"IQ3_XXS", 18, false},   {"IQ1_S", 19, false},
-    {"IQ3_S", 21, false},     {"IQ2_S", 22, false},     {"IQ1_M", 29, false},     {"Q4_0_4_4", 31, true},
-    {"Q4_0_4_8", 32, true},   {"Q4_0_8_8", 33, true},   {"TQ1_0", 34, false},     {"TQ2_0", 35, false},
-    {"IQ4_NL_4_4", 36, true}, {"IQ4_NL_4_8", 37, true}, {"IQ4_NL_8_8", 38, true}, {"NVFP4", 40, false},
-    {"Q1_0", 41, false},
+    {"Q4_2", 4, true},      {"Q4_3", 5, true},        {"Q8_1", 9, false},       {"Q8_K", 15, false},
+    {"Q4_0_4_4", 31, true}, {"Q4_0_4_8", 32, true},   {"Q4_0_8_8", 33, true},   {"IQ4_NL_4_4", 36, true},
+    {"Q1_0", 41, false},    {"IQ4_NL_4_8", 37, true}, {"IQ4_NL_8_8", 38, true}, {"Q2_0", 42, false},
 };
 
 [[noreturn]] void reject(std::uint32_t number, std::string_view what) {

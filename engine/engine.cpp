@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <numeric>
 
 #include "base/assert.h"
 #include "base/host.h"
@@ -72,10 +73,11 @@ void append_identity(std::string& text, const gguf::File& file) {
   }
 }
 
-DType kv_type(const EngineOptions& options, std::optional<DType> wanted, std::int64_t head_dim) {
+// `dim`: what blocks of the type must divide.
+DType kv_type(const EngineOptions& options, std::optional<DType> wanted, std::int64_t dim) {
   if (options.exact) return DType::f32;
   if (wanted) return *wanted;
-  return head_dim % format_info(DType::q8_0).block_length == 0 ? DType::q8_0 : DType::f16;
+  return dim % format_info(DType::q8_0).block_length == 0 ? DType::q8_0 : DType::f16;
 }
 
 ModelDescription describe(const gguf::File& file) {
@@ -234,12 +236,18 @@ void Engine::Impl::lower(Backends& backends) {
   }
 }
 
+// Values may be a part of the keys' rows.
+DType Engine::Impl::k_type() const {
+  return kv_type(options, options.k_type, std::gcd(model.config.head_dim, model.config.v_dim));
+}
+DType Engine::Impl::v_type() const { return kv_type(options, options.v_type, model.config.v_dim); }
+
 runtime::ProgramOptions Engine::Impl::program_options() const {
   return {.max_tokens = options.batch,
           .max_logit_rows = std::max(score_rows, options.sequences),
           .max_sequences = options.sequences,
-          .k_type = kv_type(options, options.k_type, model.config.head_dim),
-          .v_type = kv_type(options, options.v_type, model.config.v_dim),
+          .k_type = k_type(),
+          .v_type = v_type(),
           .kv_pages = kv_pages(),
           .fuse = options.fuse,
           .exact = options.exact,
@@ -306,10 +314,9 @@ std::array<std::int32_t, kMaxKvGroups> Engine::Impl::kv_pages(std::int64_t seque
 
 // The files; the cache's types and the kernels, whose rounding differs.
 std::string Engine::Impl::identity() const {
-  std::string text = fmt::format(
-      "{} {} {} {} {} {}", static_cast<int>(kv_type(options, options.k_type, model.config.head_dim)),
-      static_cast<int>(kv_type(options, options.v_type, model.config.v_dim)), options.exact,
-      options.batch_invariant, backend->name(), program->calls().size());
+  std::string text =
+      fmt::format("{} {} {} {} {} {}", static_cast<int>(k_type()), static_cast<int>(v_type()), options.exact,
+                  options.batch_invariant, backend->name(), program->calls().size());
   for (const runtime::CallInfo& call : program->calls()) text += call.kernel;
   append_identity(text, file);
   for (std::size_t i = 0; i < adapters.size(); ++i) {
@@ -362,12 +369,8 @@ std::string_view Engine::placement() const {
   return impl_->program->parts().size() > 1 ? impl_->backend->name() : std::string_view();
 }
 double Engine::load_ms() const { return impl_->load_ms; }
-DType Engine::k_type() const {
-  return kv_type(impl_->options, impl_->options.k_type, impl_->model.config.head_dim);
-}
-DType Engine::v_type() const {
-  return kv_type(impl_->options, impl_->options.v_type, impl_->model.config.v_dim);
-}
+DType Engine::k_type() const { return impl_->k_type(); }
+DType Engine::v_type() const { return impl_->v_type(); }
 const runtime::MemoryPlan& Engine::memory_plan() const { return impl_->program->memory(); }
 const Ledger& Engine::ledger() const { return *impl_->options.ledger; }
 std::vector<DeviceUse> Engine::device_uses() const {

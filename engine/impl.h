@@ -67,6 +67,8 @@ struct Engine::Impl {
   // For sequences that can hold so many tokens together.
   std::array<std::int32_t, kMaxKvGroups> kv_pages(std::int64_t sequences, std::int64_t tokens) const;
   // As for the engine's program, but for steps of other sizes.
+  DType k_type() const;
+  DType v_type() const;
   runtime::ProgramOptions program_options() const;
   // What the bytes of a page depend on beside its tokens.
   std::string identity() const;

@@ -35,10 +35,12 @@ bool looks_special(std::string_view text) {
          (text.starts_with("<unused") && text.ends_with(">"));
 }
 
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size())
-    text.replace(at, from.size(), to);
-  return text;
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  std::size_t at = 0;
+  for (std::size_t next = 0; (next = text.find(from, at)) != text.npos; at = next + from.size())
+    result.append(text.substr(at, next - at)).append(to);
+  return result.append(text.substr(at));
 }
 
 struct Added {

@@ -95,6 +95,10 @@ struct TokenLogit {
 };
 
 // A graph lowered for one device. One thread at a time.
+// Whether all values that a layer's attention takes from rows of keys are whole blocks of the keys' type.
+// Throws Error(unsupported) saying so.
+void check_values_in_keys(const ir::Graph& graph, DType k_type);
+
 class Program {
  public:
   virtual ~Program() = default;

@@ -41,6 +41,7 @@ std::vector<std::span<std::byte>> ArenaBuilder::guards() const {
 }
 
 KvLayout layout_kv(const ir::Graph& graph, const ProgramOptions& options) {
+  check_values_in_keys(graph, options.k_type);
   KvLayout layout;
   const auto place = [&](KvPages pages, int group) {
     const KvLayout::Part part{layout.bytes, pages};

@@ -37,6 +37,7 @@ constexpr std::int64_t kScanColumns = 32, kMaxScanKeys = 256;  // of scan
 }  // namespace
 
 std::vector<KvPart> layout_kv(const ir::Graph& graph, const ProgramOptions& options) {
+  check_values_in_keys(graph, options.k_type);
   std::vector<KvPart> parts;
   std::size_t end = 0;
   const auto add = [&](DType type, const ir::KvLayer& layer, std::int64_t dim) {

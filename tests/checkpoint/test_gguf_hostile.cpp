@@ -289,14 +289,14 @@ TEST(GgufType, RemovedTypesAreNamed) {
 }
 
 TEST(GgufType, UnknownTypesAreNamed) {
-  for (std::uint32_t type : {42u, 255u, 256u, 512u, 0x80000000u, 0xffffffffu})
+  for (std::uint32_t type : {43u, 255u, 256u, 512u, 0x80000000u, 0xffffffffu})
     expect_bad(one_tensor({256}, type), "tensor blk.0.w: type " + std::to_string(type) + " is not known");
 }
 
 TEST(GgufType, TypesThatCannotRunAreNamedAsUnsupported) {
-  const Refusal r = refuse(one_tensor({256}, 16));
+  const Refusal r = refuse(one_tensor({256}, 41));
   EXPECT_EQ(r.kind, ErrorKind::unsupported);
-  EXPECT_THAT(r.message, HasSubstr("tensor blk.0.w: type 16 (IQ2_XXS)"));
+  EXPECT_THAT(r.message, HasSubstr("tensor blk.0.w: type 41 (Q1_0)"));
 }
 
 Bytes two_tensors(std::uint64_t first, std::uint64_t second) {

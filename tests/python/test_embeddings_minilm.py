@@ -40,5 +40,5 @@ def test_vectors_are_those_of_sentence_transformers(medlar, model, options):
 
 
 def test_it_writes_nothing(medlar, model):
-    message = medlar.fail("run", model, "Hello")
+    message = medlar.fail("run", model, "--raw", "Hello")
     assert "embeds texts and writes none" in message

@@ -114,7 +114,9 @@ TEST(Search, StoppedAnywhereItKeepsTheBestSoFar) {
     EXPECT_EQ(result.measurements, stop);
     EXPECT_EQ(result.complete, stop == whole.measurements);
     EXPECT_LE(seconds(result.best), last) << stop;  // more time never finds less
-    if (!result.ratios.empty()) EXPECT_EQ(result.ratios.size(), result.default_seconds.size());
+    if (!result.ratios.empty()) {
+      EXPECT_EQ(result.ratios.size(), result.default_seconds.size());
+    }
     for (const double ratio : result.ratios)
       EXPECT_NEAR(ratio, seconds(kDefaults) / seconds(result.best), 1e-12);
     last = seconds(result.best);
