@@ -85,6 +85,7 @@ void EngineFlags::add_to(CLI::App& command) {
       ->type_name("FILE[=SCALE]")
       ->take_all()
       ->expected(1)
+      ->allow_extra_args(false)
       ->group(group);
   command.add_flag("--exact", exact, "Activations and KV cache in f32: slower, for comparing")->group(group);
 }

@@ -45,6 +45,7 @@ void GenerationFlags::add_to(CLI::App& command) {
   command.add_option("--stop", stop, "End the answer before this text (may be given several times)")
       ->type_name("TEXT")
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(group);
 }

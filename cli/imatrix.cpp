@@ -123,7 +123,7 @@ void add_imatrix(CLI::App& program, const Console& console) {
       ->type_name("FILE");
   CLI::Option* in =
       command->add_option("--in", options->inputs, "Add what this file holds; may be given often");
-  in->type_name("FILE");
+  in->type_name("FILE")->allow_extra_args(false);
   command->add_option("--chunks", options->chunks, "Windows to read at most; all if not given")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""));

@@ -147,7 +147,8 @@ void add_quantize(CLI::App& program, const Console& console) {
   command
       ->add_option("--tensor", options->tensor,
                    "The type of tensors in whose name REGEX is found; may be given often, the first counts")
-      ->type_name("REGEX=TYPE");
+      ->type_name("REGEX=TYPE")
+      ->allow_extra_args(false);
   command->add_option("-f,--file", options->file, "The text that a target is measured with")
       ->type_name("FILE");
   command

@@ -246,6 +246,7 @@ void add_access(CLI::App& command, ServeCommand& options) {
     command.add_option(name, to, about)
         ->type_name(type)
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->group(group);
   };
@@ -279,6 +280,7 @@ void add_serve(CLI::App& program, const Console& console) {
                    "Another name that clients may ask for (may be given several times)")
       ->type_name("NAME")
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--parallel", options->parallel, "Requests that are answered together")
       ->type_name("N")

@@ -71,7 +71,7 @@ MEDLAR_FN void encode_nvfp4_group(const f32* x, u8* scale, u8* codes) {
 
 MEDLAR_FN void encode(const f32* x, BlockNvfp4* b) {
   for (u32 g = 0; g < 4; ++g) {
-    u8 codes[16];
+    u8 codes[16] = {};
     encode_nvfp4_group(x + 16 * g, &b->scales[g], codes);
     for (u32 k = 0; k < 8; ++k) set_nibbles(b->codes + 8 * g, k, codes[k], codes[8 + k]);
   }

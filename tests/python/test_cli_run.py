@@ -1,6 +1,7 @@
 """medlar run and chat on tiny random models: no network, no meaning, every path."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import pytest
 from terminal import Terminal
 
+LORA = pathlib.Path(__file__).resolve().parents[1] / "goldens" / "lora" / "llama-all"
 STATS = re.compile(
     r"\d+ tokens read( \(\d+ of them cached\))?( at [\d.]+/s)?, \d+ written( at [\d.]+/s)?, "
     r"first token after \d+\.\d\d s, [\d.]+ [kMG]?B of memory"
@@ -59,6 +61,12 @@ def test_the_text_on_a_pipe_is_the_text_of_the_json(run, medlar, tiny):
     plain = medlar.run("run", tiny("llama"), "the thing", *options)
     text = run(*options)["text"]
     assert plain == (text if text.endswith("\n") else text + "\n").encode()
+
+
+@pytest.mark.parametrize("option", [["--stop", "never seen"], ["--lora", LORA]])
+def test_a_prompt_behind_an_option_that_may_be_repeated_is_a_prompt(medlar, tiny, option):
+    before = medlar.run("run", tiny("llama"), *option, "Once upon", "--raw", "-n", 4, "--temp", 0)
+    assert before == medlar.run("run", tiny("llama"), "Once upon", *option, "--raw", "-n", 4, "--temp", 0)
 
 
 def test_the_prompt_may_come_from_a_pipe(run, medlar, tiny):
