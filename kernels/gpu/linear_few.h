@@ -14,7 +14,8 @@ FN void add_unit(const CONSTANT FewParams& p, const THREAD FewIo& io, u32 m0, u3
                  const THREAD typename Leaf::Words* w, THREAD f32* acc) {
   UNROLL for (u32 m = 0; m < kFewBatch; ++m) {
     typename Leaf::X x;
-    Leaf::load_x(row_of_x(p, io, m0 + m < io.rows ? m0 + m : m0, Leaf::x_row_bytes(p.k)), step, lane, x);
+    const RowOfX row = row_of_x(p, io, m0 + m < io.rows ? m0 + m : m0, Leaf::x_row_bytes(p.k));
+    Leaf::load_x(row, step, lane, x);
     UNROLL for (u32 r = 0; r < kRows; ++r) acc[r * kFewBatch + m] += Leaf::dot(w[r], x, lane);
   }
 }
@@ -72,7 +73,8 @@ FN void linear_few(const CONSTANT FewParams& p, const THREAD FewIo& io, const TH
   const u32 m = at.sg, row = m0 + m;  // this simdgroup's row from here on
   const bool busy = m < kFewBatch && row < io.rows;
   f32 scale = 1.f;
-  if (busy && p.norm) scale = Leaf::norm(row_of_x(p, io, row, Leaf::x_row_bytes(p.k)), p.eps, at.lane);
+  const RowOfX read = row_of_x(p, io, busy ? row : 0u, Leaf::x_row_bytes(p.k));
+  if (busy && p.norm) scale = Leaf::norm(read, p.eps, at.lane);
   tg_barrier();
   if (!busy) return;
   const u32 column = first + at.lane;
