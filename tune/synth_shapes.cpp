@@ -192,20 +192,6 @@ auto find_by_name(const Entries& entries, std::string_view what, std::string_vie
 // Blocks of 32 that take the place of blocks of 256, with a little more bits.
 DType narrow_block(DType type) {
   switch (type) {
-    case DType::q2_k:
-    case DType::q3_k:
-    case DType::iq4_xs:
-    case DType::iq3_s:
-    case DType::iq3_xxs:
-    case DType::iq2_s:
-    case DType::iq2_xs:
-    case DType::iq2_xxs:
-    case DType::iq1_m:
-    case DType::iq1_s:
-    case DType::tq2_0:
-    case DType::tq1_0:
-    case DType::nvfp4:
-      return DType::iq4_nl;
     case DType::q4_k:
       return DType::q5_0;
     case DType::q5_k:
@@ -213,7 +199,8 @@ DType narrow_block(DType type) {
     case DType::q6_k:
       return DType::q8_0;
     default:
-      return DType::f16;
+      return format_info(type).block_length > format_info(DType::iq4_nl).block_length ? DType::iq4_nl
+                                                                                      : DType::f16;
   }
 }
 

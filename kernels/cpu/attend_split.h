@@ -4,6 +4,7 @@
 // leaves a partial result, which attention_merge puts together (Dao et al., Flash-Decoding, 2023).
 #pragma once
 
+#include "kernels/cpu/seen_keys.h"
 #include "kernels/cpu/simd.h"
 
 namespace medlar::kernels::MEDLAR_ISA {
@@ -22,22 +23,6 @@ struct Unit {
   int64_t rows() const { return (end - begin) * heads; }
   int64_t page_cost() const { return kPageCost + rows(); }
 };
-
-MEDLAR_INLINE int64_t first_key(const AttentionArgs& a, int64_t position) {
-  return a.window > 0 ? greatest(0, position - a.window + 1) : 0;
-}
-
-// The last key that a token at `position` sees.
-MEDLAR_INLINE int64_t last_key(const AttentionArgs& a, int64_t position, int64_t run_last) {
-  if (a.causal) return position;
-  return a.window > 0 ? least(run_last, position + a.window - 1) : run_last;
-}
-
-// Position of the last token of the sequence of token t, whose tokens lie one behind the other.
-MEDLAR_INLINE int64_t last_of_run(const Step& step, int64_t t) {
-  while (t + 1 < step.tokens && step.sequences[t + 1] == step.sequences[t]) ++t;
-  return step.positions[t];
-}
 
 // Calls fn(unit) for every unit, one KV head after the other.
 template <class Fn>

@@ -4,6 +4,7 @@
 // operand of the product with values, whose sums are [value][query].
 #include "kernels/cpu/kv.h"
 #include "kernels/cpu/math.h"
+#include "kernels/cpu/seen_keys.h"
 #include "kernels/cpu/tile_ops.h"
 #include "kernels/cpu/tile_panel.h"
 #include "kernels/cpu/turns.h"
@@ -130,15 +131,12 @@ struct Block {
   }
 
   // The last key that a token at `position` sees.
-  int64_t last_key(int64_t position) const {
-    if (a.causal) return position;
-    return a.window > 0 ? least(run_last, position + a.window - 1) : run_last;
-  }
+  int64_t last_key(int64_t position) const { return MEDLAR_ISA::last_key(a, position, run_last); }
 
   void run() const {
     load_queries();
     const int64_t first = step.positions[tokens.begin], last = last_key(step.positions[tokens.end - 1]);
-    const int64_t from = a.window > 0 ? greatest(0, first - a.window + 1) : 0;
+    const int64_t from = first_key(a, first);
     for (int64_t page = from / kPageTokens; page <= last / kPageTokens; ++page) {
       const int64_t base = page * kPageTokens;
       const Range keys{greatest(0, from - base), least(kPageTokens, last - base + 1)};
@@ -378,11 +376,6 @@ struct Block {
 // Queries of a block of tokens are enough for tiles. A sequence that is not causal is not taken apart.
 bool pays(const AttentionArgs& a, TokenBlock tokens, int64_t group) {
   return (tokens.end - tokens.begin) * group >= kLeastRows || !a.causal;
-}
-
-int64_t last_of_run(const Step& step, int64_t t) {
-  while (t + 1 < step.tokens && step.sequences[t + 1] == step.sequences[t]) ++t;
-  return step.positions[t];
 }
 
 int64_t most_tokens(int64_t group) { return greatest(1, least(kMaxBlockTokens, kMaxRows / group)); }

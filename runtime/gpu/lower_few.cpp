@@ -66,18 +66,12 @@ FewProducts::FewProducts(StepBuilder& builder, const LowerOptions& options, cons
 
 bool FewProducts::take(const ir::LinearGroup& group) const {
   if (!options_.bytes || b_.only_vec()) return false;
-  constexpr std::int64_t kDenseUnit = 8;
-  constexpr std::uintptr_t kAlignment = 16;  // of its loads; files align to 32, unless they say otherwise
   const std::int64_t rows = b_.max_rows(b_.type(group.input).rows);
   const auto possible = [&](const ir::LinearGroup::Out& out) {
     const Value weight = b_.in(out.linear, 1);
-    const int index = b_.op<ir::Weight>(weight).index;
-    const std::byte* bytes = b_.g().weights()[static_cast<std::size_t>(index)].tensor.bytes.data();
-    const std::int64_t k = b_.type(weight).shape[1];
-    const bool block = is_block(b_.g(), out.linear);
-    return has_product(b_.g(), out.linear) && rows <= (block ? kFewBatch : 1) &&
-           (block || k % kDenseUnit == 0) && ceil_div(k, one_piece(b_.type(weight).dtype)) <= kMostPieces &&
-           reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
+    const ir::ValueType& t = b_.type(weight);
+    return has_product(b_.g(), out.linear) && rows <= (is_block(b_.g(), out.linear) ? kFewBatch : 1) &&
+           b_.lanes_can_load(weight) && ceil_div(t.shape[1], one_piece(t.dtype)) <= kMostPieces;
   };
   return std::ranges::all_of(group.outs, possible);
 }

@@ -25,18 +25,11 @@ constexpr std::int64_t kUnpackedBytes = std::int64_t{128} << 20;
 
 std::int64_t matrix_rows(const StepBuilder& b, Value linear) { return b.type(b.in(linear, 1)).shape[0]; }
 
-constexpr std::uintptr_t kAlignment = 16;
-
-bool starts_aligned(const StepBuilder& b, Value weight) {
-  const int index = b.op<ir::Weight>(weight).index;
-  const std::byte* bytes = b.g().weights()[static_cast<std::size_t>(index)].tensor.bytes.data();
-  return reinterpret_cast<std::uintptr_t>(bytes) % kAlignment == 0;
-}
-
-// All of its rows are.
+// All rows of the weight are aligned to 16 bytes.
 bool aligned(const StepBuilder& b, Value weight) {
+  constexpr std::int64_t kAlignment = 16;
   const ir::ValueType& t = b.type(weight);
-  return starts_aligned(b, weight) && row_bytes(t.dtype, t.shape.back()) % std::int64_t{kAlignment} == 0;
+  return b.starts_aligned(weight) && row_bytes(t.dtype, t.shape.back()) % kAlignment == 0;
 }
 
 // f32 rows made ready, with the group's norm.
@@ -220,15 +213,11 @@ class Wgmma {
   bool gated_ = false;
 };
 
-// Whether the products are linear_rows.h's: lanes load rows of weights of 16-bit numbers 16 bytes at a time.
+// Whether the products are linear_rows.h's.
 bool in_registers(const StepBuilder& b, const ir::LinearGroup& group, const LowerOptions& tuning) {
-  constexpr std::int64_t kDenseUnit = 8;
   return b.max_rows(b.type(group.input).rows) <= tuning.lane_rows &&
-         std::ranges::all_of(group.outs, [&](const auto& out) {
-           const ir::ValueType& weight = b.type(b.in(out.linear, 1));
-           return starts_aligned(b, b.in(out.linear, 1)) &&
-                  (format_info(weight.dtype).block_length > 1 || weight.shape[1] % kDenseUnit == 0);
-         });
+         std::ranges::all_of(group.outs,
+                             [&](const auto& out) { return b.lanes_can_load(b.in(out.linear, 1)); });
 }
 
 }  // namespace

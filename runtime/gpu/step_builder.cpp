@@ -76,6 +76,19 @@ Input StepBuilder::prepare(const PrepareParams& p, Region from, Region weight) {
   return {{x, scales}};
 }
 
+bool StepBuilder::starts_aligned(Value weight) const {
+  constexpr std::uintptr_t kAlignment = 16;
+  const auto index = static_cast<std::size_t>(op<ir::Weight>(weight).index);
+  return reinterpret_cast<std::uintptr_t>(g().weights()[index].tensor.bytes.data()) % kAlignment == 0;
+}
+
+bool StepBuilder::lanes_can_load(Value weight) const {
+  constexpr std::int64_t kDenseUnit = 8;
+  const ir::ValueType& t = type(weight);
+  return starts_aligned(weight) &&
+         (format_info(t.dtype).block_length > 1 || t.shape.back() % kDenseUnit == 0);
+}
+
 void StepBuilder::norm(Value norm, Value residual, Region y) {
   const ir::ValueType& t = type(norm);
   const Region x = value(in(norm, 0)), weight = constant(in(norm, 1));

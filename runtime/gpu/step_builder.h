@@ -66,6 +66,11 @@ class StepBuilder {
   // A weight's or a table's bytes.
   Region constant(ir::Value v) const;
 
+  // Whether lanes can load the rows of a weight 16 bytes at a time, or, of blocks, by words: files align to
+  // 32, unless they say otherwise.
+  bool starts_aligned(ir::Value weight) const;
+  bool lanes_can_load(ir::Value weight) const;
+
   // Throws Error(unsupported) where there is no such kernel.
   template <class Params>
   void emit(std::string_view kernel, const Params& params, std::vector<Region> reads,
